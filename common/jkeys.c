@@ -88,8 +88,7 @@ int jkeys_add(struct jkeys *k, struct jkeys_object *o, struct view key, bool esc
     if (o->id)
         return table_add(k, o->id, key, e);
     for (; at < end; at++)
-        if (escaped || at->object ? jstr_eq(key_view(k, at), key)
-                                  : view_eq(key_view(k, at), key))
+        if (escaped || at->object ? jstr_eq(key_view(k, at), key) : view_eq(key_view(k, at), key))
             return ERR_CONFLICT;
     if (k->top - o->first < JKEYS_DIRECT_MAX) {
         k->stack[k->top++] = (struct jkey){

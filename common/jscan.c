@@ -24,7 +24,7 @@ struct scan {
     struct level level[JSCAN_DEPTH_MAX];
     struct jkeys keys;
 };
-_Static_assert(JSCAN_DEPTH_MAX <= JKEYS_LEVELS_MAX, "every open object has its keys");
+_Static_assert((int)JSCAN_DEPTH_MAX <= (int)JKEYS_LEVELS_MAX, "every open object has its keys");
 
 __attribute__((cold, noinline)) static const char *fail(struct scan *s, const char *p,
                                                         const char *what)
@@ -361,8 +361,9 @@ static inline const char *scan_after(struct scan *s, const char *p)
         if (p < s->end && *p == ',')
             return scan_item(s, skip_space(p + 1, s->end));
         if (p == s->end || *p != (s->level[s->depth - 1].object ? '}' : ']'))
-            return fail(s, p, s->level[s->depth - 1].object ? "',' or '}' is missing"
-                                                            : "',' or ']' is missing");
+            return fail(s, p,
+                        s->level[s->depth - 1].object ? "',' or '}' is missing"
+                                                      : "',' or ']' is missing");
         close_level(s);
         p++;
     }

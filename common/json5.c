@@ -2,11 +2,10 @@
 
 #include "buf.h"
 #include "jstr.h"
-#include "num.h"
+#include "mem.h"
 #include "utf8.h"
 
 #include <stdint.h>
-#include <stdio.h>
 
 enum { NUMBER_MAX = 1024 }; /* bytes of one number; the longest useful double has under 800 */
 
@@ -64,7 +63,7 @@ static size_t newline(const struct parser *s, const char *p)
     if (left && (*p == '\n' || *p == '\r'))
         return left > 1 && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
     return left > 2 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0) ? 3
-                                                                                               : 0;
+                                                                                                : 0;
 }
 
 /* Bytes of the white space at p, or 0: ASCII, line ends, U+FEFF and category Zs (JSON5, 8). */
@@ -263,26 +262,20 @@ static int parse_key(struct parser *s)
     return s->str.failed ? no_memory(s) : 0;
 }
 
-/* A decimal number in s->str, fit for jansson: reals go through it, as it knows the locale's point.
- */
-static int finish_number(struct parser *s, const char *from, bool real, json_t **out)
+/* A decimal number in s->str, fit for jansson: it knows int64, double and the locale's point. */
+static int finish_number(struct parser *s, const char *from, json_t **out)
 {
     struct view v = buf_view(&s->str);
-    struct err ignored = ERR_INIT;
-    int64_t i;
+    json_error_t je;
 
     if (s->str.failed)
         return no_memory(s);
-    if (real) {
-        json_error_t je;
-
-        *out = json_loadb(v.p, v.n, JSON_DECODE_ANY, &je);
-        return *out ? 0 : fail(s, from, "the number is out of range");
-    }
-    if (num_i64(v, INT64_MIN, INT64_MAX, &i, &ignored) < 0)
-        return fail(s, from, "the integer is out of range");
-    *out = json_integer(i);
-    return *out ? 0 : no_memory(s);
+    *out = json_loadb(v.p, v.n, JSON_DECODE_ANY, &je);
+    if (*out)
+        return 0;
+    return json_error_code(&je) == json_error_numeric_overflow
+               ? fail(s, from, "the number is out of range")
+               : no_memory(s);
 }
 
 static int parse_hex(struct parser *s, const char *from, bool minus, json_t **out)
@@ -301,7 +294,7 @@ static int parse_hex(struct parser *s, const char *from, bool minus, json_t **ou
         else
             break;
         if (v > (max - digit) / 16)
-            return fail(s, from, "the integer is out of range");
+            return fail(s, from, "the number is out of range");
         v = v * 16 + digit;
     }
     if (s->p == digits)
@@ -320,8 +313,8 @@ static size_t put_digits(struct parser *s)
     return (size_t)(s->p - from);
 }
 
-/* Digits, point, exponent in s->str; *real = not an integer. */
-static int parse_decimal(struct parser *s, bool *real)
+/* Digits, point and exponent into s->str. */
+static int parse_decimal(struct parser *s)
 {
     const char *from = s->p;
     size_t whole = put_digits(s);
@@ -331,7 +324,6 @@ static int parse_decimal(struct parser *s, bool *real)
     if (!whole)
         buf_put_char(&s->str, '0');
     if (at_char(s, '.')) {
-        *real = true;
         s->p++;
         buf_put_char(&s->str, '.');
         if (!put_digits(s)) {
@@ -343,7 +335,6 @@ static int parse_decimal(struct parser *s, bool *real)
         return fail(s, s->p, "expected a value");
     }
     if (at_char(s, 'e') || at_char(s, 'E')) {
-        *real = true;
         s->p++;
         buf_put_char(&s->str, 'e');
         if (at_char(s, '+') || at_char(s, '-'))
@@ -357,7 +348,8 @@ static int parse_decimal(struct parser *s, bool *real)
 static int parse_number(struct parser *s, json_t **out)
 {
     const char *from = s->p;
-    bool minus = at_char(s, '-'), real = false;
+    bool minus = at_char(s, '-');
+    json_t *doc = NULL;
     int r;
 
     buf_reset(&s->str, 4096);
@@ -368,20 +360,21 @@ static int parse_number(struct parser *s, json_t **out)
     if (at_text(s, "Infinity", 8) || at_text(s, "NaN", 3))
         return fail(s, from, "Infinity and NaN are not taken");
     if (at_text(s, "0x", 2) || at_text(s, "0X", 2)) {
-        if ((r = parse_hex(s, from, minus, out)) < 0)
+        if ((r = parse_hex(s, from, minus, &doc)) < 0)
             return r;
     } else {
-        if ((r = parse_decimal(s, &real)) < 0)
+        if ((r = parse_decimal(s)) < 0)
             return r;
         if (s->p - from > NUMBER_MAX)
             return fail_code(s, from, ERR_LIMIT, "the number is too long");
-        if ((r = finish_number(s, from, real, out)) < 0)
+        if ((r = finish_number(s, from, &doc)) < 0)
             return r;
     }
     if (s->p < s->end && in_name(s, s->p, false)) {
-        json_decref(*out);
+        json_decref(doc);
         return fail(s, s->p, "unexpected text after the number");
     }
+    *out = doc;
     return 0;
 }
 
@@ -413,7 +406,7 @@ static int parse_member(struct parser *s, json_t *obj)
     const char *from = s->p;
     json_t *value = NULL;
     struct view key;
-    char *kept;
+    char *name;
     int r;
 
     if ((r = parse_key(s)) < 0)
@@ -421,8 +414,150 @@ static int parse_member(struct parser *s, json_t *obj)
     key = buf_view(&s->str);
     if (json_object_getn(obj, key.p, key.n))
         return fail(s, from, "the key is there already");
-    kept = json_object_setn_new_nocheck(obj, key.p, key.n, json_null()) < 0 ? NULL : s->str.p;
-    if (!kept)
+    name = mem_dup(key.p, key.n); /* s->str serves the value next */
+    if (!name)
         return no_memory(s);
-    return 0 * (value == NULL);
+    if ((r = skip_space(s)) < 0)
+        goto out;
+    if (!at_char(s, ':')) {
+        r = fail(s, s->p, "expected ':' after key");
+        goto out;
+    }
+    s->p++;
+    if ((r = parse_value(s, &value)) < 0)
+        goto out;
+    if (json_object_setn_new(obj, name, key.n, value) < 0)
+        r = no_memory(s);
+out:
+    mem_free(name);
+    return r;
+}
+
+static int parse_element(struct parser *s, json_t *arr)
+{
+    json_t *value = NULL;
+    int r = parse_value(s, &value);
+
+    if (r == 0 && json_array_append_new(arr, value) < 0)
+        r = no_memory(s);
+    return r;
+}
+
+/* Members or elements into doc, s->p behind the opening bracket. */
+static int parse_items(struct parser *s, json_t *doc)
+{
+    bool object = json_is_object(doc);
+    char closing = object ? '}' : ']';
+    int r;
+
+    for (;;) {
+        if ((r = skip_space(s)) < 0)
+            return r;
+        if (at_char(s, closing))
+            break;
+        if (s->p == s->end)
+            return fail(s, s->p, object ? "expected a key or '}'" : "expected a value or ']'");
+        r = object ? parse_member(s, doc) : parse_element(s, doc);
+        if (r < 0 || (r = skip_space(s)) < 0)
+            return r;
+        if (at_char(s, closing))
+            break;
+        if (!at_char(s, ','))
+            return fail(s, s->p, object ? "expected ',' or '}'" : "expected ',' or ']'");
+        s->p++;
+    }
+    s->p++;
+    return 0;
+}
+
+static int parse_container(struct parser *s, json_t **out)
+{
+    json_t *doc;
+    int r;
+
+    if (s->depth == JSON5_DEPTH_MAX)
+        return fail_code(s, s->p, ERR_LIMIT, "more than 64 levels");
+    doc = *s->p++ == '{' ? json_object() : json_array();
+    if (!doc)
+        return no_memory(s);
+    s->depth++;
+    r = parse_items(s, doc);
+    s->depth--;
+    if (r < 0)
+        json_decref(doc);
+    else
+        *out = doc;
+    return r;
+}
+
+static int parse_string(struct parser *s, json_t **out)
+{
+    int r = parse_quoted(s);
+
+    if (r < 0)
+        return r;
+    *out = json_stringn(buf_view(&s->str).p, s->str.n);
+    return *out ? 0 : no_memory(s);
+}
+
+/* Recursion is bounded by JSON5_DEPTH_MAX. */
+static int parse_value(struct parser *s, json_t **out)
+{
+    int r = skip_space(s);
+
+    if (r < 0)
+        return r;
+    if (s->p == s->end)
+        return fail(s, s->p, "expected a value");
+    switch (*s->p) {
+    case '{':
+    case '[':
+        return parse_container(s, out);
+    case '"':
+    case '\'':
+        return parse_string(s, out);
+    default:
+        return is_digit(*s->p) || strchr("+-.", *s->p) ? parse_number(s, out) : parse_word(s, out);
+    }
+}
+
+/* Refuse what is not UTF-8, at the place where it breaks. */
+static int check_utf8(struct parser *s)
+{
+    struct utf8 u = {0};
+    const char *start = s->text; /* of the code point that is being read */
+
+    if (utf8_valid(view_of(s->text, (size_t)(s->end - s->text))))
+        return 0;
+    for (const char *p = s->text; p < s->end; p++) {
+        if (utf8_done(&u))
+            start = p;
+        if (!utf8_feed(&u, view_of(p, 1)))
+            break;
+    }
+    return fail(s, start, "not UTF-8");
+}
+
+int json5_parse(struct view text, json_t **out, struct err *e)
+{
+    struct parser s = {.text = text.p, .p = text.p, .end = text.p, .e = e};
+    json_t *doc = NULL;
+    int r;
+
+    if (text.n > JSON5_TEXT_MAX)
+        return err_set(e, ERR_LIMIT, "%zu bytes, limit %d", text.n, JSON5_TEXT_MAX);
+    if (text.n)
+        s.end = text.p + text.n;
+    buf_init(&s.str, JSON5_TEXT_MAX + NUMBER_MAX);
+    s.str.secret = true; /* configurations hold tokens */
+    if ((r = check_utf8(&s)) < 0 || (r = parse_value(&s, &doc)) < 0 || (r = skip_space(&s)) < 0)
+        goto out;
+    if (s.p < s.end)
+        r = fail(&s, s.p, "unexpected text after the value");
+    else
+        *out = TAKE(doc);
+out:
+    json_decref(doc);
+    buf_fini(&s.str);
+    return r;
 }

@@ -138,7 +138,7 @@ static struct cursor cursor_of(struct view raw)
 bool jstr_eq(struct view a, struct view b)
 {
     struct cursor x = cursor_of(a), y = cursor_of(b);
-    uint8_t c, d;
+    uint8_t c = 0, d = 0;
     bool more, more2;
 
     do {
