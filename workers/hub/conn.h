@@ -1,0 +1,54 @@
+/*
+ * workers/hub/conn.h - connections that said hello: identity (sealed, made only by auth.c), subscriptions, tickets.
+ */
+#ifndef CONN_H
+#define CONN_H
+
+#include "hub.h"
+
+enum conn_role { CONN_OPERATOR, CONN_NODE };
+
+enum { CONN_CAPS_MAX = 32, CONN_SUBS_MAX = 64 };
+
+enum conn_cap {
+    CAP_TOOL_EVENTS = 1 << 0,
+    CAP_APPROVALS = 1 << 1,
+    CAP_INLINE_WIDGETS = 1 << 2,
+    CAP_AGENT_KIND = 1 << 3,
+    CAP_SESSION_SCOPED_EVENTS = 1 << 4,
+};
+
+/* Who somebody is. Only auth.c fills one; everything else reads. */
+struct identity {
+    enum conn_role role;
+    unsigned scopes; /* granted, expanded */
+    unsigned scopes_listed; /* granted, as the hello lists them */
+    char method[24];   /* none, token, ... */
+    char client_id[40];
+    char client_mode[16];
+    char device_id[65]; /* "" without a device */
+};
+
+struct conn {
+    uint64_t id;
+    unsigned front; /* instance */
+    struct identity who;
+    unsigned caps;     /* CAP_* */
+    unsigned audience; /* AUD_* of msg.h, derived from who, caps and subscriptions */
+    char conn_uuid[37];
+    char peer[64];
+    bool local;
+    bool sub_sessions;              /* sessions.subscribe */
+    char *sub_keys[CONN_SUBS_MAX];  /* sessions.messages.subscribe: full session keys, owned */
+    unsigned sub_count;
+    unsigned bad_role_calls;
+    struct conn *next; /* hash chain */
+};
+
+struct conn *conn_find(struct hub *h, unsigned front, uint64_t id);
+/* After a change of caps or subscriptions: new audience, new ticket to the front. */
+int conn_update(struct hub *h, struct conn *c, struct err *e) MUST_USE;
+/* For every connection; fn returns false to stop. */
+void conn_each(struct hub *h, bool (*fn)(void *ctx, struct conn *c), void *ctx);
+
+#endif
