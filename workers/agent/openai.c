@@ -1,0 +1,366 @@
+/*
+ * workers/agent/openai.c - OpenAI Chat Completions and everything that imitates it.
+ * Source: providers 1, dialects included.
+ */
+#include "jw.h"
+#include "provider.h"
+
+/* ---- request ---- */
+
+/* Members of a content list that have text: joined, because many servers take only a string. */
+static void put_text_parts(const json_t *content, struct buf *text)
+{
+    const json_t *part;
+    size_t i;
+
+    json_array_foreach(content, i, part)
+    {
+        struct view t = json_view(part, "text");
+
+        if (t.n == 0 || !view_eq(json_view(part, "type"), V("text")))
+            continue;
+        if (text->n)
+            buf_put_char(text, '\n');
+        buf_put_view(text, t);
+    }
+}
+
+static bool has_image(const json_t *content)
+{
+    const json_t *part;
+    size_t i;
+
+    json_array_foreach(content, i, part)
+    {
+        if (view_eq(json_view(part, "type"), V("image")))
+            return true;
+    }
+    return false;
+}
+
+static void put_image(struct jw *w, const json_t *part)
+{
+    struct view mime = json_view(part, "mimeType");
+
+    jw_obj(w);
+    jw_kcstr(w, "type", "image_url");
+    jw_key(w, "image_url");
+    jw_obj(w);
+    jw_key(w, "url");
+    jw_raw(w, V("\"data:")); /* one string written in pieces: images are large */
+    jw_escape(w->b, mime.n ? mime : V("image/png"));
+    buf_put_str(w->b, ";base64,");
+    jw_escape(w->b, json_view(part, "data"));
+    buf_put_char(w->b, '"');
+    jw_obj_end(w);
+    jw_obj_end(w);
+}
+
+static void put_mixed(struct jw *w, const json_t *content)
+{
+    const json_t *part;
+    size_t i;
+
+    jw_arr(w);
+    json_array_foreach(content, i, part)
+    {
+        struct view type = json_view(part, "type"), text = json_view(part, "text");
+
+        if (view_eq(type, V("image"))) {
+            put_image(w, part);
+        } else if (view_eq(type, V("text")) && text.n) {
+            jw_obj(w);
+            jw_kcstr(w, "type", "text");
+            jw_kstr(w, "text", text);
+            jw_obj_end(w);
+        }
+    }
+    jw_arr_end(w);
+}
+
+static void put_message(struct jw *w, const char *role, struct view text)
+{
+    jw_obj(w);
+    jw_kcstr(w, "role", role);
+    jw_kstr(w, "content", text);
+    jw_obj_end(w);
+}
+
+/* Messages without anything to read are left out: several servers refuse them. */
+static int put_turn(struct jw *w, const json_t *msg, struct err *e)
+{
+    static const char *const roles[] = {"user", "assistant", "system"};
+    struct view role = json_view(msg, "role");
+    const json_t *content = json_object_get(msg, "content");
+    struct buf text = BUF_INIT(BODY_MAX);
+    const char *name = NULL;
+    int r;
+
+    for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++)
+        if (view_eq(role, view_str(roles[i])))
+            name = roles[i];
+    if (!name)
+        return err_set(e, ERR_INVALID, "job: messages: role %.*s", (int)(role.n < 32 ? role.n : 32),
+                       role.p);
+    if (json_is_string(content)) {
+        if (json_view_of(content).n)
+            put_message(w, name, json_view_of(content));
+        return 0;
+    }
+    if (!json_is_array(content))
+        return err_set(e, ERR_INVALID, "job: messages: content is neither text nor a list");
+    if (has_image(content) && view_eq(role, V("user"))) {
+        jw_obj(w);
+        jw_kcstr(w, "role", name);
+        jw_key(w, "content");
+        put_mixed(w, content);
+        jw_obj_end(w);
+        return 0;
+    }
+    put_text_parts(content, &text);
+    if (text.n)
+        put_message(w, name, buf_view(&text));
+    r = buf_check(&text, e);
+    buf_fini(&text);
+    return r;
+}
+
+static void put_limits(struct jw *w, const struct model_request *q)
+{
+    const struct model_spec *m = q->model;
+    struct view effort = json_view(q->job, "thinking");
+
+    if (m->max_tokens) {
+        struct view field = m->max_tokens_field;
+
+        if (field.n == 0)
+            field = m->native ? V("max_completion_tokens") : V("max_tokens");
+        jw_key_view(w, field);
+        jw_u64(w, m->max_tokens);
+    }
+    if (m->reasoning && effort.n && !view_eq(effort, V("off")))
+        jw_kstr(w, "reasoning_effort", effort);
+    if (m->native)
+        jw_kbool(w, "store", false);
+}
+
+static int openai_body(const struct model_request *q, struct buf *out, struct err *e)
+{
+    const json_t *messages = json_object_get(q->job, "messages"), *msg;
+    struct view system = json_view(q->job, "system");
+    struct jw w = JW_INIT(out);
+    size_t i;
+    int r;
+
+    if (!json_is_array(messages))
+        return err_set(e, ERR_INVALID, "job: messages is not a list");
+    jw_obj(&w);
+    jw_kstr(&w, "model", q->model->id);
+    jw_kbool(&w, "stream", true);
+    if (!q->model->no_stream_usage)
+        jw_kraw(&w, "stream_options", V("{\"include_usage\":true}"));
+    put_limits(&w, q);
+    jw_key(&w, "messages");
+    jw_arr(&w);
+    if (system.n)
+        put_message(&w, q->model->native && q->model->reasoning ? "developer" : "system", system);
+    json_array_foreach(messages, i, msg)
+    {
+        if ((r = put_turn(&w, msg, e)) < 0)
+            return r;
+    }
+    jw_arr_end(&w);
+    jw_obj_end(&w);
+    return buf_check(out, e) < 0 ? err_wrap(e, "request to the model") : 0;
+}
+
+static void openai_url(const struct model_spec *m, struct buf *out)
+{
+    provider_url(m, "/chat/completions", out);
+}
+
+/* ---- reply ---- */
+
+static uint64_t tokens(const json_t *obj, const char *key)
+{
+    int64_t v = json_i64(obj, key, 0);
+
+    return v > 0 ? (uint64_t)v : 0;
+}
+
+/* prompt_tokens includes what the cache gave, ours does not. */
+static void on_usage(struct reply *r, const json_t *u)
+{
+    const json_t *details = json_object_get(u, "prompt_tokens_details");
+    uint64_t all = tokens(u, "prompt_tokens"), cached = tokens(details, "cached_tokens");
+
+    if (!json_is_object(u))
+        return;
+    r->usage.seen = true;
+    r->usage.cache_read = cached < all ? cached : all;
+    r->usage.input = all - r->usage.cache_read;
+    r->usage.output = tokens(u, "completion_tokens");
+    r->usage.cache_write = tokens(details, "cache_write_tokens");
+}
+
+static const struct {
+    const char *name;
+    enum reply_stop stop;
+    enum fail_reason fail;
+} finishes[] = {
+    {"stop", STOP_END, FAIL_NONE},
+    {"end", STOP_END, FAIL_NONE},
+    {"eos", STOP_END, FAIL_NONE},
+    {"length", STOP_LENGTH, FAIL_NONE},
+    {"tool_calls", STOP_TOOLS, FAIL_NONE},
+    {"function_call", STOP_TOOLS, FAIL_NONE},
+    {"content_filter", STOP_NONE, FAIL_REFUSAL},
+    {"error", STOP_NONE, FAIL_SERVER},
+    {"abort", STOP_NONE, FAIL_TIMEOUT},
+    {"network_error", STOP_NONE, FAIL_TIMEOUT},
+};
+
+static void on_finish(struct reply *r, struct view reason)
+{
+    for (size_t i = 0; i < sizeof(finishes) / sizeof(*finishes); i++) {
+        if (!view_eq(reason, view_str(finishes[i].name)))
+            continue;
+        r->stop = finishes[i].stop;
+        if (finishes[i].fail != FAIL_NONE)
+            fail_set(&r->fail, finishes[i].fail, "the model stopped: %s", finishes[i].name);
+        return;
+    }
+    r->stop = STOP_END; /* a name we do not know still ends the answer */
+}
+
+/* Key by index; a new id under an old index, or no index, is a new call. */
+static void on_tool_call(struct reply *r, const json_t *piece)
+{
+    const json_t *fn = json_object_get(piece, "function");
+    struct view id = json_view(piece, "id"), name = json_view(fn, "name");
+    int64_t index = json_i64(piece, "index", -1);
+    struct reply_tool *t;
+
+    if (index >= 0 && index <= INT32_MAX)
+        t = reply_tool_at(r, (uint32_t)index);
+    else if (id.n == 0 && name.n == 0 && r->tools)
+        t = &r->tool[r->tools - 1]; /* without either it can only go on */
+    else
+        t = reply_tool_new(r);
+    if (t && id.n && t->id.n && !view_eq(id, buf_view(&t->id))) {
+        t = reply_tool_new(r);
+        if (t && index >= 0)
+            t->index = (uint32_t)index;
+    }
+    if (!t)
+        return;
+    if (t->id.n == 0)
+        buf_put_view(&t->id, id);
+    if (t->name.n == 0)
+        buf_put_view(&t->name, name);
+    if (t->id.failed || t->name.failed)
+        fail_set(&r->fail, FAIL_TOO_LARGE, "a tool call's id or name is over %d bytes",
+                 REPLY_ID_MAX);
+    reply_tool_args(r, t, json_view(fn, "arguments"));
+}
+
+static void on_reasoning(struct reply *r, const json_t *delta)
+{
+    static const char *const keys[] = {"reasoning_content", "reasoning", "reasoning_text"};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        struct view v = json_view(delta, keys[i]);
+
+        r->reasoning_bytes += v.n;
+        if (v.n)
+            return; /* some send the same text under two names */
+    }
+}
+
+static void on_delta(struct reply *r, const json_t *delta)
+{
+    const json_t *content = json_object_get(delta, "content"), *part;
+    struct view refusal = json_view(delta, "refusal");
+    size_t i;
+
+    if (json_is_string(content))
+        reply_text(r, json_view_of(content));
+    json_array_foreach(content, i, part)
+    {
+        if (view_eq(json_view(part, "type"), V("text")))
+            reply_text(r, json_view(part, "text"));
+    }
+    if (refusal.n) {
+        r->refused = true;
+        reply_text(r, refusal);
+    }
+    on_reasoning(r, delta);
+    json_array_foreach(json_object_get(delta, "tool_calls"), i, part)
+    {
+        if (r->fail.reason == FAIL_NONE)
+            on_tool_call(r, part);
+    }
+}
+
+/* Only the first choice is ours: we never ask for more. */
+static void on_choice(struct reply *r, const json_t *choice)
+{
+    struct view finish = json_view(choice, "finish_reason");
+
+    if (json_i64(choice, "index", 0) != 0)
+        return;
+    on_delta(r, json_object_get(choice, "delta"));
+    on_usage(r, json_object_get(choice, "usage")); /* Moonshot's place */
+    if (finish.n && r->fail.reason == FAIL_NONE)
+        on_finish(r, finish);
+}
+
+static void on_chunk(struct reply *r, const json_t *chunk)
+{
+    const json_t *error = json_object_get(chunk, "error"), *choice;
+    size_t i;
+
+    if (!json_is_object(chunk)) {
+        fail_set(&r->fail, FAIL_PROTOCOL, "the model server sent an event that is no object");
+        return;
+    }
+    if (error && !json_is_null(error)) {
+        fail_from_json(&r->fail, 0, error);
+        return;
+    }
+    json_array_foreach(json_object_get(chunk, "choices"), i, choice)
+    {
+        if (r->fail.reason == FAIL_NONE)
+            on_choice(r, choice);
+    }
+    on_usage(r, json_object_get(chunk, "usage"));
+}
+
+static void openai_event(struct reply *r, struct view name, struct view data)
+{
+    json_t *doc;
+
+    (void)name;
+    data = view_trim(data);
+    if (view_eq(data, V("[DONE]"))) {
+        if (r->tools && r->stop != STOP_LENGTH)
+            r->stop = STOP_TOOLS; /* some say "stop" all the same */
+        r->done = true;
+        return;
+    }
+    doc = provider_json(r, data);
+    if (!doc)
+        return;
+    on_chunk(r, doc);
+    json_decref(doc);
+}
+
+const struct provider_ops openai_ops = {
+    .api = "openai-completions",
+    .url = openai_url,
+    .auth_name = "Authorization",
+    .auth_prefix = "Bearer ",
+    .framing = FRAMING_SSE,
+    .body = openai_body,
+    .event = openai_event,
+};

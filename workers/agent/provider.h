@@ -1,0 +1,60 @@
+/*
+ * workers/agent/provider.h - what differs between model interfaces: one row of functions each.
+ * A new interface is one file that exports its provider_ops, and one row in provider.c.
+ * Not here: connections, retries, keys (http.h, run.h, models.h): a provider only turns a request
+ * into bytes and bytes into a reply.
+ */
+#ifndef PROVIDER_H
+#define PROVIDER_H
+
+#include "json.h"
+#include "reply.h"
+
+/* One model as configured. Strings are borrowed from whoever made it. */
+struct model_spec {
+    struct view provider, id, base_url;
+    const char *api;
+    struct view max_tokens_field; /* compat.maxTokensField, empty: the interface's own */
+    uint32_t max_tokens;          /* 0: leave it to the provider */
+    bool native;                  /* the maker's own service, not one that is compatible with it */
+    bool reasoning;
+    bool no_stream_usage; /* compat.supportsUsageInStreaming is false */
+    struct reply_cost cost;
+};
+
+/* What is asked. The document's rules are checked while the body is built. */
+struct model_request {
+    const struct model_spec *model;
+    const json_t *job; /* {system, messages, thinking?, …}: borrowed */
+};
+
+enum { BODY_MAX = 32 << 20 }; /* the largest any provider takes (Anthropic: 32 MB) */
+
+enum provider_framing { FRAMING_SSE, FRAMING_LINES };
+
+struct provider_ops {
+    const char *api; /* "openai-completions" */
+    /* The address of a request, made of the model's base URL. */
+    void (*url)(const struct model_spec *m, struct buf *out);
+    const char *auth_name; /* header that carries the key */
+    const char *auth_prefix;
+    const char *headers;          /* further ones, each ended by LF; or NULL */
+    enum provider_framing framing;
+    /* The request's JSON.  Errors: ERR_INVALID the job is not what it should be, ERR_LIMIT. */
+    int (*body)(const struct model_request *q, struct buf *out, struct err *e);
+    /* One event of the stream; everything it means, failures too, goes into *r. Not called again
+     * once r->done or r->fail is set. */
+    void (*event)(struct reply *r, struct view name, struct view data);
+};
+
+extern const struct provider_ops openai_ops;
+
+/* Base URL without slashes at its end, then path: what most interfaces use for url. */
+void provider_url(const struct model_spec *m, const char *path, struct buf *out);
+/* A document out of a stream; escapes of half a surrogate pair become U+FFFD, which servers send
+ * when they cut a character in two. On failure r->fail is set and NULL returned. */
+json_t *provider_json(struct reply *r, struct view data);
+/* The row of an interface, or NULL. */
+const struct provider_ops *provider_find(struct view api);
+
+#endif
