@@ -298,8 +298,9 @@ class Server:
             await reply.json(400, {"error": {"message": "not JSON", "type": "invalid"}})
             return True
         messages = doc.get("messages", [])
-        prompt = next((text_of(m.get("content")) for m in reversed(messages)
-                       if m.get("role") == "user"), "")
+        # The original appends a user message of its own making, in <<<...>>>: not the user's words.
+        said = [text_of(m.get("content")) for m in messages if m.get("role") == "user"]
+        prompt = next((s for s in reversed(said) if not s.startswith("<<<")), "")
         plan = parse_directive(prompt)
         plan.update(self.control)
         seen = self.seen[prompt] = self.seen.get(prompt, 0) + 1
