@@ -10,6 +10,10 @@
 #include "hub.h"
 #include "jw.h"
 
+/* Does any connection listen? What nobody hears is not worth writing. */
+bool event_wanted(struct hub *h, unsigned audience);
+bool event_session_wanted(struct hub *h, struct view session_key);
+
 struct jw *event_begin(struct hub *h, const char *name);
 /* Member stateVersion behind the payload, for presence and health. */
 void event_state_version(struct hub *h);
