@@ -69,7 +69,8 @@ static int table_add(struct jkeys *k, uint32_t object, struct view key, struct e
 
     if (r < 0)
         return r;
-    hash = jstr_hash(&k->seed, key);
+    /* salted: the same key in thousands of objects must not make one long run of slots */
+    hash = jstr_hash(&k->seed, object, key);
     slot = slot_of(k->table, k->cap, hash);
     for (; slot->object; slot = slot_after(k->table, k->cap, slot))
         if (slot->hash == hash && slot->object == object && jstr_eq(key_view(k, slot), key))
@@ -80,24 +81,32 @@ static int table_add(struct jkeys *k, uint32_t object, struct view key, struct e
     return 0;
 }
 
+/* From here on o's keys are in the table. */
+static int move_to_table(struct jkeys *k, struct jkeys_object *o, struct err *e)
+{
+    o->id = ++k->objects;
+    for (uint32_t i = o->first; i < k->top; i++) {
+        int r = table_add(k, o->id, key_view(k, &k->stack[i]), e);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int jkeys_add(struct jkeys *k, struct jkeys_object *o, struct view key, bool escaped, struct err *e)
 {
-    const struct jkey *at = &k->stack[o->first], *end = &k->stack[k->top];
     int r;
 
+    /* comparing escapes again and again would cost a stranger little and us much: hash them */
+    if (!o->id && (escaped || k->top - o->first == JKEYS_DIRECT_MAX) &&
+        (r = move_to_table(k, o, e)) < 0)
+        return r;
     if (o->id)
         return table_add(k, o->id, key, e);
-    for (; at < end; at++)
-        if (escaped || at->object ? jstr_eq(key_view(k, at), key) : view_eq(key_view(k, at), key))
+    for (uint32_t i = o->first; i < k->top; i++)
+        if (view_eq(key_view(k, &k->stack[i]), key))
             return ERR_CONFLICT;
-    if (k->top - o->first < JKEYS_DIRECT_MAX) {
-        k->stack[k->top++] = (struct jkey){
-            .off = (uint32_t)(key.p - k->text), .n = (uint32_t)key.n, .object = escaped};
-        return 0;
-    }
-    o->id = ++k->objects;
-    for (at = &k->stack[o->first]; at < end; at++)
-        if ((r = table_add(k, o->id, key_view(k, at), e)) < 0)
-            return r;
-    return table_add(k, o->id, key, e);
+    k->stack[k->top++] = (struct jkey){.off = (uint32_t)(key.p - k->text), .n = (uint32_t)key.n};
+    return 0;
 }

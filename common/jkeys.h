@@ -1,8 +1,9 @@
 /*
  * common/jkeys.h - finds the second key of a name in an object, for all objects that are open at
  * once while JSON is scanned. Small objects cost a few comparisons and no memory; from
- * JKEYS_DIRECT_MAX keys on one hash table, shared by all large objects of the text, keeps the work
- * linear whatever a stranger sends. The number of keys is bounded by whoever scans.
+ * JKEYS_DIRECT_MAX keys on, or with the first key that has escapes, one hash table shared by all
+ * such objects of the text keeps the work linear whatever a stranger sends. Its seed is drawn anew
+ * for every text. The number of keys is bounded by whoever scans.
  */
 #ifndef JKEYS_H
 #define JKEYS_H
@@ -16,7 +17,7 @@ enum { JKEYS_DIRECT_MAX = 16, JKEYS_LEVELS_MAX = 64 };
 struct jkey {
     uint32_t off, n; /* what stands between the quotes, in the text */
     uint32_t hash;   /* only in the table */
-    uint32_t object; /* in the table: whose key, 0 = free slot; on the stack: it has escapes */
+    uint32_t object; /* only in the table: whose key, 0 = free slot */
 };
 
 /* One open object; zeroed when it opens, first = jkeys.top. */

@@ -168,10 +168,10 @@ void jstr_key_init(struct jstr_key *k)
     k->mix = rand_u64() | 1;
 }
 
-uint32_t jstr_hash(const struct jstr_key *k, struct view raw)
+uint32_t jstr_hash(const struct jstr_key *k, uint32_t salt, struct view raw)
 {
     struct cursor c = cursor_of(raw);
-    uint64_t h = 0, word = 0, len = 0;
+    uint64_t h = mul_mod((uint64_t)salt + 1, k->mul), word = 0, len = 0;
     uint8_t byte;
 
     while (next_byte(&c, &byte)) {

@@ -27,6 +27,7 @@ struct jstr_key {
     uint64_t mul, mix;
 };
 void jstr_key_init(struct jstr_key *k);
-uint32_t jstr_hash(const struct jstr_key *k, struct view raw);
+/* salt: equal texts under different salts do not meet either. */
+uint32_t jstr_hash(const struct jstr_key *k, uint32_t salt, struct view raw);
 
 #endif
