@@ -1,0 +1,113 @@
+/* store/store_int.h - what the store's own files share. Nobody else includes it. */
+#ifndef STORE_INT_H
+#define STORE_INT_H
+
+#include "buf.h"
+#include "store.h"
+
+#include <lmdb.h>
+
+/* Integers in keys are big endian, so that LMDB's order is theirs; i64 with the sign flipped.
+ * Row = the encoded record. */
+enum db {
+    DB_SYS,          /* name -> u64: schema, next sid, next job id */
+    DB_META,         /* key -> row */
+    DB_SESSION,      /* u32 sid -> row */
+    DB_SESSION_KEY,  /* key, a digest when too long -> u32 sid */
+    DB_SESSION_TIME, /* i64 updated_at, u32 sid -> nothing */
+    DB_MESSAGE,      /* u32 sid, u64 seq -> row */
+    DB_MESSAGE_ID,   /* id, 16 bytes + tag when it is a UUID -> u32 sid, u64 seq */
+    DB_RUN,          /* u64 job_id -> row */
+    DB_RUN_ID,       /* run_id -> u64 job_id */
+    DB_RUN_OPEN,     /* u64 job_id -> nothing: queued and running */
+    DB_RUN_DONE,     /* i64 updated_at, u64 job_id -> nothing: all others */
+    DB_GRAVE,        /* u32 sid -> nothing: deleted sessions whose messages are still there */
+    DB_COUNT
+};
+
+enum { STORE_SCHEMA = 1, KEY_MAX = 511 };
+
+struct counters {
+    uint64_t next_sid, next_job;
+};
+
+struct store {
+    MDB_env *env;
+    MDB_dbi db[DB_COUNT];
+    MDB_txn *wtxn; /* this turn's changes, or NULL */
+    MDB_txn *rtxn; /* owned snapshot; live or reset */
+    bool rtxn_live;
+    bool dead;        /* the disk failed: nothing works until reopened */
+    bool lost;        /* the batch could not be rebuilt: nothing works until commit or rollback */
+    int last_rc;      /* what LMDB said when an apply failed half way */
+    struct buf batch; /* the encoded records of wtxn, to build it again */
+    uint64_t batch_n;
+    uint64_t swept;     /* housekeeping in wtxn that is not in batch */
+    size_t pages_guess; /* how many new pages the batch may need, rather too many */
+    bool deletes_only;  /* the batch frees room: try it even when the disk is full */
+    struct counters now, committed;
+    struct store_opts o;
+    int fd; /* of the data file: its lock, its size */
+    size_t page, file_bytes;
+    bool no_fallocate;
+    struct store_stats st;
+};
+
+/* Error code and sentence for an LMDB or errno code. */
+int store_err(struct store *s, int rc, const char *what, struct err *e) MUST_USE;
+/* The batch's transaction when there is one, otherwise the turn's snapshot. */
+int store_read(struct store *s, MDB_txn **out, struct err *e) MUST_USE;
+/* Open the batch's transaction, growing the map when it is nearly full. */
+int store_write(struct store *s, struct err *e) MUST_USE;
+int store_grow(struct store *s, struct err *e) MUST_USE;
+/* Decode a stored row of that type.  Errors: ERR_CORRUPT. */
+int store_row(const MDB_val *v, enum rec_type type, struct store_rec *out, struct err *e) MUST_USE;
+/* *out = value, or ERR_NOT_FOUND with the sentence "no <what>". */
+int store_get(struct store *s, MDB_txn *t, enum db db, MDB_val *key, const char *what, MDB_val *out,
+              struct err *e) MUST_USE;
+/* Last seq of a transcript, 0 when empty. */
+int store_last_seq(struct store *s, MDB_txn *t, uint32_t sid, uint64_t *out,
+                   struct err *e) MUST_USE;
+/* A counter into wtxn; an LMDB code. */
+int store_sys_put(struct store *s, const char *name, uint64_t value) MUST_USE;
+/* Is there a session or a transcript under this key?  0 when not. */
+int store_find_sid(struct store *s, MDB_txn *t, struct view key, uint32_t *out,
+                   struct err *e) MUST_USE;
+int store_find_job(struct store *s, MDB_txn *t, struct view run_id, uint64_t *out,
+                   struct err *e) MUST_USE;
+/* Bring an older schema up to date, inside wtxn. */
+int store_migrate(struct store *s, uint64_t from, struct err *e) MUST_USE;
+int store_check_quick(struct store *s, struct err *e) MUST_USE;
+/* Validate *r against what is stored and fill in its zeros; reads only. */
+int store_prepare(struct store *s, struct store_rec *r, struct err *e) MUST_USE;
+/* Write a prepared record (row = its encoding) into all its tables. On failure the transaction is
+ * spoilt and s->last_rc says why. */
+int store_put(struct store *s, const struct store_rec *r, struct view row, struct err *e) MUST_USE;
+
+/* After a failure that spoilt wtxn (s->last_rc): the batch as it was before, in a new transaction;
+ * returns the code r of that failure, or another when the batch is lost. */
+int store_recover(struct store *s, int r, struct err *e) MUST_USE;
+
+/* Keys are built in place. */
+struct key {
+    char b[KEY_MAX + 1];
+    MDB_val v;
+};
+MDB_val *key_u32(struct key *k, uint32_t a);
+MDB_val *key_u64(struct key *k, uint64_t a);
+MDB_val *key_u32_u64(struct key *k, uint32_t a, uint64_t b);
+MDB_val *key_time_u32(struct key *k, int64_t t, uint32_t a);
+MDB_val *key_time_u64(struct key *k, int64_t t, uint64_t a);
+MDB_val *key_text(struct key *k, struct view v); /* at most KEY_MAX bytes */
+MDB_val *key_session(struct key *k, struct view v);
+MDB_val *key_message_id(struct key *k, struct view v);
+uint32_t key_get_u32(const void *p);
+uint64_t key_get_u64(const void *p);
+int64_t key_get_time(const void *p);
+
+static inline bool run_is_open(uint8_t state)
+{
+    return state == RUN_QUEUED || state == RUN_RUNNING;
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* store/store_migrate.c - what an older schema needs to become this one. */
+#include "store_int.h"
+
+/* step[i] leads from schema i + 1 to i + 2, inside s->wtxn. Empty as long as there is one schema.
+ */
+typedef int store_step(struct store *s, struct err *e);
+static store_step *const steps[STORE_SCHEMA] = {NULL};
+
+int store_migrate(struct store *s, uint64_t from, struct err *e)
+{
+    int r, rc;
+
+    for (uint64_t v = from; v < STORE_SCHEMA; v++) {
+        if (v == 0 || !steps[v - 1])
+            return err_set(e, ERR_INVALID, "store: schema %llu is not known",
+                           (unsigned long long)v);
+        if ((r = steps[v - 1](s, e)) < 0)
+            return err_wrap(e, "store: from schema %llu", (unsigned long long)v);
+    }
+    rc = store_sys_put(s, "schema", STORE_SCHEMA);
+    return rc ? store_err(s, rc, "schema", e) : 0;
+}
