@@ -75,7 +75,7 @@ struct rows {
 
 static int row(struct rows *o, struct view v)
 {
-    o->n += (size_t)snprintf(o->text + o->n, sizeof(o->text) - o->n, "%.*db ", VIEW_FMT(v));
+    o->n += (size_t)snprintf(o->text + o->n, sizeof(o->text) - o->n, "%.*s ", VIEW_FMT(v));
     return o->stop_after && --o->stop_after == 0;
 }
 static int on_session(void *ctx, const struct rec_session_put *r)
