@@ -5,6 +5,7 @@
 #define CONN_H
 
 #include "hub.h"
+#include "msg.h"
 
 enum conn_role { CONN_OPERATOR, CONN_NODE };
 
@@ -38,12 +39,33 @@ struct conn {
     char conn_uuid[37];
     char peer[64];
     bool local;
+    char *listed_key; /* who it is in the presence list (device, instance or connection); NULL: not listed. Owned */
+    char *listed;     /* its entry there: JSON members without braces, without text, reason and ts. Owned */
     bool sub_sessions;              /* sessions.subscribe */
     char *sub_keys[CONN_SUBS_MAX];  /* sessions.messages.subscribe: full session keys, owned */
     unsigned sub_count;
     unsigned bad_role_calls;
     struct conn *next; /* hash chain */
 };
+
+enum { CONNS_MAX = 65536 }; /* some 1 KiB each; the supervisor's own budget is lower */
+
+int conns_open(struct hub *h, struct err *e) MUST_USE;
+void conns_close(struct hub *h);
+unsigned conns_count(const struct hub *h);
+/* A zeroed connection that nobody knows yet. */
+int conn_new(struct conn **out, unsigned front, uint64_t id, struct err *e) MUST_USE;
+void conn_free(struct conn **c);
+/* Takes *c on success: audience computed, presence told.  Errors: ERR_LIMIT CONNS_MAX, ERR_CONFLICT the id is known. */
+int conn_add(struct hub *h, struct conn **c, struct err *e) MUST_USE;
+void conn_remove(struct hub *h, unsigned front, uint64_t id);
+/* A front is gone and its connections with it. */
+void conns_front_gone(struct hub *h, unsigned front);
+/* What the front may show to the next hub. Appended to out. */
+int conn_ticket(struct hub *h, const struct conn *c, struct buf *out, struct err *e) MUST_USE;
+unsigned conn_audience(const struct conn *c);
+/* ipc conn_resume: the ticket speaks for the connection, or it is closed. */
+int conn_on_resume(struct hub *h, struct link *from, struct ipc_conn_resume *m, struct err *e);
 
 struct conn *conn_find(struct hub *h, unsigned front, uint64_t id);
 /* After a change of caps or subscriptions: new audience, new ticket to the front. */

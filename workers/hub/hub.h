@@ -5,6 +5,7 @@
 #ifndef HUB_H
 #define HUB_H
 
+#include "jw.h"
 #include "rpc.h"
 #include "store.h"
 #include "worker.h"
@@ -13,6 +14,10 @@ struct conns;    /* connections that said hello (conn.h) */
 struct runs;     /* runs under way (run.h) */
 struct presence; /* who is listed (presence.h) */
 struct settings; /* what the hub reads from its config slice, parsed once (settings.h) */
+struct mac;      /* keyed hash of tickets and tokens (mac.h) */
+struct auth;     /* who may connect (auth.h) */
+struct dispatch; /* compiled method table (dispatch.h) */
+struct health;   /* the last health snapshot (health.h) */
 
 struct hub {
     struct worker w; /* first: every handler's ctx is the hub */
@@ -21,6 +26,15 @@ struct hub {
     struct conns *conns;
     struct runs *runs;
     struct presence *presence;
+    struct mac *mac;
+    struct auth *auth;
+    struct dispatch *dispatch;
+    struct health *health;
+    struct { /* a frame under construction: one answer and one event at a time */
+        struct buf buf;
+        struct jw jw;
+    } reply, event;
+    uint64_t state_presence, state_health; /* stateVersion of events */
     struct loop_task commit; /* deferred whenever something changed */
     int64_t started_ms;      /* wall clock */
     char boot_id[37];
@@ -30,5 +44,9 @@ struct hub {
 
 /* Something was put into the store this turn: it is committed before any queued frame goes out. */
 void hub_changed(struct hub *h);
+/* The line to a front, or NULL. */
+struct link *hub_front(const struct hub *h, unsigned instance);
+/* Something was queued to a front: stop reading from it while it does not read from us. */
+void hub_front_mark(struct link *l);
 
 #endif

@@ -1,0 +1,76 @@
+/*
+ * workers/hub/settings.h - what the hub reads from its configuration slice, looked up once per slice.
+ * Strings point into the slice, which the settings keep alive. Secrets are not here: the slice holds a MAC of the
+ * gateway token, never the token.
+ */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "err.h"
+#include "view.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum {
+    SETTINGS_AGENTS_MAX = 256,
+    SETTINGS_MODELS_MAX = 4096,
+    SETTINGS_ORIGINS_MAX = 64,
+    SETTINGS_MAC_BYTES = 32, /* HMAC-SHA256 */
+};
+
+struct agent_conf {
+    const char *id;
+    const char *name;      /* NULL when unset */
+    const char *workspace; /* NULL when unset */
+    const char *primary;   /* "provider/model" */
+    const json_t *fallbacks; /* array or NULL */
+    const json_t *identity;  /* object or NULL */
+};
+
+struct model_conf {
+    const char *provider, *id, *name;
+    int64_t context_window; /* 0 unknown */
+    bool reasoning;
+    const json_t *input; /* array or NULL */
+};
+
+enum auth_mode { AUTH_NONE, AUTH_TOKEN };
+
+struct settings {
+    json_t *doc; /* owned reference */
+    struct agent_conf *agents; /* owned; at least one */
+    unsigned agent_count, default_agent;
+    struct model_conf *models; /* owned; the built-in demo model last */
+    unsigned model_count;
+    bool model_configured; /* the default agent's model is not the demo model */
+
+    enum auth_mode auth_mode;
+    const char *auth_mode_name;
+    bool have_token;
+    unsigned char token_mac[SETTINGS_MAC_BYTES];
+    unsigned char ticket_key[SETTINGS_MAC_BYTES];
+
+    const char *origins[SETTINGS_ORIGINS_MAX];
+    unsigned origin_count;
+    bool origin_any, origin_host_fallback;
+    bool ui_insecure_auth; /* Control UI without a device, local peers only */
+    bool ui_no_device;     /* Control UI without a device from anywhere */
+
+    const char *state_dir, *config_path, *version, *wire_version, *config_hash;
+    int64_t port, pid, started_ms;
+    const json_t *snapshot; /* config.get's payload, redacted by the supervisor; may be NULL */
+};
+
+/* Read a slice.  Errors: ERR_INVALID which key is missing or wrong; *out is untouched then. */
+int settings_new(struct settings **out, json_t *slice, struct err *e) MUST_USE;
+void settings_free(struct settings **s);
+/* The agent of that id (empty: the default one), or NULL. */
+const struct agent_conf *settings_agent(const struct settings *s, struct view id);
+/* "provider/model" or a bare model id; NULL when it is not configured. */
+const struct model_conf *settings_model(const struct settings *s, struct view ref);
+
+#define SETTINGS_DEMO_PROVIDER "demo"
+#define SETTINGS_DEMO_MODEL    "demo"
+
+#endif
