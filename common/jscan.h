@@ -1,10 +1,11 @@
 /*
  * common/jscan.h - strict JSON (RFC 8259) checked in one pass without building a document, and the
  * spans of the members of its outermost object. For the hot path: a frame is checked once, at the
- * boundary, and its parts are passed on as the bytes they came as. Refused: depth over max_depth,
- * more than max_members members and elements in all, duplicate keys in one object (compared after
- * unescaping), numbers outside int64/double range, lone surrogate escapes, invalid UTF-8, control
- * characters, anything after the value but white space.
+ * boundary, and its parts are passed on as the bytes they came as. Refused: depth over
+ * JSCAN_DEPTH_MAX, more than JSCAN_MEMBERS_MAX members and elements in all, duplicate keys in one
+ * object (compared after unescaping), numbers outside int64/double range, lone surrogate escapes,
+ * invalid UTF-8, control characters, anything after the value but white space. \u0000 is legal.
+ * Costs no memory but for objects with many keys or keys with escapes (jkeys.h).
  */
 #ifndef JSCAN_H
 #define JSCAN_H
@@ -32,8 +33,9 @@ struct jscan {
     struct jscan_member member[JSCAN_TOP_MAX];
 };
 
-/* Check text whole and fill *out.  Errors: ERR_INVALID with byte offset, ERR_LIMIT. *out is
- * untouched on failure only as far as count: it is 0 then. */
+/* Check text whole and fill *out.
+ * Errors: ERR_INVALID with byte offset, ERR_LIMIT, ERR_NOMEM. *out is untouched on failure only as
+ * far as count: it is 0 then. *out needs no zeroing before. */
 int jscan(struct view text, struct jscan *out, struct err *e) MUST_USE;
 /* As jscan for any value, without the members. */
 int jscan_check(struct view text, struct err *e) MUST_USE;
