@@ -54,6 +54,9 @@ size_t ipc_queued(const struct ipc *i);
 bool ipc_over_high(const struct ipc *i);
 /* Stop or resume reading from the peer. */
 void ipc_pause(struct ipc *i, bool pause);
+/* Read and handle what the socket still holds, to the peer's end if it is there: for a peer that
+ * has died. */
+void ipc_drain(struct ipc *i);
 /* Write now what is queued instead of at the end of the turn (before exit). */
 void ipc_flush(struct ipc *i);
 

@@ -417,6 +417,11 @@ bool link_is_running(const struct link *l)
     return l->running;
 }
 
+void link_drain(struct link *l)
+{
+    ipc_drain(l->ipc);
+}
+
 struct ipc *link_ipc(struct link *l)
 {
     return l->ipc;

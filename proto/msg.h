@@ -17,8 +17,12 @@
 #include "view.h"
 
 /* -- values of fields in ipc.def -- */
-enum { CONN_LOCAL = 1 };   /* conn.flags: the peer's address is loopback */
-enum { CONN_PROXIED = 2 }; /* connect.flags: a trusted proxy's headers were present */
+enum {
+    CONN_LOCAL = 1,   /* conn.flags: the peer's address is loopback */
+    CONN_CROWDED = 2, /* conn.flags: its address holds many that have not authenticated: end the
+                         oldest silent one */
+};
+enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were present */
 enum { CONN_STATE_AUTH = 1, CONN_STATE_CLOSED = 2 };                        /* conn_state.state */
 enum { JOB_STARTED = 1, JOB_LOST = 2, JOB_REFUSED = 3, JOB_CANCELLED = 4 }; /* job_state.state */
 enum { RUN_OK = 0, RUN_ERROR = 1, RUN_ABORTED = 2, RUN_TIMEOUT = 3 };       /* run_done.outcome */
@@ -128,6 +132,8 @@ void *link_user(const struct link *l);
 /* After READY the peer may no longer send START messages. */
 void link_set_running(struct link *l);
 bool link_is_running(const struct link *l);
+/* See ipc_drain. */
+void link_drain(struct link *l);
 struct ipc *link_ipc(struct link *l); /* for queue marks, pause and flush */
 
 /* Encode and queue. Owns: takes the message's descriptors on success, and only then.

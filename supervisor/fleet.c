@@ -1,0 +1,672 @@
+#include "fleet.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "fd.h"
+#include "jw.h"
+#include "log.h"
+#include "logsink.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+enum { TELL_MS = 250, SLICE_MAX = 4 * 1024 * 1024 };
+
+/* Who talks to whom directly. */
+static const struct {
+    enum role a, b;
+} wires[] = {{ROLE_FRONT, ROLE_HUB}, {ROLE_AGENT, ROLE_HUB}};
+
+const char *proc_name(const struct proc *p, char out[64])
+{
+    (void)snprintf(out, 64, "%s#%u", role_name(p->role) + sizeof("openclaw-") - 1, p->instance);
+    return out;
+}
+
+struct proc *fleet_up(struct fleet *f, enum role role)
+{
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].role == role && f->proc[i].fsm.state == FSM_UP)
+            return &f->proc[i];
+    return NULL;
+}
+
+bool fleet_all_up(const struct fleet *f)
+{
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].fsm.state != FSM_UP)
+            return false;
+    return f->count > 0;
+}
+
+/* -- telling the hub how things are -- */
+static void tell_now(void *ctx)
+{
+    struct fleet *f = ctx;
+    struct proc *hub = fleet_up(f, ROLE_HUB);
+    struct buf b;
+    struct jw w = JW_INIT(&b);
+    struct lane_stat s;
+    struct err e = ERR_INIT;
+
+    if (!hub)
+        return;
+    buf_init(&b, 256 * KIB);
+    jw_obj(&w);
+    jw_key(&w, "processes");
+    jw_arr(&w);
+    for (unsigned i = 0; i < f->count; i++) {
+        const struct proc *p = &f->proc[i];
+
+        jw_obj(&w);
+        jw_kcstr(&w, "role", role_name(p->role));
+        jw_ku64(&w, "instance", p->instance);
+        jw_kcstr(&w, "state", fsm_state_name(p->fsm.state));
+        jw_ki64(&w, "pid", p->pid);
+        jw_ku64(&w, "restarts", p->restarts);
+        jw_ku64(&w, "readyUs", p->ready_us);
+        jw_obj_end(&w);
+    }
+    jw_arr_end(&w);
+    jw_key(&w, "lanes");
+    jw_arr(&w);
+    for (unsigned i = 0; lanes_stat(f->lanes, i, &s); i++) {
+        jw_obj(&w);
+        jw_kcstr(&w, "lane", s.name);
+        jw_ku64(&w, "waiting", s.waiting);
+        jw_ku64(&w, "running", s.running);
+        jw_ku64(&w, "concurrency", s.concurrency);
+        jw_obj_end(&w);
+    }
+    jw_arr_end(&w);
+    jw_ku64(&w, "unauthenticated", conns_unauthenticated(f->conns));
+    jw_obj_end(&w);
+    if (buf_check(&b, &e) < 0 ||
+        msg_send_fleet(hub->link, &(struct ipc_fleet){.state = buf_view(&b)}, &e) < 0)
+        log_warn("fleet.untold", KV("why", e.text));
+    buf_fini(&b);
+}
+
+void fleet_changed(struct fleet *f)
+{
+    if (!loop_timer_pending(&f->tell))
+        loop_timer_set(&f->tell, TELL_MS);
+}
+
+/* -- lines between workers -- */
+static int send_line(struct proc *to, const struct proc *peer, int sock, struct err *e)
+{
+    struct ipc_link m = {.role = view_str(role_name(peer->role)),
+                         .instance = peer->instance,
+                         .generation = peer->generation,
+                         .sock = sock};
+
+    return msg_send_link(to->link, &m, e);
+}
+
+static int connect_pair(struct proc *a, struct proc *b, struct err *e)
+{
+    int s[2], r;
+
+    if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
+        return r;
+    if ((r = send_line(a, b, s[0], e)) < 0) {
+        fd_close(&s[0]);
+        fd_close(&s[1]);
+        return r;
+    }
+    if ((r = send_line(b, a, s[1], e)) < 0)
+        fd_close(&s[1]);
+    return r;
+}
+
+static void announce(struct proc *p)
+{
+    struct fleet *f = p->fleet;
+    struct err e = ERR_INIT;
+
+    p->ready_us = (clock_mono_ns() - p->spawned_ns) / 1000;
+    p->linked = true;
+    for (unsigned w = 0; w < COUNT_OF(wires); w++) {
+        enum role other = wires[w].a == p->role   ? wires[w].b
+                          : wires[w].b == p->role ? wires[w].a
+                                                  : ROLE_COUNT;
+
+        for (unsigned i = 0; other != ROLE_COUNT && i < f->count; i++)
+            if (f->proc[i].role == other && f->proc[i].fsm.state == FSM_UP &&
+                connect_pair(p, &f->proc[i], &e) < 0)
+                log_error("link.failed", KV("role", role_name(p->role)), KV("why", e.text));
+    }
+    if (p->role == ROLE_FRONT)
+        conns_fronts_changed(f);
+    loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+    fleet_changed(f);
+    if (!f->ready_told && fleet_all_up(f)) {
+        f->ready_told = true;
+        f->conf.on_ready(f->conf.ctx);
+    }
+}
+
+/* -- events of one process -- */
+static void drop_link(struct proc *p)
+{
+    link_close(&p->link);
+}
+
+static void act(struct proc *p, enum fsm_action a);
+
+void proc_event(struct proc *p, enum fsm_event ev)
+{
+    act(p, fsm_step(&p->fsm, ev, loop_now_ms(p->fleet->loop)));
+}
+
+static const struct ipc_handlers worker_messages;
+
+static void on_link_close(void *ctx, struct link *l, const struct err *why)
+{
+    struct proc *p = ctx;
+    char name[64];
+
+    (void)l;
+    drop_link(p);
+    if (p->pid == 0 || p->fsm.state == FSM_STOPPING)
+        return;
+    if (why->code != ERR_CLOSED) { /* it broke a rule of the table */
+        log_error("worker.broke_protocol", KV("worker", proc_name(p, name)), KV("why", why->text));
+        proc_event(p, FSM_EV_HUNG);
+    } /* else its end follows */
+}
+
+static int start_proc(struct proc *p, struct err *e)
+{
+    struct fleet *f = p->fleet;
+    struct link_conf conf = {.me = ROLE_SUPERVISOR,
+                             .peer = p->role,
+                             .instance = p->instance,
+                             .generation = ++f->next_generation,
+                             .on = &worker_messages,
+                             .ctx = p,
+                             .on_close = on_link_close};
+    struct buf slice;
+    int s[2], r;
+
+    p->generation = conf.generation;
+    p->spawned_ns = clock_mono_ns();
+    p->unanswered = 0;
+    p->linked = p->suspect = false;
+    p->conns = 0;
+    if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
+        return r;
+    r = spawn_worker(f->conf.exe_dir, p->role, s[1], &p->pid, e);
+    fd_close(&s[1]);
+    if (r < 0) {
+        fd_close(&s[0]);
+        return r;
+    }
+    if ((r = link_open(&p->link, f->loop, s[0], &conf, e)) < 0)
+        return r;
+    buf_init(&slice, SLICE_MAX);
+    slice.secret = true;
+    if ((r = f->conf.slice(f->conf.ctx, p->role, &slice, e)) == 0)
+        r = msg_send_config(p->link, &(struct ipc_config){.slice = buf_view(&slice)}, e);
+    if (r == 0)
+        r = msg_send_log_level(p->link, &(struct ipc_log_level){.level = (uint32_t)log_level()}, e);
+    buf_fini(&slice);
+    return r;
+}
+
+static void on_timer(void *ctx)
+{
+    struct proc *p = ctx;
+    char name[64];
+
+    switch (p->fsm.state) {
+    case FSM_STARTING:
+        log_error("worker.start_timeout", KV("worker", proc_name(p, name)),
+                  KV("limit_ms", FLEET_START_MS));
+        proc_event(p, FSM_EV_HUNG);
+        break;
+    case FSM_STOPPING:
+        log_warn("worker.stop_timeout", KV("worker", proc_name(p, name)));
+        proc_event(p, FSM_EV_HUNG);
+        break;
+    case FSM_BACKOFF:
+    case FSM_FAILED:
+        proc_event(p, FSM_EV_TIMER);
+        break;
+    case FSM_DOWN:
+    case FSM_UP:
+    case FSM_STATE_COUNT:
+        break;
+    }
+}
+
+static void check_all_gone(struct fleet *f)
+{
+    if (!f->stopping)
+        return;
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].pid || f->proc[i].fsm.state != FSM_DOWN)
+            return;
+    loop_timer_clear(&f->kill_all);
+    f->conf.on_stopped(f->conf.ctx);
+}
+
+static void act(struct proc *p, enum fsm_action a)
+{
+    struct fleet *f = p->fleet;
+    struct err e = ERR_INIT;
+    char name[64];
+
+    switch (a) {
+    case FSM_SPAWN:
+        loop_timer_set(&p->timer, FLEET_START_MS);
+        if (start_proc(p, &e) < 0) {
+            log_error("worker.spawn_failed", KV("worker", proc_name(p, name)), KV("why", e.text));
+            drop_link(p);
+            if (p->pid) { /* forked, but we cannot talk to it */
+                (void)kill(p->pid, SIGKILL);
+                return;
+            }
+            p->fsm.crowd = FSM_BURST; /* nothing forked: no use to try again at once */
+            proc_event(p, FSM_EV_EXIT);
+        } else {
+            log_debug("worker.started", KV("worker", proc_name(p, name)), KV("child", p->pid));
+        }
+        break;
+    case FSM_ANNOUNCE:
+        loop_timer_clear(&p->timer);
+        announce(p);
+        break;
+    case FSM_KILL:
+        if (p->pid)
+            (void)kill(p->pid, SIGKILL);
+        break;
+    case FSM_TELL: {
+        uint32_t grace = p->role == ROLE_HUB ? f->conf.drain_ms : FLEET_KILL_MS;
+
+        loop_timer_set(&p->timer, grace + FLEET_KILL_MS);
+        if (!p->link || msg_send_stop(p->link, &(struct ipc_stop){.grace_ms = grace}, &e) < 0)
+            (void)kill(p->pid, SIGKILL);
+        break;
+    }
+    case FSM_WAIT:
+        log_warn(p->fsm.state == FSM_FAILED ? "worker.given_up" : "worker.backoff",
+                 KV("worker", proc_name(p, name)), KV("wait_ms", p->fsm.wait_ms));
+        loop_timer_set(&p->timer, p->fsm.wait_ms);
+        break;
+    case FSM_REST:
+        loop_timer_clear(&p->timer);
+        break;
+    case FSM_BUG:
+        log_error("worker.unexpected_event", KV("worker", proc_name(p, name)),
+                  KV("state", fsm_state_name(p->fsm.state)));
+        break;
+    case FSM_NOTHING:
+        break;
+    }
+    fleet_changed(f);
+    check_all_gone(f);
+}
+
+/* -- the end of processes -- */
+static void stop_role(struct fleet *f, enum role role)
+{
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].role == role)
+            proc_event(&f->proc[i], FSM_EV_STOP);
+}
+
+static void hub_is_done(struct fleet *f)
+{
+    if (!f->stopping || f->hub_done)
+        return;
+    f->hub_done = true;
+    stop_role(f, ROLE_FRONT);
+    stop_role(f, ROLE_AGENT);
+}
+
+static void exited(struct proc *p, int status)
+{
+    struct fleet *f = p->fleet;
+    bool asked = p->fsm.state == FSM_STOPPING;
+    bool refused = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+    int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    char name[64];
+
+    if (asked && !sig && WEXITSTATUS(status) == 0)
+        log_info("worker.stopped", KV("worker", proc_name(p, name)), KV("child", p->pid));
+    else
+        log_warn("worker.died", KV("worker", proc_name(p, name)), KV("child", p->pid),
+                 KV("signal", sig), KV("exit", sig ? 0 : WEXITSTATUS(status)),
+                 KV("state", fsm_state_name(p->fsm.state)));
+    p->pid = 0;
+    p->restarts++;
+    loop_timer_clear(&p->timer);
+    drop_link(p);
+    if (p->role == ROLE_FRONT)
+        conns_front_gone(f, p);
+    if (p->role == ROLE_AGENT)
+        jobs_agent_gone(f, p);
+    proc_event(p, refused ? FSM_EV_REFUSED : FSM_EV_EXIT);
+    if (p->role == ROLE_FRONT)
+        conns_fronts_changed(f);
+    if (p->role == ROLE_HUB)
+        hub_is_done(f);
+    check_all_gone(f);
+}
+
+void fleet_reap(struct fleet *f)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid <= 0)
+            return;
+        for (unsigned i = 0; i < f->count; i++)
+            if (f->proc[i].pid == pid) {
+                struct proc *p = &f->proc[i];
+
+                if (p->link) /* its last lines, before the cause is logged */
+                    link_drain(p->link);
+                exited(p, status);
+                break;
+            }
+    }
+}
+
+static void on_ping_time(void *ctx)
+{
+    struct fleet *f = ctx;
+    struct err e = ERR_INIT;
+    char name[64];
+
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *p = &f->proc[i];
+
+        if (p->fsm.state != FSM_UP || !p->link)
+            continue;
+        if (p->unanswered >= FLEET_PING_LOST) {
+            log_error("worker.hung", KV("worker", proc_name(p, name)), KV("child", p->pid));
+            proc_event(p, FSM_EV_HUNG);
+            continue;
+        }
+        if (p->suspect) {
+            p->suspect = false;
+            log_warn("worker.cut_off", KV("worker", proc_name(p, name)));
+            proc_event(p, FSM_EV_HUNG);
+            continue;
+        }
+        p->unanswered++;
+        if (msg_send_ping(p->link, &(struct ipc_ping){.seq = p->generation}, &e) < 0)
+            log_warn("worker.unpingable", KV("worker", proc_name(p, name)), KV("why", e.text));
+    }
+    loop_timer_set(&f->ping, FLEET_PING_MS);
+}
+
+/* -- what workers say -- */
+static int on_hello(void *ctx, struct link *from, struct ipc_hello *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    if (m->schema != msg_schema())
+        return err_set(e, ERR_INVALID, "another build: schema %" PRIx64 ", ours %" PRIx64,
+                       m->schema, msg_schema());
+    if (!view_eq(m->role, view_str(role_name(p->role))))
+        return err_set(e, ERR_INVALID, "says it is another role");
+    return 0;
+}
+
+static int on_ready(void *ctx, struct link *from, struct ipc_ready *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)m;
+    (void)e;
+    link_set_running(from);
+    proc_event(p, FSM_EV_READY);
+    return 0;
+}
+
+static int on_pong(void *ctx, struct link *from, struct ipc_pong *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    (void)e;
+    if (m->seq == p->generation)
+        p->unanswered = 0;
+    return 0;
+}
+
+static int on_log(void *ctx, struct link *from, struct ipc_log *m, struct err *e)
+{
+    struct proc *p = ctx;
+    char name[64];
+
+    (void)from;
+    (void)e;
+    logsink_write(m->level < LOG_LEVEL_COUNT ? (enum log_level)m->level : LOG_ERROR, m->event,
+                  proc_name(p, name), (int)p->pid, m->fields);
+    return 0;
+}
+
+/* Both ends tell; when both processes are still the ones that were connected, one of them broke a
+ * rule. The hub is what everybody needs, so the other one goes; a ping interval later, in case one
+ * of them is just dying. */
+static int on_link_lost(void *ctx, struct link *from, struct ipc_link_lost *m, struct err *e)
+{
+    struct proc *p = ctx;
+    struct fleet *f = p->fleet;
+
+    (void)from;
+    (void)e;
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *q = &f->proc[i];
+
+        if (q->generation != m->generation || q->instance != m->instance ||
+            !view_eq(m->role, view_str(role_name(q->role))) || q->fsm.state != FSM_UP)
+            continue;
+        if (p->role == ROLE_HUB)
+            q->suspect = true;
+        else
+            p->suspect = true;
+    }
+    return 0;
+}
+
+static int on_conn_state(void *ctx, struct link *from, struct ipc_conn_state *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    return conns_on_state(p->fleet, p, m, e);
+}
+
+static int on_job_submit(void *ctx, struct link *from, struct ipc_job_submit *m, struct err *e)
+{
+    return jobs_on_submit(((struct proc *)ctx)->fleet, from, m, e);
+}
+
+static int on_job_cancel(void *ctx, struct link *from, struct ipc_job_cancel *m, struct err *e)
+{
+    return jobs_on_cancel(((struct proc *)ctx)->fleet, from, m, e);
+}
+
+static int on_job_done(void *ctx, struct link *from, struct ipc_job_done *m, struct err *e)
+{
+    return jobs_on_done(((struct proc *)ctx)->fleet, from, m, e);
+}
+
+static int on_drained(void *ctx, struct link *from, struct ipc_drained *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    (void)e;
+    log_info("gateway.drained", KV("runs_left", m->runs_left));
+    hub_is_done(p->fleet);
+    return 0;
+}
+
+static const struct ipc_handlers worker_messages = {
+    .hello = on_hello,
+    .ready = on_ready,
+    .pong = on_pong,
+    .log = on_log,
+    .link_lost = on_link_lost,
+    .conn_state = on_conn_state,
+    .job_submit = on_job_submit,
+    .job_cancel = on_job_cancel,
+    .job_done = on_job_done,
+    .drained = on_drained,
+};
+
+/* -- the fleet -- */
+static void on_kill_all(void *ctx)
+{
+    struct fleet *f = ctx;
+
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].pid)
+            (void)kill(f->proc[i].pid, SIGKILL);
+}
+
+static int add(struct fleet *f, enum role role, unsigned instance, struct err *e)
+{
+    struct proc *p = &f->proc[f->count];
+
+    if (f->count >= FLEET_PROCS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d processes", FLEET_PROCS_MAX);
+    *p = (struct proc){.fleet = f, .role = role, .instance = instance};
+    loop_timer_init(&p->timer, f->loop, on_timer, p);
+    f->count++;
+    return 0;
+}
+
+int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf, struct err *e)
+{
+    struct fleet *f = NULL;
+    int r;
+
+    if ((r = mem_new(&f, sizeof(*f), e)) < 0)
+        return r;
+    f->loop = l;
+    f->conf = *conf;
+    f->next_generation = (uint64_t)clock_wall_ms()
+                         << 16; /* never the same twice, also across our own restarts */
+    f->dispatch.run = jobs_dispatch;
+    f->dispatch.ctx = f;
+    loop_timer_init(&f->ping, l, on_ping_time, f);
+    loop_timer_init(&f->tell, l, tell_now, f);
+    loop_timer_init(&f->kill_all, l, on_kill_all, f);
+    if ((r = jobs_init(f, e)) < 0 || (r = conns_new(&f->conns, f, e)) < 0 ||
+        (r = add(f, ROLE_HUB, 0, e)) < 0)
+        goto out;
+    for (unsigned i = 0; i < conf->fronts && r == 0; i++)
+        r = add(f, ROLE_FRONT, i, e);
+    for (unsigned i = 0; i < conf->agents && r == 0; i++)
+        r = add(f, ROLE_AGENT, i, e);
+out:
+    if (r < 0)
+        fleet_free(&f);
+    else
+        *out = f;
+    return r;
+}
+
+int fleet_start(struct fleet *f, struct err *e)
+{
+    (void)e;
+    for (unsigned i = 0; i < f->count; i++)
+        proc_event(&f->proc[i], FSM_EV_START);
+    loop_timer_set(&f->ping, FLEET_PING_MS);
+    return 0;
+}
+
+void fleet_stop(struct fleet *f)
+{
+    if (f->stopping) { /* asked twice: no more patience */
+        on_kill_all(f);
+        return;
+    }
+    f->stopping = true;
+    conns_stop(f->conns);
+    loop_timer_set(&f->kill_all, f->conf.drain_ms + 3 * (uint64_t)FLEET_KILL_MS);
+    if (fleet_up(f, ROLE_HUB)) {
+        stop_role(f, ROLE_HUB);
+    } else {
+        stop_role(f, ROLE_HUB);
+        hub_is_done(f);
+    }
+    check_all_gone(f);
+}
+
+void fleet_reconfigure(struct fleet *f, enum role role, bool restart)
+{
+    struct err e = ERR_INIT;
+    struct buf slice;
+
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *p = &f->proc[i];
+
+        if (p->role != role)
+            continue;
+        if (p->fsm.state == FSM_FAILED || p->fsm.state == FSM_BACKOFF) {
+            proc_event(p, FSM_EV_START);
+            continue;
+        }
+        if (!p->link)
+            continue;
+        if (restart) { /* STOP, then wanted again: its exit starts it with the new slice */
+            proc_event(p, FSM_EV_STOP);
+            proc_event(p, FSM_EV_START);
+            continue;
+        }
+        buf_init(&slice, SLICE_MAX);
+        slice.secret = true;
+        if (f->conf.slice(f->conf.ctx, role, &slice, &e) < 0 ||
+            msg_send_config(p->link, &(struct ipc_config){.slice = buf_view(&slice)}, &e) < 0)
+            log_error("config.not_sent", KV("role", role_name(role)), KV("why", e.text));
+        buf_fini(&slice);
+    }
+}
+
+void fleet_log_level(struct fleet *f, uint32_t level)
+{
+    struct err e = ERR_INIT;
+
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].link &&
+            msg_send_log_level(f->proc[i].link, &(struct ipc_log_level){.level = level}, &e) < 0)
+            log_warn("log_level.not_sent", KV("why", e.text));
+}
+
+void fleet_free(struct fleet **fp)
+{
+    struct fleet *f = *fp;
+
+    if (!f)
+        return;
+    for (unsigned i = 0; i < f->count; i++) {
+        loop_timer_fini(&f->proc[i].timer);
+        link_close(&f->proc[i].link);
+        if (f->proc[i].pid)
+            (void)kill(f->proc[i].pid, SIGKILL);
+    }
+    loop_timer_fini(&f->ping);
+    loop_timer_fini(&f->tell);
+    loop_timer_fini(&f->kill_all);
+    loop_undefer(f->loop, &f->dispatch);
+    lanes_free(&f->lanes);
+    conns_free(&f->conns);
+    mem_free(f);
+    *fp = NULL;
+}

@@ -1,0 +1,126 @@
+/*
+ * supervisor/fleet.h - the worker processes: started, connected to each other, watched, restarted,
+ * stopped. Files: fleet.c (table and events), spawn.c (fork and exec), jobs.c (lanes between hub
+ * and agents), conns.c (listening, budgets, passing connections to fronts). Nothing here parses a
+ * byte that came from a client, a model or a chat platform, and nothing here blocks.
+ */
+#ifndef FLEET_H
+#define FLEET_H
+
+#include "budget.h"
+#include "fsm.h"
+#include "lane.h"
+#include "loop.h"
+#include "msg.h"
+
+#include <sys/types.h>
+
+enum {
+    FLEET_PROCS_MAX = 64,
+    FLEET_PING_MS = 1500, /* a stopped worker is found after 2 unanswered ones: 4.5 s at most */
+    FLEET_PING_LOST = 2,
+    FLEET_START_MS =
+        20 * 1000, /* from fork to READY; a sanitized build on a busy machine needs seconds */
+    FLEET_KILL_MS = 3 * 1000, /* from STOP beyond its grace to SIGKILL */
+};
+
+struct fleet;
+struct conns;
+
+struct proc {
+    struct fleet *fleet;
+    enum role role;
+    unsigned instance;
+    uint64_t generation; /* grows with every start */
+    struct fsm fsm;
+    pid_t pid; /* 0 when there is none */
+    struct link *link;
+    struct loop_timer timer; /* start limit, backoff, or the end of STOP's grace */
+    unsigned unanswered;     /* pings */
+    uint64_t spawned_ns;
+    uint64_t ready_us;
+    unsigned restarts;
+    unsigned conns; /* fronts: connections they hold */
+    bool linked;    /* announced in this life */
+    bool suspect;   /* lost a line while both ends lived */
+};
+
+struct fleet_conf {
+    const char *exe_dir; /* where the worker executables are; borrowed */
+    unsigned fronts, agents, jobs_per_agent;
+    uint32_t drain_ms;
+    /* The role's slice as JSON text appended to out. */
+    int (*slice)(void *ctx, enum role role, struct buf *out, struct err *e);
+    /* Every process is up for the first time (us: the slowest one's start). */
+    void (*on_ready)(void *ctx);
+    /* All are gone after fleet_stop. */
+    void (*on_stopped)(void *ctx);
+    void *ctx;
+};
+
+struct fleet {
+    struct loop *loop;
+    struct fleet_conf conf;
+    struct proc proc[FLEET_PROCS_MAX];
+    unsigned count;
+    struct lanes *lanes;
+    struct conns *conns;
+    struct loop_timer ping, tell, kill_all;
+    struct loop_task dispatch; /* hand waiting jobs to agents at the end of the turn */
+    uint64_t next_generation;
+    bool ready_told, stopping, hub_done;
+};
+
+int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf,
+              struct err *e) MUST_USE;
+int fleet_start(struct fleet *f, struct err *e) MUST_USE;
+/* Tell the hub to drain, then everyone to leave; on_stopped follows. Again: hurry. */
+void fleet_stop(struct fleet *f);
+void fleet_free(struct fleet **f);
+/* A changed configuration for the processes of this role: pushed, or by a restart. */
+void fleet_reconfigure(struct fleet *f, enum role role, bool restart);
+void fleet_log_level(struct fleet *f, uint32_t level);
+/* SIGCHLD. */
+void fleet_reap(struct fleet *f);
+bool fleet_all_up(const struct fleet *f);
+
+/* -- between the files -- */
+struct proc *fleet_up(struct fleet *f, enum role role); /* the first one that is UP, or NULL */
+void fleet_changed(struct fleet *f);                    /* the hub is told soon */
+void proc_event(struct proc *p, enum fsm_event ev);
+const char *proc_name(const struct proc *p, char out[64]);
+
+/* spawn.c: fork and exec the role's program with the socket as fd 3. Errors: ERR_SYS */
+int spawn_worker(const char *exe_dir, enum role role, int sock, pid_t *out, struct err *e) MUST_USE;
+
+/* jobs.c */
+int jobs_init(struct fleet *f, struct err *e) MUST_USE;
+void jobs_dispatch(void *fleet);
+void jobs_agent_gone(struct fleet *f, struct proc *agent);
+int jobs_on_submit(struct fleet *f, struct link *from, struct ipc_job_submit *m,
+                   struct err *e) MUST_USE;
+int jobs_on_cancel(struct fleet *f, struct link *from, struct ipc_job_cancel *m,
+                   struct err *e) MUST_USE;
+int jobs_on_done(struct fleet *f, struct link *from, struct ipc_job_done *m,
+                 struct err *e) MUST_USE;
+
+/* conns.c */
+struct listen_addr {
+    struct sockaddr_storage sa;
+    socklen_t len;
+};
+int conns_new(struct conns **out, struct fleet *f, struct err *e) MUST_USE;
+void conns_free(struct conns **c);
+/* Bind and listen; accepting begins with the first front. optional: a failure is logged, not
+ * returned (IPv6 loopback). */
+int conns_listen(struct conns *c, const struct listen_addr *a, bool optional,
+                 struct err *e) MUST_USE;
+void conns_fronts_changed(struct fleet *f);
+void conns_front_gone(struct fleet *f, struct proc *front);
+void conns_stop(struct conns *c);
+unsigned conns_port(const struct conns *c); /* the first socket's */
+int conns_on_state(struct fleet *f, struct proc *front, const struct ipc_conn_state *m,
+                   struct err *e) MUST_USE;
+unsigned conns_unauthenticated(const struct conns *c);
+
+#endif

@@ -1,0 +1,153 @@
+/* supervisor/jobs.c - lanes between the hub, which knows what must run, and the agents, which run
+ * it. */
+#include "fd.h"
+#include "fleet.h"
+#include "log.h"
+
+#include <inttypes.h>
+
+int jobs_init(struct fleet *f, struct err *e)
+{
+    static const struct {
+        struct view name;
+        unsigned concurrency; /* until the configuration says otherwise */
+    } lanes[] = {{{"main", 4}, 4}, {{"cron", 4}, 1}, {{"subagent", 8}, 8}, {{"nested", 6}, 4}};
+    int r = lanes_new(&f->lanes, e);
+
+    for (size_t i = 0; i < COUNT_OF(lanes) && r == 0; i++)
+        r = lanes_set(f->lanes, lanes[i].name, lanes[i].concurrency, e);
+    return r;
+}
+
+static void tell_hub(struct fleet *f, uint64_t id, uint32_t attempt, uint8_t state)
+{
+    struct proc *hub = fleet_up(f, ROLE_HUB);
+    struct err e = ERR_INIT;
+
+    if (!hub) /* it submits again when it is back */
+        return;
+    if (msg_send_job_state(
+            hub->link, &(struct ipc_job_state){.job_id = id, .attempt = attempt, .state = state},
+            &e) < 0)
+        log_error("job.untold", KV("job", id), KV("why", e.text));
+}
+
+/* The agent with the most room, or NULL. */
+static struct proc *pick_agent(struct fleet *f)
+{
+    struct proc *best = NULL;
+    unsigned least = f->conf.jobs_per_agent;
+
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *p = &f->proc[i];
+        unsigned n;
+
+        if (p->role != ROLE_AGENT || p->fsm.state != FSM_UP || !p->link)
+            continue;
+        n = lanes_running_on(f->lanes, p->instance);
+        if (n < least) {
+            least = n;
+            best = p;
+        }
+    }
+    return best;
+}
+
+void jobs_dispatch(void *fleet)
+{
+    struct fleet *f = fleet;
+    struct lane_job j;
+    struct proc *agent;
+
+    while (!f->stopping && (agent = pick_agent(f)) && lanes_next(f->lanes, agent->instance, &j)) {
+        struct err e = ERR_INIT;
+        struct ipc_job m = {.job_id = j.id,
+                            .attempt = j.attempt,
+                            .lane = j.lane,
+                            .session = j.session,
+                            .timeout_ms = j.timeout_ms,
+                            .payload = j.payload};
+
+        if (msg_send_job(agent->link, &m, &e) < 0) {
+            log_error("job.not_handed_over", KV("job", j.id), KV("why", e.text));
+            lanes_unstart(f->lanes, j.id, j.payload);
+            return; /* the link is going down: its end dispatches again */
+        }
+        log_debug("job.started", KV("job", j.id), KV("lane", j.lane), KV("agent", agent->instance));
+        tell_hub(f, j.id, j.attempt, JOB_STARTED);
+    }
+}
+
+static void lost(void *ctx, uint64_t id, uint32_t attempt)
+{
+    struct fleet *f = ctx;
+
+    log_warn("job.lost", KV("job", id), KV("attempt", attempt));
+    tell_hub(f, id, attempt, JOB_LOST);
+}
+
+void jobs_agent_gone(struct fleet *f, struct proc *agent)
+{
+    lanes_lost(f->lanes, agent->instance, lost, f);
+    loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+}
+
+int jobs_on_submit(struct fleet *f, struct link *from, struct ipc_job_submit *m, struct err *e)
+{
+    struct lane_job j = {.id = m->job_id,
+                         .attempt = m->attempt,
+                         .timeout_ms = m->timeout_ms,
+                         .lane = m->lane,
+                         .session = m->session,
+                         .payload = m->payload};
+    enum lane_known known = LANE_NEW;
+    struct err why = ERR_INIT;
+
+    (void)from;
+    (void)e;
+    if (lanes_push(f->lanes, &j, &known, &why) < 0) {
+        log_warn("job.refused", KV("job", j.id), KV("why", why.text));
+        tell_hub(f, j.id, j.attempt, JOB_REFUSED);
+        return 0;
+    }
+    if (known == LANE_NEW) {
+        (void)fd_take(&m->payload);
+        loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+    } else if (known == LANE_RUNNING) {
+        tell_hub(f, j.id, j.attempt, JOB_STARTED);
+    }
+    return 0;
+}
+
+int jobs_on_cancel(struct fleet *f, struct link *from, struct ipc_job_cancel *m, struct err *e)
+{
+    unsigned agent = 0;
+    struct err why = ERR_INIT;
+
+    (void)from;
+    (void)e;
+    switch (lanes_cancel(f->lanes, m->job_id, &agent)) {
+    case LANE_RUNNING:
+        for (unsigned i = 0; i < f->count; i++)
+            if (f->proc[i].role == ROLE_AGENT && f->proc[i].instance == agent && f->proc[i].link &&
+                msg_send_job_abort(f->proc[i].link, &(struct ipc_job_abort){.job_id = m->job_id},
+                                   &why) < 0)
+                log_warn("job.not_aborted", KV("job", m->job_id), KV("why", why.text));
+        break;
+    case LANE_WAITING:
+        tell_hub(f, m->job_id, 0, JOB_CANCELLED);
+        break;
+    case LANE_NEW:
+        break;
+    }
+    return 0;
+}
+
+int jobs_on_done(struct fleet *f, struct link *from, struct ipc_job_done *m, struct err *e)
+{
+    (void)from;
+    (void)e;
+    if (lanes_done(f->lanes, m->job_id, m->attempt))
+        loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+    return 0;
+}

@@ -1,0 +1,107 @@
+#include "statedir.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "fd.h"
+#include "rand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TOKEN_BYTES = 24, TOKEN_MAX = 4096, HOLDER_MAX = 256 };
+
+static int make_dirs(const char *path, struct err *e)
+{
+    char part[PATH_MAX];
+
+    if ((size_t)snprintf(part, sizeof(part), "%s", path) >= sizeof(part))
+        return err_set(e, ERR_LIMIT, "state folder: path too long");
+    for (char *s = part + 1;; s++) {
+        char c = *s;
+
+        if (c && c != '/')
+            continue;
+        *s = 0;
+        if (mkdir(part, 0700) < 0 && errno != EEXIST)
+            return err_sys(e, "make folder %s", part);
+        *s = c;
+        if (!c)
+            return 0;
+    }
+}
+
+int statedir_open(const char *path, unsigned port, int *out_lock, struct err *e)
+{
+    char file[PATH_MAX], line[HOLDER_MAX], iso[CLOCK_ISO_MAX];
+    struct stat st;
+    ssize_t n;
+    int fd, r;
+
+    if ((r = make_dirs(path, e)) < 0)
+        return r;
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return err_set(e, ERR_INVALID, "%s is not a folder", path);
+    if ((st.st_mode & 077) && st.st_uid == geteuid() && chmod(path, 0700) < 0)
+        return err_sys(e, "chmod 700 %s", path);
+    if ((size_t)snprintf(file, sizeof(file), "%s/gateway.lock", path) >= sizeof(file))
+        return err_set(e, ERR_LIMIT, "state folder: path too long");
+    fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_sys(e, "%s", file);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        n = pread(fd, line, sizeof(line) - 1, 0);
+        line[n > 0 ? n : 0] = 0;
+        line[strcspn(line, "\n")] = 0;
+        fd_close(&fd);
+        return err_set(
+            e, ERR_CONFLICT,
+            "another gateway holds %s (%s); stop it first, or use another folder with --state-dir",
+            path, line[0] ? line : "unknown");
+    }
+    clock_iso(clock_wall_ms(), iso);
+    n = snprintf(line, sizeof(line), "pid %ld, port %u, since %s\n", (long)getpid(), port, iso);
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, line, (size_t)n, 0) != n) {
+        r = err_sys(e, "%s", file);
+        fd_close(&fd);
+        return r;
+    }
+    *out_lock = fd;
+    return 0;
+}
+
+int statedir_token(const char *path, struct secret *out, bool *made, struct err *e)
+{
+    char file[PATH_MAX], token[2 * TOKEN_BYTES + 2];
+    struct buf b;
+    int r;
+
+    *made = false;
+    if ((size_t)snprintf(file, sizeof(file), "%s/gateway.token", path) >= sizeof(file))
+        return err_set(e, ERR_LIMIT, "state folder: path too long");
+    buf_init(&b, TOKEN_MAX);
+    b.secret = true;
+    r = fd_read_file(file, TOKEN_MAX, &b, e);
+    if (r == 0 && view_trim(buf_view(&b)).n >= 8) {
+        r = secret_set(out, view_trim(buf_view(&b)), e);
+    } else if (r == 0) {
+        r = err_set(e, ERR_INVALID,
+                    "%s holds no usable token; delete it and start again for a new one", file);
+    } else if (r == ERR_NOT_FOUND) {
+        *e = (struct err)ERR_INIT;
+        rand_hex(token, TOKEN_BYTES);
+        token[2 * TOKEN_BYTES] = '\n';
+        token[2 * TOKEN_BYTES + 1] = 0;
+        r = fd_write_file(file, view_of(token, 2 * TOKEN_BYTES + 1), 0600, e);
+        if (r == 0)
+            r = secret_set(out, view_of(token, 2 * TOKEN_BYTES), e);
+        *made = r == 0;
+        explicit_bzero(token, sizeof(token));
+    }
+    buf_fini(&b);
+    return r;
+}
