@@ -1,0 +1,55 @@
+// replay-allow.mjs - what a replayed conversation may lack, each with its reason. All else is compared.
+//
+// `where` names the frame: "res METHOD" or an event kind such as "chat final"; `path` is a member inside its
+// payload. SPINE, LATER_METHODS and LATER_EVENTS are for our gateway only and shall shrink as it grows;
+// ALWAYS is true for any server.
+
+export const ALWAYS = [
+  // Free-form content: the keys inside are the user's configuration or the host's inventory, not the protocol.
+  { where: /^res config\.get$/, path: /^\.(parsed|sourceConfig|resolved|runtimeConfig|config)$/, opaque: true },
+  { where: /./, path: /\.(byStatus|byRuntime|byCode|channels|channelLabels|permissions)$/, opaque: true },
+  // Which plugins, which recent sessions, which other clients: the capture's surroundings.
+  { where: /./, path: /\.plugins\.(loaded|errors|unavailable)\[\]/ },
+  { where: /^(res )?(health|status|connect)$/, path: /(recent|paths|queuedSystemEvents)\[\]/ },
+  { where: /./, path: /\.(warnings|issues|legacyIssues|includedPaths|lines|tags)\[\]/ },
+  { where: /^(res connect|presence|res system-presence)$/, path: /presence\[\]|^\[\]/ },
+  { where: /^res (status|health)$/, path: /\.(channelSummary|channelOrder)\[\]/ },
+  { where: /./, path: /\.updateSchedule/ },
+  // Appears once a slow background job has made it: the model catalogue, a session's title, its last activity.
+  { where: /./, path: /\.(thinkingLevels|thinkingOptions|thinkingDefault|thinkingLevel|displayName|derivedTitle|lastActivityAt|contextTokens)$/ },
+  { where: /./, path: /\.(activeModelProvider|activeModel|unreadSince)$/ },
+  // Depends on whether the run had started when the message was announced, and on how the past was made.
+  { where: /^session\.message$/, path: /^(\.session)?\.startedAt$/ },
+  { where: /./, path: /\.steerTargetRunId$/ },
+  // Describes the Node process of the original, measured now and then.
+  { where: /./, path: /eventLoop|processMemory|modelRuntime|workerPools|hostDesktop|shutdownBudget/ },
+];
+
+/** Event kinds whose number and place are the server's business. */
+export const TIMED = /^(tick|health|presence|sessions\.changed|chat\.metadata\.changed|update\.available|config\.changed|heartbeat)$/;
+
+/** Kinds that must come, at no particular place among the run's other events. */
+export const FREE_ORDER = /^agent (usage|lifecycle (model|finishing|end|error))/;
+
+/** Kinds that may come although the capture had none. */
+export const EXTRA_EVENTS = /^(task|agent usage|skills\.changed)$/;
+
+/** Methods of the traces that belong to later work: until then they must be answered as unknown. */
+export const LATER_METHODS = new Set([
+  "sessions.describe", // sessions
+  "sessions.patch", // sessions
+  "system.info", // Control UI
+  "system-event", // heartbeats
+  "models.authStatus", // Control UI
+  "chat.metadata", // Control UI; chat.startup carries the same
+]);
+
+/** Event kinds of the traces that may be missing. `always`: the original sends them now and then. */
+export const LATER_EVENTS = [
+  { kind: /^device\.pair\./, always: true }, // depends on which devices were known that day
+  { kind: /^task$/ }, // task list of the Control UI
+];
+
+/** Members of our answers that come with later work. */
+export const SPINE = [];
+export const PROTOCOL_3 = [];
