@@ -49,9 +49,9 @@ int store_apply_bytes(struct store *s, struct view batch, struct err *e) MUST_US
 /* The encoded batch so far; valid until the next change. */
 struct view store_pending(const struct store *s);
 /* Make the batch durable: 0 means it is on the disk. Nothing to do when it is empty.
- * On failure the whole batch is gone: refuse what depended on it. ERR_AGAIN no room, ERR_NOMEM: the
- * store goes on. ERR_CLOSED the disk failed: whether the batch is there is known after reopening
- * only, and until then every call fails. */
+ * On failure the whole batch is gone: refuse what depended on it. ERR_AGAIN no room, ERR_NOMEM,
+ * ERR_SYS: the store goes on. ERR_CLOSED the disk failed: whether the batch is there is known after
+ * reopening only, and until then every call fails. */
 int store_commit(struct store *s, struct err *e) MUST_USE;
 void store_rollback(struct store *s);
 /* Let go of the read snapshot, so that no old pages stay pinned while the loop sleeps. */
