@@ -13,7 +13,6 @@
 /* One model as configured. Strings are borrowed from whoever made it. */
 struct model_spec {
     struct view provider, id, base_url;
-    const char *api;
     struct view max_tokens_field; /* compat.maxTokensField, empty: the interface's own */
     uint32_t max_tokens;          /* 0: leave it to the provider */
     bool native;                  /* the maker's own service, not one that is compatible with it */
@@ -38,7 +37,7 @@ struct provider_ops {
     void (*url)(const struct model_spec *m, struct buf *out);
     const char *auth_name; /* header that carries the key */
     const char *auth_prefix;
-    const char *headers;          /* further ones, each ended by LF; or NULL */
+    const char *const *lines; /* further request headers, NULL at the end; or NULL */
     enum provider_framing framing;
     /* The request's JSON.  Errors: ERR_INVALID the job is not what it should be, ERR_LIMIT. */
     int (*body)(const struct model_request *q, struct buf *out, struct err *e);
