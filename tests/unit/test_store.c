@@ -524,6 +524,37 @@ START_TEST(test_full)
 }
 END_TEST
 
+/* The same inside one batch: what was in it before stays in it. */
+START_TEST(test_full_batch)
+{
+    struct store_opts o = {.map_bytes = 1 * MIB, .map_max_bytes = 4 * MIB};
+    char *text = mem_alloc(50001), id[32];
+    struct store_rec rec;
+    uint64_t n, put = 0;
+    uint32_t a;
+    int r = 0;
+
+    store_close(&db);
+    open_with(&o);
+    a = session("a", 1);
+    memset(text, 'x', 50000);
+    for (int i = 0; i < 200 && r == 0; i++, put += r == 0) {
+        (void)snprintf(id, sizeof(id), "m%d", i);
+        rec = kit_message(a, id, text);
+        r = store_apply(db, &rec, &e);
+    }
+    ck_assert_int_eq(r, ERR_AGAIN);
+    ck_assert_uint_gt(put, 20);
+    OK(store_history_count(db, a, &n, &e));
+    ck_assert_uint_eq(n, put);
+    r = store_commit(db, &e); /* the free list may be what does not fit any more */
+    ck_assert(r == 0 || r == ERR_AGAIN);
+    OK(store_history_count(db, a, &n, &e));
+    ck_assert_uint_eq(n, r == 0 ? put : 0);
+    mem_free(text);
+}
+END_TEST
+
 static const struct {
     const char *name;
     int under; /* bytes below the batch's limit */
@@ -727,6 +758,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_replicate);
     tcase_add_test(tc, test_grow);
     tcase_add_test(tc, test_full);
+    tcase_add_test(tc, test_full_batch);
     tcase_add_loop_test(tc, test_batch_limit, 0, (int)COUNT_OF(batch_rows));
     tcase_add_test(tc, test_torture);
     tcase_add_test(tc, test_open);

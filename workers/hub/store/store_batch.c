@@ -16,7 +16,7 @@
 enum {
     BATCH_KEEP = 256 * 1024, /* memory kept between turns */
     ROOM_MIN = 2048,         /* pages free in the map before a batch begins */
-    PAGES_PER_RECORD = 20,   /* a path in each of four tables, splits, the free list */
+    PAGES_PER_RECORD = 6, /* two leaves of its own (random keys), splits, a share of the branches */
     PAGES_PER_COMMIT = 64,
 };
 
@@ -60,6 +60,7 @@ int store_read(struct store *s, MDB_txn **out, struct err *e)
 int store_write(struct store *s, struct err *e)
 {
     MDB_envinfo info;
+    size_t room;
     int rc, r;
 
     if ((r = check_alive(s, e)) < 0)
@@ -69,9 +70,10 @@ int store_write(struct store *s, struct err *e)
     read_reset(s);
     if ((rc = mdb_env_info(s->env, &info)))
         return store_err(s, rc, "begin", e);
-    if (info.me_mapsize / s->page - info.me_last_pgno < ROOM_MIN &&
-        info.me_mapsize < s->o.map_max_bytes && (r = store_grow(s, e)) < 0)
-        return r;
+    room = info.me_mapsize / s->page - info.me_last_pgno;
+    if ((room < ROOM_MIN || room < info.me_mapsize / s->page / 4) &&
+        info.me_mapsize < s->o.map_max_bytes && (r = store_grow(s, e)) < 0 && r != ERR_AGAIN)
+        return r; /* a backup is under way: there is room yet */
     if ((rc = mdb_txn_begin(s->env, NULL, 0, &s->wtxn)))
         return store_err(s, rc, "begin", e);
     s->now = s->committed;
@@ -253,6 +255,8 @@ void store_rollback(struct store *s)
 void store_turn_end(struct store *s)
 {
     read_reset(s);
+    if (s->batch_n == 0 && s->swept == 0)
+        drop_txn(s); /* begun for something that was refused */
 }
 
 /* Space that was only reserved costs a journal commit of the file system at its first write, in the

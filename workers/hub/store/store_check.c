@@ -188,8 +188,11 @@ int store_check(struct store *s, struct err *e)
 
 int store_backup_fd(struct store *s, int fd, struct err *e)
 {
-    int rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+    int rc;
 
+    (void)pthread_mutex_lock(&s->map_lock);
+    rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+    (void)pthread_mutex_unlock(&s->map_lock);
     return rc ? err_set(e, rc == ENOSPC ? ERR_AGAIN : ERR_SYS, "backup: %s", mdb_strerror(rc)) : 0;
 }
 

@@ -6,6 +6,7 @@
 #include "store.h"
 
 #include <lmdb.h>
+#include <pthread.h>
 
 /* Integers in keys are big endian, so that LMDB's order is theirs; i64 with the sign flipped.
  * Row = the encoded record. */
@@ -50,6 +51,7 @@ struct store {
     int fd; /* of the data file: its lock, its size */
     size_t page, file_bytes;
     bool no_fallocate;
+    pthread_mutex_t map_lock; /* held by a backup in its thread: the map must not move */
     struct store_stats st;
 };
 

@@ -93,6 +93,10 @@ static int take_lock(struct store *s, const char *path, struct err *e)
     return st.st_size == 0 ? sync_folder(path, e) : 0;
 }
 
+/* A commit flushes twice: the pages, then the meta page that makes them count. MDB_NOMETASYNC would
+ * leave out the second and with it the last commit when the power goes; a flush of our own in its
+ * place costs the same (measured: 6.8 and 7.1 ms), so there is nothing to gain. NORDAHEAD: rows are
+ * read at random. NOTLS: the snapshot belongs to the store, not to a thread. */
 static int env_open(struct store *s, const char *path, struct err *e)
 {
     int rc, dead;
@@ -202,6 +206,7 @@ int store_open(struct store **out, const char *path, const struct store_opts *o,
     if ((r = mem_new(&s, sizeof(*s), e)) < 0)
         return r;
     s->fd = -1;
+    (void)pthread_mutex_init(&s->map_lock, NULL);
     if (o)
         s->o = *o;
     if (!s->o.map_bytes)
@@ -236,6 +241,7 @@ void store_close(struct store **sp)
         mdb_env_close(s->env);
     fd_close(&s->fd);
     buf_fini(&s->batch);
+    (void)pthread_mutex_destroy(&s->map_lock);
     mem_free(s);
     *sp = NULL;
 }
@@ -251,12 +257,14 @@ int store_grow(struct store *s, struct err *e)
     if (info.me_mapsize >= s->o.map_max_bytes)
         return store_err(s, MDB_MAP_FULL, "grow", e);
     want = info.me_mapsize > s->o.map_max_bytes / 2 ? s->o.map_max_bytes : info.me_mapsize * 2;
+    if (pthread_mutex_trylock(&s->map_lock))
+        return err_set(e, ERR_AGAIN, "store: can not grow while a backup is under way");
     if (s->rtxn) /* the map moves: no transaction may be left */
         mdb_txn_abort(TAKE(s->rtxn));
     s->rtxn_live = false;
-    if ((rc = mdb_env_set_mapsize(s->env, want)))
-        return store_err(s, rc, "grow", e);
-    return 0;
+    rc = mdb_env_set_mapsize(s->env, want);
+    (void)pthread_mutex_unlock(&s->map_lock);
+    return rc ? store_err(s, rc, "grow", e) : 0;
 }
 
 bool store_usable(const struct store *s)

@@ -408,7 +408,7 @@ int store_runs_expired(struct store *s, int64_t before_ms, uint64_t keep, store_
     MDB_txn *t;
     MDB_cursor *c;
     MDB_val k, v;
-    uint64_t total, over;
+    uint64_t total = 0, over;
     int r = cursor(s, DB_RUN_DONE, &t, &c, e), rc = 0;
 
     if (r < 0)
