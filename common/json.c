@@ -7,9 +7,12 @@
 int json_parse(struct view text, json_t **out, struct err *e)
 {
     json_error_t je;
-    json_t *doc =
-        json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+    json_t *doc;
 
+    if (text.n && memchr(text.p, 0, text.n)) /* jansson passes over one behind a number or word */
+        return err_set(e, ERR_INVALID, "JSON: holds a NUL byte");
+    doc =
+        json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
     if (!doc)
         return err_set(e, ERR_INVALID, "JSON: line %d, column %d: %s", je.line, je.column, je.text);
     *out = doc;

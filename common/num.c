@@ -38,11 +38,11 @@ int num_i64(struct view v, int64_t min, int64_t max, int64_t *out, struct err *e
     bool neg = v.n && v.p[0] == '-';
     uint64_t n;
     int64_t s;
-    int r = num_u64(neg ? view_from(v, 1) : v, 0, (uint64_t)INT64_MAX, &n, e);
+    int r = num_u64(neg ? view_from(v, 1) : v, 0, (uint64_t)INT64_MAX + neg, &n, e);
 
     if (r < 0)
         return r;
-    s = neg ? -(int64_t)n : (int64_t)n;
+    s = neg ? (int64_t)(0 - n) : (int64_t)n;
     if (s < min || s > max)
         return err_set(e, ERR_LIMIT, "%" PRId64 " is not between %" PRId64 " and %" PRId64, s, min,
                        max);

@@ -226,7 +226,7 @@ static void on_timer(void *ctx)
     switch (p->fsm.state) {
     case FSM_STARTING:
         log_error("worker.start_timeout", KV("worker", proc_name(p, name)),
-                  KV("limit_ms", FLEET_START_MS));
+                  KV("limit_ms", p->fleet->conf.start_ms));
         proc_event(p, FSM_EV_HUNG);
         break;
     case FSM_STOPPING:
@@ -263,7 +263,7 @@ static void act(struct proc *p, enum fsm_action a)
 
     switch (a) {
     case FSM_SPAWN:
-        loop_timer_set(&p->timer, FLEET_START_MS);
+        loop_timer_set(&p->timer, f->conf.start_ms);
         if (start_proc(p, &e) < 0) {
             log_error("worker.spawn_failed", KV("worker", proc_name(p, name)), KV("why", e.text));
             drop_link(p);
@@ -392,7 +392,7 @@ static void on_ping_time(void *ctx)
 
         if (p->fsm.state != FSM_UP || !p->link)
             continue;
-        if (p->unanswered >= FLEET_PING_LOST) {
+        if (p->unanswered * (uint64_t)f->conf.heartbeat_ms >= f->conf.hang_ms) {
             log_error("worker.hung", KV("worker", proc_name(p, name)), KV("child", p->pid));
             proc_event(p, FSM_EV_HUNG);
             continue;
@@ -407,7 +407,7 @@ static void on_ping_time(void *ctx)
         if (msg_send_ping(p->link, &(struct ipc_ping){.seq = p->generation}, &e) < 0)
             log_warn("worker.unpingable", KV("worker", proc_name(p, name)), KV("why", e.text));
     }
-    loop_timer_set(&f->ping, FLEET_PING_MS);
+    loop_timer_set(&f->ping, f->conf.heartbeat_ms);
 }
 
 /* -- what workers say -- */
@@ -587,7 +587,7 @@ int fleet_start(struct fleet *f, struct err *e)
     (void)e;
     for (unsigned i = 0; i < f->count; i++)
         proc_event(&f->proc[i], FSM_EV_START);
-    loop_timer_set(&f->ping, FLEET_PING_MS);
+    loop_timer_set(&f->ping, f->conf.heartbeat_ms);
     return 0;
 }
 

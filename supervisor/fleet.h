@@ -17,8 +17,6 @@
 
 enum {
     FLEET_PROCS_MAX = 64,
-    FLEET_PING_MS = 1500, /* a stopped worker is found after 2 unanswered ones: 4.5 s at most */
-    FLEET_PING_LOST = 2,
     FLEET_START_MS =
         20 * 1000, /* from fork to READY; a sanitized build on a busy machine needs seconds */
     FLEET_KILL_MS = 3 * 1000, /* from STOP beyond its grace to SIGKILL */
@@ -49,6 +47,9 @@ struct fleet_conf {
     const char *exe_dir; /* where the worker executables are; borrowed */
     unsigned fronts, agents, jobs_per_agent;
     uint32_t drain_ms;
+    uint32_t heartbeat_ms; /* between pings */
+    uint32_t hang_ms;      /* unanswered for so long: killed */
+    uint32_t start_ms;     /* from fork to READY */
     /* The role's slice as JSON text appended to out. */
     int (*slice)(void *ctx, enum role role, struct buf *out, struct err *e);
     /* Every process is up for the first time (us: the slowest one's start). */
@@ -95,6 +96,7 @@ int spawn_worker(const char *exe_dir, enum role role, int sock, pid_t *out, stru
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;
+void jobs_configure(struct fleet *f, unsigned main_lane, unsigned subagents);
 void jobs_dispatch(void *fleet);
 void jobs_agent_gone(struct fleet *f, struct proc *agent);
 int jobs_on_submit(struct fleet *f, struct link *from, struct ipc_job_submit *m,

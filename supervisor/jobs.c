@@ -19,6 +19,16 @@ int jobs_init(struct fleet *f, struct err *e)
     return r;
 }
 
+void jobs_configure(struct fleet *f, unsigned main_lane, unsigned subagents)
+{
+    struct err e = ERR_INIT;
+
+    if (lanes_set(f->lanes, V("main"), main_lane, &e) < 0 ||
+        lanes_set(f->lanes, V("subagent"), subagents, &e) < 0)
+        log_error("lanes.not_set", KV("why", e.text));
+    loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+}
+
 static void tell_hub(struct fleet *f, uint64_t id, uint32_t attempt, uint8_t state)
 {
     struct proc *hub = fleet_up(f, ROLE_HUB);

@@ -1,7 +1,6 @@
 #include "options.h"
 
 #include "mem.h"
-#include "num.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -44,7 +43,7 @@ void options_help(void)
         "\n"
         "  --config FILE       configuration (JSON5); default: openclaw.json in the state folder\n"
         "  --state-dir DIR     where everything is kept; default: ~/.openclaw\n"
-        "  --port N            port of RPC and HTTP; default 18789, 0 takes a free one\n"
+        "  --port N            port of RPC and HTTP; default 18789\n"
         "  --bind WHERE        loopback, lan, auto, or an address; default loopback\n"
         "  --token T           the token clients must show; default: the configuration's, or a "
         "generated one\n"
@@ -59,14 +58,6 @@ void options_help(void)
         "\n"
         "exit: 0 stopped as asked, 1 failed, 2 wrong options or configuration\n"
         "then: openclawctl status");
-}
-
-static int take_port(struct options *o, const char *text, const char *where, struct err *e)
-{
-    if (num_u32(view_str(text), 0, 65535, &o->port, e) < 0)
-        return err_wrap(e, "%s", where);
-    o->has_port = true;
-    return 0;
 }
 
 /* Copied, because argv is blanked. Lives as long as the process. */
@@ -98,7 +89,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e)
             o->state_dir = optarg;
             break;
         case OPT_PORT:
-            r = take_port(o, optarg, "--port", e);
+            o->port = optarg;
             break;
         case OPT_BIND:
             o->bind = optarg;
@@ -128,14 +119,6 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e)
         return r;
     if (optind < argc)
         return err_set(e, ERR_INVALID, "%s: not an option; see openclawd --help", argv[optind]);
-    if (!o->config && (v = getenv("OPENCLAW_CONFIG_PATH")) && *v)
-        o->config = v;
-    if (!o->state_dir && (v = getenv("OPENCLAW_STATE_DIR")) && *v)
-        o->state_dir = v;
-    if (!o->has_port && (v = getenv("OPENCLAW_GATEWAY_PORT")) && *v)
-        r = take_port(o, v, "OPENCLAW_GATEWAY_PORT", e);
-    if (!o->token && (v = getenv("OPENCLAW_GATEWAY_TOKEN")) && *v)
-        o->token = v;
     o->startup_trace = (v = getenv("OPENCLAW_GATEWAY_STARTUP_TRACE")) && strcmp(v, "1") == 0;
-    return r;
+    return 0;
 }

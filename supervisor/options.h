@@ -5,15 +5,13 @@
 #include "err.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct options {
     const char *config;    /* NULL: the default place */
     const char *state_dir; /* NULL: the default place */
     const char *bind;      /* NULL: from the configuration */
     const char *token;     /* NULL: from the configuration */
-    uint32_t port;
-    bool has_port;
+    const char *port;      /* text: checked with the configuration */
     bool check_config, verbose, help, version, startup_trace;
 };
 

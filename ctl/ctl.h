@@ -1,0 +1,51 @@
+/*
+ * ctl/ctl.h - openclawctl: the command table and what its commands share.
+ * Exit: 0 done, 1 the gateway or the system said no, 2 wrong usage.
+ */
+#ifndef CTL_H
+#define CTL_H
+
+#include "client.h"
+
+struct ctl {
+    char host[256];
+    unsigned port;
+    struct secret token;
+    const char *state_dir; /* from --state-dir or the environment */
+    const char *config;
+    unsigned timeout_ms;
+    bool json;  /* --json: documents instead of sentences */
+    bool color; /* standard output is a terminal and NO_COLOR is unset */
+    char state_dir_buf[4096];
+};
+
+struct ctl_command {
+    const char *name;
+    const char *args;
+    const char *help;
+    int (*run)(struct ctl *c, int argc,
+               char **argv); /* argv[0] is the command's name; returns the exit code */
+};
+extern const struct ctl_command ctl_commands[]; /* ends with a NULL name */
+
+/* Connect, or say what is wrong and what to do. NULL then. */
+struct client *ctl_connect(struct ctl *c);
+/* Call; on failure the sentence was printed and NULL is returned. params is stolen. */
+json_t *ctl_call(struct client *cl, const char *method, json_t *params);
+/* A document on standard output, indented. */
+void ctl_print_json(const json_t *doc);
+int ctl_usage(const char *command);
+/* Text of the gateway for a terminal: control characters are shown, not obeyed. */
+void ctl_put_text(struct view v);
+
+int cmd_status(struct ctl *c, int argc, char **argv);
+int cmd_health(struct ctl *c, int argc, char **argv);
+int cmd_call(struct ctl *c, int argc, char **argv);
+int cmd_chat(struct ctl *c, int argc, char **argv);
+int cmd_history(struct ctl *c, int argc, char **argv);
+int cmd_sessions(struct ctl *c, int argc, char **argv);
+int cmd_config(struct ctl *c, int argc, char **argv);
+int cmd_token(struct ctl *c, int argc, char **argv);
+int cmd_completion(struct ctl *c, int argc, char **argv);
+
+#endif

@@ -1,0 +1,385 @@
+#include "gateway.h"
+
+#include "bind.h"
+#include "clock.h"
+#include "config.h"
+#include "fd.h"
+#include "fleet.h"
+#include "log.h"
+#include "logsink.h"
+#include "mem.h"
+#include "notify.h"
+#include "rand.h"
+#include "slice.h"
+#include "statedir.h"
+#include "version.h"
+#include "watch.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { SIGNALS = 4 };
+
+struct gateway {
+    const struct options *o;
+    uint64_t start_ns, phase_ns;
+    struct loop *loop;
+    struct loop_signal sig[SIGNALS];
+    struct config_source src;
+    struct config *config;
+    struct config_report report;
+    struct slice_runtime rt;
+    struct secret
+        token;       /* the one kept in the state folder; unset when the configuration has one */
+    char *state_dir; /* owned */
+    char exe_dir[PATH_MAX];
+    struct bind_plan bind;
+    struct fleet *fleet;
+    struct watch *watch;
+    int lock;
+    bool made_token;
+};
+
+/* OPENCLAW_GATEWAY_STARTUP_TRACE=1: each phase of the start with its time. */
+static void phase(struct gateway *g, const char *name)
+{
+    uint64_t now = clock_mono_ns();
+
+    if (g->o->startup_trace)
+        log_info("startup.phase", KV("phase", name), KV("us", (now - g->phase_ns) / 1000),
+                 KV("since_exec_us", (now - g->start_ns) / 1000));
+    g->phase_ns = now;
+}
+
+static void log_report(const struct config_report *r)
+{
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct config_issue *is = &r->issue[i];
+
+        LOG_(is->error ? LOG_ERROR : LOG_WARN, is->error ? "config.error" : "config.warning",
+             KV("key", is->path), KV("what", is->text),
+             KV("file", is->origin ? is->origin
+                        : r->file  ? r->file
+                                   : ""),
+             KV("line", is->line), KV("column", is->column));
+    }
+}
+
+static enum log_level level_of(const struct gateway *g)
+{
+    if (g->o->verbose)
+        return LOG_DEBUG;
+    switch (config_conf(g->config)->logging_level) {
+    case CONF_LOG_DEBUG:
+    case CONF_LOG_TRACE:
+        return LOG_DEBUG;
+    case CONF_LOG_WARN:
+        return LOG_WARN;
+    case CONF_LOG_ERROR:
+    case CONF_LOG_FATAL:
+    case CONF_LOG_SILENT:
+        return LOG_ERROR;
+    default:
+        return LOG_INFO;
+    }
+}
+
+/* Without a configured token the one of the state folder is used; mode none needs none. */
+static int fill_token(struct gateway *g, struct config *c, struct err *e)
+{
+    const struct conf *conf = config_conf(c);
+    int r;
+
+    if (conf->gateway_auth_mode != CONF_AUTH_TOKEN || conf->gateway_auth_token.n)
+        return 0;
+    if (!g->token.n && (r = statedir_token(g->state_dir, &g->token, &g->made_token, e)) < 0)
+        return r;
+    return config_set_token(c, view_of((const char *)g->token.p, g->token.n), e);
+}
+
+static int load(struct gateway *g, struct err *e)
+{
+    int r;
+
+    config_report_init(&g->report);
+    r = config_load(&g->config, &g->src, &g->report, e);
+    log_report(&g->report);
+    if (r < 0)
+        return r;
+    log_set_level(level_of(g));
+    return 0;
+}
+
+static int write_slice(void *ctx, enum role role, struct buf *out, struct err *e)
+{
+    struct gateway *g = ctx;
+
+    return slice_write(&g->rt, role, out, e);
+}
+
+/* -- ready and gone -- */
+static void greet(struct gateway *g)
+{
+    const char *how = getenv("OPENCLAW_GREETING");
+    char token_at[PATH_MAX + 32];
+    bool own = config_conf(g->config)->gateway_auth_mode == CONF_AUTH_TOKEN && g->token.n;
+
+    if (!(how && strcmp(how, "1") == 0) && !isatty(STDOUT_FILENO))
+        return;
+    (void)snprintf(token_at, sizeof(token_at), "%s/gateway.token", g->state_dir);
+    (void)printf(
+        "\n  The OpenClaw gateway is ready.\n\n"
+        "    address   http://%s:%u   (WebSocket: ws://%s:%u)\n"
+        "    token     %s\n"
+        "    config    %s%s\n\n"
+        "  Next, in another terminal:\n\n"
+        "    %s/openclawctl status\n"
+        "    %s/openclawctl chat \"Hello! Who are you?\"\n"
+        "    %s/openclawctl config get\n\n",
+        g->bind.text, conns_port(g->fleet->conns), g->bind.text, conns_port(g->fleet->conns),
+        own ? token_at : "as configured (gateway.auth.token, --token or OPENCLAW_GATEWAY_TOKEN)",
+        config_path_of(g->config),
+        config_exists(g->config) ? "" : "   (not there yet: the defaults hold)", g->exe_dir,
+        g->exe_dir, g->exe_dir);
+    (void)fflush(stdout);
+}
+
+static void on_ready(void *ctx)
+{
+    struct gateway *g = ctx;
+
+    phase(g, "workers");
+    log_info("gateway.ready", KV("took_ms", (clock_mono_ns() - g->start_ns) / 1000000),
+             KV("port", conns_port(g->fleet->conns)), KV("bind", g->bind.text),
+             KV("state_dir", g->state_dir), KV("version", OPENCLAW_C_VERSION));
+    notify_send(V("READY=1\nSTATUS=serving"));
+    greet(g);
+}
+
+static void on_stopped(void *ctx)
+{
+    struct gateway *g = ctx;
+
+    loop_stop(g->loop);
+}
+
+/* -- reload -- */
+static void reload(void *ctx)
+{
+    struct gateway *g = ctx;
+    struct config_source src = g->src;
+    struct config_report report;
+    struct config *next = NULL, *old = g->config;
+    struct config_diff d;
+    struct err e = ERR_INIT;
+
+    src.must_exist = config_exists(g->config);
+    config_report_init(&report);
+    if (config_load(&next, &src, &report, &e) < 0 || fill_token(g, next, &e) < 0 ||
+        config_diff(old, next, &d, &e) < 0) {
+        log_report(&report);
+        log_error("config.reload_refused", KV("why", e.text),
+                  KV("kept", "the configuration in force"));
+        config_report_fini(&report);
+        config_free(&next);
+        return;
+    }
+    if (d.total == 0) {
+        config_diff_fini(&d);
+        config_report_fini(&report);
+        config_free(&next);
+        return;
+    }
+    log_report(&report);
+    for (unsigned i = 0; i < d.count; i++)
+        log_info("config.changed", KV("key", d.change[i].path),
+                 KV("takes_effect", d.change[i].reload == CONFIG_HOT ? "now"
+                                    : d.change[i].reload == CONFIG_RESTART
+                                        ? "now: its workers restart"
+                                        : "at the next start"));
+    config_report_fini(&g->report);
+    g->report = report;
+    g->config = next;
+    g->rt.config = next;
+    config_free(&old);
+    log_set_level(level_of(g));
+    fleet_log_level(g->fleet, (uint32_t)log_level());
+    jobs_configure(g->fleet, config_conf(next)->agents_max_concurrent,
+                   config_conf(next)->subagents_max_concurrent);
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        if (d.restart_roles & (1u << r))
+            fleet_reconfigure(g->fleet, (enum role)r, true);
+        else if ((d.hot_roles & (1u << r)) ||
+                 r == ROLE_HUB) /* the hub shows the configuration (config.get) */
+            fleet_reconfigure(g->fleet, (enum role)r, false);
+    }
+    config_diff_fini(&d);
+}
+
+static void on_signal(void *ctx, int signo)
+{
+    struct gateway *g = ctx;
+
+    switch (signo) {
+    case SIGCHLD:
+        fleet_reap(g->fleet);
+        break;
+    case SIGHUP:
+        reload(g);
+        break;
+    default:
+        log_info("gateway.stopping", KV("signal", signo));
+        notify_send(V("STOPPING=1"));
+        fleet_stop(g->fleet);
+    }
+}
+
+/* -- start -- */
+static int find_exe_dir(struct gateway *g, struct err *e)
+{
+    char probe[PATH_MAX + 32];
+    ssize_t n = readlink("/proc/self/exe", g->exe_dir, sizeof(g->exe_dir) - 1);
+    char *slash;
+
+    if (n <= 0)
+        return err_sys(e, "/proc/self/exe");
+    g->exe_dir[n] = 0;
+    slash = strrchr(g->exe_dir, '/');
+    if (slash)
+        *slash = 0;
+    (void)snprintf(probe, sizeof(probe), "%s/%s", g->exe_dir, role_name(ROLE_HUB));
+    if (access(probe, X_OK) < 0)
+        (void)snprintf(g->exe_dir, sizeof(g->exe_dir), "%s", OPENCLAW_LIBEXECDIR);
+    (void)snprintf(probe, sizeof(probe), "%s/%s", g->exe_dir, role_name(ROLE_HUB));
+    if (access(probe, X_OK) < 0)
+        return err_sys(e, "the workers' programs are neither beside openclawd nor in %s",
+                       OPENCLAW_LIBEXECDIR);
+    return 0;
+}
+
+static unsigned front_count(const struct conf *conf)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (conf->workers_fronts)
+        return conf->workers_fronts;
+    return cores >= 4 ? (unsigned)(cores / 2) : 1;
+}
+
+static int start(struct gateway *g, struct err *e)
+{
+    static const int signals[SIGNALS] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+    struct rlimit files;
+    const struct conf *conf;
+    struct fleet_conf fc;
+    int r;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)umask(077);
+    if ((r = load(g, e)) < 0)
+        return r;
+    phase(g, "config");
+    conf = config_conf(g->config);
+    if (conf->gateway_mode != CONF_MODE_LOCAL)
+        return err_set(
+            e, ERR_INVALID,
+            "gateway.mode is \"remote\": this machine is a client of another gateway; set it to "
+            "\"local\" to run one here");
+    if ((r = config_state_dir(&g->src, &g->state_dir, e)) < 0 ||
+        (r = statedir_open(g->state_dir, conf->gateway_port, &g->lock, e)) < 0 ||
+        (r = fill_token(g, g->config, e)) < 0 || (r = bind_resolve(conf, &g->bind, e)) < 0 ||
+        (r = find_exe_dir(g, e)) < 0)
+        return r;
+    phase(g, "state");
+    rand_bytes(g->rt.key, sizeof(g->rt.key));
+    g->rt.config = g->config;
+    g->rt.report = &g->report;
+    g->rt.state_dir = g->state_dir;
+    g->rt.bind = g->bind.text;
+    g->rt.started_ms = clock_wall_ms();
+    fc = (struct fleet_conf){.exe_dir = g->exe_dir,
+                             .fronts = front_count(conf),
+                             .agents = conf->workers_agents,
+                             .jobs_per_agent = conf->workers_jobs_per_agent,
+                             .drain_ms = (uint32_t)conf->shutdown_drain_ms,
+                             .heartbeat_ms = (uint32_t)conf->workers_heartbeat_ms,
+                             .hang_ms = (uint32_t)conf->workers_hang_ms,
+                             .start_ms = (uint32_t)conf->workers_start_timeout_ms,
+                             .slice = write_slice,
+                             .on_ready = on_ready,
+                             .on_stopped = on_stopped,
+                             .ctx = g};
+    if ((r = loop_new(&g->loop, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
+        return r;
+    jobs_configure(g->fleet, conf->agents_max_concurrent, conf->subagents_max_concurrent);
+    for (int i = 0; i < SIGNALS; i++)
+        if ((r = loop_signal_init(&g->sig[i], g->loop, signals[i], on_signal, g, e)) < 0)
+            return r;
+    for (unsigned i = 0; i < g->bind.count; i++)
+        if ((r = conns_listen(g->fleet->conns, &g->bind.addr[i], g->bind.optional[i], e)) < 0)
+            return r;
+    phase(g, "listen");
+    if (conf->gateway_reload_mode != CONF_RELOAD_OFF) {
+        struct err why = ERR_INIT;
+
+        if (watch_new(&g->watch, g->loop, config_path_of(g->config), reload, g, &why) < 0)
+            log_debug("config.unwatched", KV("why", why.text));
+    }
+    r = fleet_start(g->fleet, e);
+    phase(g, "fork");
+    return r;
+}
+
+static void finish(struct gateway *g)
+{
+    watch_free(&g->watch);
+    fleet_free(&g->fleet);
+    for (int i = 0; i < SIGNALS; i++)
+        loop_signal_fini(&g->sig[i]);
+    loop_free(&g->loop);
+    config_free(&g->config);
+    config_report_fini(&g->report);
+    secret_fini(&g->token);
+    mem_wipe(g->rt.key, sizeof(g->rt.key));
+    mem_free(g->state_dir);
+    fd_close(&g->lock);
+}
+
+int gateway_main(const struct options *o, uint64_t start_ns)
+{
+    static struct gateway gw; /* zeroed; large because of its paths */
+    struct gateway *g = &gw;
+    struct err e = ERR_INIT;
+    int code = 0;
+
+    g->o = o;
+    g->start_ns = g->phase_ns = start_ns;
+    g->lock = -1;
+    g->src = (struct config_source){.path = o->config,
+                                    .state_dir = o->state_dir,
+                                    .port = o->port,
+                                    .bind = o->bind,
+                                    .token = o->token};
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_NAME, "openclawd");
+    logsink_init();
+    if (start(g, &e) < 0) {
+        log_error("gateway.not_started", KV("why", e.text));
+        code = e.code == ERR_INVALID ? 2 : 1;
+    } else if (loop_run(g->loop, &e) < 0) {
+        log_error("gateway.failed", KV("why", e.text));
+        code = 1;
+    } else {
+        log_info("gateway.stopped");
+    }
+    finish(g);
+    return code;
+}

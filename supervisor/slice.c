@@ -1,0 +1,91 @@
+#include "slice.h"
+
+#include "json.h"
+#include "mem.h"
+#include "version.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <unistd.h>
+
+static void hex(const unsigned char *p, size_t n, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        *out++ = digits[p[i] >> 4];
+        *out++ = digits[p[i] & 15];
+    }
+    *out = 0;
+}
+
+static int token_hash(const struct slice_runtime *rt, char out[65], struct err *e)
+{
+    const struct secret *token = &config_conf(rt->config)->gateway_auth_token;
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+
+    if (!HMAC(EVP_sha256(), rt->key, SLICE_KEY_BYTES, token->p, token->n, mac, &len) || len != 32)
+        return err_set(e, ERR_SYS, "HMAC failed");
+    hex(mac, 32, out);
+    return 0;
+}
+
+static const char *auth_mode(const struct conf *conf)
+{
+    static const char *const names[] = {[CONF_AUTH_NONE] = "none",
+                                        [CONF_AUTH_TOKEN] = "token",
+                                        [CONF_AUTH_PASSWORD] = "password",
+                                        [CONF_AUTH_PROXY] = "trusted-proxy",
+                                        [CONF_AUTH_TAILSCALE] = "tailscale"};
+
+    return conf->gateway_auth_mode < COUNT_OF(names) ? names[conf->gateway_auth_mode] : "token";
+}
+
+static int add_hub(const struct slice_runtime *rt, json_t *runtime, struct err *e)
+{
+    const struct conf *conf = config_conf(rt->config);
+    char key[2 * SLICE_KEY_BYTES + 1], hash[65] = "";
+    json_t *snapshot = NULL;
+    int r;
+
+    hex(rt->key, SLICE_KEY_BYTES, key);
+    if (conf->gateway_auth_token.n && (r = token_hash(rt, hash, e)) < 0)
+        return r;
+    if ((r = config_redacted(rt->config, rt->report,
+                             view_of((const char *)rt->key, SLICE_KEY_BYTES), &snapshot, e)) < 0)
+        return r;
+    r = json_set_at(runtime, "ticketKey", json_string(key), e);
+    mem_wipe(key, sizeof(key));
+    if (r < 0 || (r = json_set_at(runtime, "tokenHash", json_string(hash), e)) < 0) {
+        json_decref(snapshot);
+        return r;
+    }
+    if ((r = json_set_at(runtime, "config", snapshot, e)) < 0 ||
+        (r = json_set_at(runtime, "stateDir", json_string(rt->state_dir), e)) < 0 ||
+        (r = json_set_at(runtime, "configPath", json_string(config_path_of(rt->config)), e)) < 0)
+        return r;
+    return json_set_at(runtime, "authMode", json_string(auth_mode(conf)), e);
+}
+
+int slice_write(const struct slice_runtime *rt, enum role role, struct buf *out, struct err *e)
+{
+    json_t *doc = NULL, *runtime;
+    int r;
+
+    if ((r = config_slice(rt->config, role, &doc, e)) < 0)
+        return r;
+    (void)json_object_del(json_at(doc, "gateway.auth"), "token");
+    runtime = json_pack("{s:s, s:s, s:i, s:I, s:i, s:s}", "version", OPENCLAW_C_VERSION,
+                        "wireVersion", OPENCLAW_WIRE_VERSION, "pid", (int)getpid(), "startedAtMs",
+                        (json_int_t)rt->started_ms, "port",
+                        (int)config_conf(rt->config)->gateway_port, "bind", rt->bind);
+    if (!runtime || json_object_set_new(doc, "runtime", runtime) < 0)
+        r = err_set(e, ERR_NOMEM, "out of memory for a slice");
+    if (r == 0 && role == ROLE_HUB)
+        r = add_hub(rt, runtime, e);
+    if (r == 0)
+        r = json_dump(doc, out, e);
+    json_decref(doc);
+    return r;
+}

@@ -1,0 +1,26 @@
+/*
+ * supervisor/slice.h - what each worker is told: its cut of the configuration and, under "runtime",
+ * what only this start knows. The token itself goes to nobody: the hub gets a keyed hash of it.
+ */
+#ifndef SLICE_H
+#define SLICE_H
+
+#include "config.h"
+
+enum { SLICE_KEY_BYTES = 32 };
+
+struct slice_runtime {
+    const struct config *config;
+    const struct config_report *report;
+    const char *state_dir; /* borrowed */
+    const char *bind;
+    unsigned char key[SLICE_KEY_BYTES]; /* of this start: seals tickets, hashes the token and
+                                           config.get's hash */
+    int64_t started_ms;
+};
+
+/* The role's slice as JSON text appended to out. */
+int slice_write(const struct slice_runtime *rt, enum role role, struct buf *out,
+                struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,16 @@
+/* supervisor/watch.h - notices that the configuration file was changed: written in place, or
+ * replaced by a rename. */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include "loop.h"
+
+struct watch;
+
+/* on_change is called once things have been quiet for a moment. A folder that cannot be watched is
+ * an error the caller may live with (SIGHUP still works). */
+int watch_new(struct watch **out, struct loop *l, const char *path, void (*on_change)(void *ctx),
+              void *ctx, struct err *e) MUST_USE;
+void watch_free(struct watch **w);
+
+#endif
