@@ -1,0 +1,436 @@
+#include "conn.h"
+
+#include "fd.h"
+#include "log.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+static void on_ready(void *ctx, bool readable, bool writable);
+static void pump(struct conn *c);
+
+/* -------------------------------------------------------------- life */
+int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd, struct err *e)
+{
+    static const int one = 1;
+    struct conn *c = NULL;
+    int r;
+
+    if ((r = mem_new(&c, sizeof(*c), e)) < 0)
+        goto fail;
+    c->f = f;
+    c->id = id;
+    c->local = local;
+    c->state = CONN_HTTP;
+    wheel_node_init(&c->due);
+    list_init(&c->on_open);
+    list_init(&c->on_dirty);
+    list_init(&c->on_pause);
+    list_init(&c->reqs);
+    buf_init(&c->in, FRONT_SCRATCH);
+    buf_init(&c->out, (size_t)FRONT_BACKLOG_MAX + 64 * KIB); /* and a last close frame */
+    buf_init(&c->ticket, 16 * KIB);
+    ws_dec_init(&c->ws, true, f->lim.pre_bytes);
+    c->peer = mem_dup(peer.p, peer.n);
+    if (!c->peer) {
+        r = err_set(e, ERR_NOMEM, "out of memory for a connection");
+        goto fail;
+    }
+    if ((r = http_conn_new(&c->http, e)) < 0 || (r = cmap_put(&f->conns, id, c, e)) < 0)
+        goto fail;
+    c->fd = fd;
+    /* small frames must not wait for the acknowledgement of earlier ones; failing costs latency */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    loop_io_init(&c->io, f->w.loop, fd, on_ready, c);
+    loop_io_want(&c->io, true, false);
+    list_add(&f->fresh, &c->on_open);
+    conn_due(c, FRONT_SILENT_MS);
+    return 0;
+fail:
+    if (c) {
+        mem_free(c->peer);
+        http_conn_free(&c->http);
+        mem_free(c);
+    }
+    fd_close(&fd);
+    return r;
+}
+
+void conn_hello_free(struct conn_hello **hp)
+{
+    struct conn_hello *h = *hp;
+
+    if (!h)
+        return;
+    buf_fini(&h->host);
+    buf_fini(&h->origin);
+    buf_fini(&h->agent);
+    buf_fini(&h->id);
+    buf_fini(&h->params);
+    buf_fini(&h->pending);
+    mem_free(h);
+    *hp = NULL;
+}
+
+/* What a connection that will not serve again does not need. */
+static void release(struct conn *c)
+{
+    hub_gone(c);
+    list_del(&c->on_open);
+    list_del(&c->on_pause);
+    c->paused = false;
+    conn_hello_free(&c->hello);
+}
+
+void conn_kill(struct conn *c)
+{
+    struct err e = ERR_INIT;
+
+    if (c->state == CONN_DEAD)
+        return;
+    release(c);
+    c->state = CONN_DEAD;
+    wheel_clear(&c->due);
+    list_del(&c->on_dirty);
+    loop_io_fini(&c->io);
+    fd_close(&c->fd);
+    if (c->f->w.sup &&
+        msg_send_conn_state(c->f->w.sup,
+                            &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_CLOSED},
+                            &e) < 0)
+        log_warn("conn.untold", KV("conn", c->id), KV("why", e.text));
+    list_add(&c->f->grave, &c->on_dirty);
+    loop_defer(c->f->w.loop, &c->f->reap, LOOP_FLUSH);
+}
+
+static void linger(struct conn *c)
+{
+    release(c);
+    /* an HTTP answer may take its time to get through, a close frame may not */
+    conn_due(c, c->state == CONN_HTTP ? FRONT_ANSWER_MS : FRONT_LINGER_MS);
+    c->state = CONN_LINGER; /* c->in stays: whoever called may be reading from it */
+    conn_touch(c);          /* the end of our sending is part of the flush */
+    if (c->state == CONN_LINGER && !c->eof)
+        loop_io_want(&c->io, true, c->io.writing);
+}
+
+void conn_finish(struct conn *c)
+{
+    if (c->state < CONN_LINGER)
+        linger(c);
+}
+
+/* Our reasons are cut to 120 bytes (protocol reference, 1.2); ws_put_close cuts at 123. */
+void conn_close(struct conn *c, uint16_t code, struct view reason)
+{
+    if (c->state >= CONN_LINGER)
+        return;
+    if (reason.n > 120) {
+        reason.n = 120;
+        while (reason.n && ((unsigned char)reason.p[reason.n] & 0xc0) == 0x80)
+            reason.n--;
+    }
+    ws_put_close(&c->out, code, reason, false);
+    linger(c);
+}
+
+void conn_bye(struct conn *c, uint16_t code, struct view reason)
+{
+    if (c->state == CONN_HTTP)
+        conn_finish(c);
+    else
+        conn_close(c, code, reason);
+}
+
+void conn_make_room(struct front *f, struct view peer)
+{
+    for (struct list *l = f->fresh.next; l != &f->fresh; l = l->next) {
+        struct conn *c = LIST_OF(l, struct conn, on_open);
+
+        if (c->state != CONN_CONNECTING && view_eq(view_str(c->peer), peer)) {
+            conn_bye(c, WS_POLICY, V("too many unauthenticated connections"));
+            return;
+        }
+    }
+}
+
+/* -------------------------------------------------------------- deadlines */
+void conn_due(struct conn *c, uint64_t in_ms)
+{
+    struct front *f = c->f;
+    uint64_t at = loop_now_ms(f->w.loop) + in_ms, next;
+
+    wheel_set(&f->wheel, &c->due, at);
+    /* one timer serves all: it fires at the first slot in use, and not at all when none is */
+    if (f->tick_at && f->tick_at <= c->due.slot_at * WHEEL_SLOT_MS)
+        return;
+    if (wheel_next(&f->wheel, &next)) {
+        uint64_t now = loop_now_ms(f->w.loop);
+
+        f->tick_at = next;
+        loop_timer_set(&f->tick, next > now ? next - now : 0);
+    }
+}
+
+/* -------------------------------------------------------------- sending */
+void conn_touch(struct conn *c)
+{
+    if (c->state == CONN_DEAD)
+        return;
+    if (c->out.failed) {
+        conn_kill(c);
+        return;
+    }
+    if (list_empty(&c->on_dirty))
+        list_add(&c->f->dirty, &c->on_dirty);
+    loop_defer(c->f->w.loop, &c->f->flush, LOOP_FLUSH);
+}
+
+void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppable)
+{
+    uint8_t head[WS_HEAD_MAX];
+    size_t total = 0, head_n;
+    char *to;
+
+    if (c->state >= CONN_LINGER || (droppable && c->out.n > FRONT_BACKLOG_DROP))
+        return;
+    for (unsigned i = 0; i < n; i++)
+        total += parts[i].n;
+    if (total > c->f->lim.backlog_bytes || c->out.n > c->f->lim.backlog_bytes - total) {
+        conn_close(c, WS_POLICY, V("slow consumer"));
+        return;
+    }
+    head_n = ws_head(head, WS_OP_TEXT, total, NULL);
+    to = buf_room(&c->out, head_n + total);
+    if (to) {
+        memcpy(to, head, head_n);
+        to += head_n;
+        for (unsigned i = 0; i < n; i++) {
+            if (parts[i].n)
+                memcpy(to, parts[i].p, parts[i].n);
+            to += parts[i].n;
+        }
+        buf_added(&c->out, head_n + total);
+    }
+    conn_touch(c);
+}
+
+/* Everything queued has gone. */
+static void drained(struct conn *c)
+{
+    buf_trim(&c->out, 0);
+    loop_io_want(&c->io, c->io.reading, false);
+    if (c->state != CONN_LINGER) {
+        conn_wake(c);
+        return;
+    }
+    if (!c->shut) {
+        c->shut = true;
+        (void)shutdown(c->fd, SHUT_WR); /* fails only when the peer is gone already */
+        conn_due(c, FRONT_LINGER_MS);
+    }
+    if (c->eof)
+        conn_kill(c);
+}
+
+static void flush(struct conn *c)
+{
+    while (c->out.n) {
+        ssize_t w = send(c->fd, c->out.p + c->out.off, c->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (w < 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                conn_kill(c);
+                return;
+            }
+            loop_io_want(&c->io, c->io.reading, true);
+            if (c->out.n < FRONT_BACKLOG_PAUSE)
+                conn_wake(c);
+            return;
+        }
+        buf_eat(&c->out, (size_t)w);
+    }
+    drained(c);
+}
+
+void front_flush(void *ctx)
+{
+    struct front *f = ctx;
+    struct list *l;
+
+    while ((l = list_pop(&f->dirty))) {
+        struct conn *c = LIST_OF(l, struct conn, on_dirty);
+
+        if (!c->io.writing) /* else the socket is full: its turn comes */
+            flush(c);
+    }
+}
+
+void front_reap(void *ctx)
+{
+    struct front *f = ctx;
+    struct list *l;
+
+    while ((l = list_pop(&f->grave))) {
+        struct conn *c = LIST_OF(l, struct conn, on_dirty);
+
+        cmap_del(&f->conns, c->id);
+        buf_fini(&c->in);
+        buf_fini(&c->out);
+        buf_fini(&c->ticket);
+        ws_dec_fini(&c->ws);
+        http_conn_free(&c->http);
+        mem_free(c->peer);
+        mem_free(c);
+    }
+    if (f->w.stopping && f->conns.count == 0)
+        worker_leave(&f->w);
+}
+
+/* -------------------------------------------------------------- receiving */
+/* Whether more of this client's bytes may be used now. */
+static bool has_room(const struct conn *c)
+{
+    switch (c->state) {
+    case CONN_HTTP:
+        return c->out.n < FRONT_BACKLOG_PAUSE;
+    case CONN_CHALLENGED:
+    case CONN_CONNECTING:
+        return !hub_busy(c->f);
+    case CONN_OPEN:
+        return c->req_n < FRONT_REQUESTS_MAX && c->out.n < FRONT_BACKLOG_PAUSE && !hub_busy(c->f);
+    case CONN_LINGER:
+    case CONN_DEAD:
+        break;
+    }
+    return true;
+}
+
+static void feed(struct conn *c, char **p, size_t *n)
+{
+    while (*n && has_room(c)) {
+        if (c->state == CONN_HTTP) {
+            http_conn_feed(c, p, n);
+        } else if (c->state < CONN_LINGER) {
+            ws_conn_feed(c, p, n);
+        } else {
+            *n = 0;
+        }
+    }
+}
+
+static void pause_reading(struct conn *c)
+{
+    c->paused = true;
+    loop_io_want(&c->io, false, c->io.writing);
+    list_add(&c->f->waiting, &c->on_pause);
+}
+
+/* Use what is left from before; then listen again, or go on waiting. */
+static void pump(struct conn *c)
+{
+    while (c->in.n && has_room(c)) {
+        char *p = c->in.p + c->in.off;
+        size_t had = c->in.n, n = had;
+
+        feed(c, &p, &n);
+        if (c->state >= CONN_LINGER)
+            return;
+        buf_eat(&c->in, had - n);
+    }
+    buf_trim(&c->in, 0);
+    if (c->in.n || !has_room(c))
+        pause_reading(c);
+    else
+        loop_io_want(&c->io, true, c->io.writing);
+}
+
+void front_resume(void *ctx)
+{
+    struct front *f = ctx;
+    struct list *l;
+
+    while ((l = list_pop(&f->ready))) {
+        struct conn *c = LIST_OF(l, struct conn, on_pause);
+
+        c->paused = false;
+        pump(c);
+    }
+}
+
+void conn_wake(struct conn *c)
+{
+    if (!c->paused || !has_room(c) || (c->state == CONN_OPEN && c->req_n > FRONT_REQUESTS_LOW))
+        return;
+    list_del(&c->on_pause);
+    list_add(&c->f->ready, &c->on_pause);
+    loop_defer(c->f->w.loop, &c->f->resume, LOOP_COMMIT);
+}
+
+static void on_eof(struct conn *c)
+{
+    c->eof = true;
+    loop_io_want(&c->io, false, c->io.writing);
+    if (c->state == CONN_LINGER) {
+        if (c->out.n == 0)
+            conn_kill(c);
+        return;
+    }
+    if (c->state == CONN_HTTP && c->out.n)
+        conn_finish(c); /* it asked, and waits for the answer */
+    else
+        conn_kill(c); /* half a WebSocket is none */
+}
+
+static void read_some(struct conn *c)
+{
+    struct front *f = c->f;
+    char *p = f->scratch;
+    size_t n;
+    ssize_t r;
+
+    do
+        r = recv(c->fd, f->scratch, FRONT_SCRATCH, MSG_DONTWAIT);
+    while (r < 0 && errno == EINTR);
+    if (r < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            conn_kill(c);
+        return;
+    }
+    if (r == 0) {
+        on_eof(c);
+        return;
+    }
+    c->pinged = false;
+    n = (size_t)r;
+    feed(c, &p, &n);
+    if (c->state >= CONN_LINGER)
+        return;
+    if (n) {
+        buf_put(&c->in, p, n);
+        if (c->in.failed) {
+            conn_kill(c);
+            return;
+        }
+    }
+    if (n || !has_room(c))
+        pause_reading(c);
+}
+
+static void on_ready(void *ctx, bool readable, bool writable)
+{
+    struct conn *c = ctx;
+
+    if (writable && c->state != CONN_DEAD)
+        flush(c);
+    if (readable && c->state != CONN_DEAD && !c->eof && !c->paused) {
+        if (has_room(c))
+            read_some(c);
+        else
+            pause_reading(c);
+    }
+}

@@ -1,0 +1,96 @@
+/*
+ * workers/front/front.h - the state of a front and the limits it keeps.
+ * Invariants: a connection is in the map from conn_new until it is reaped at the end of the turn in
+ * which it died; requests under way belong to a live connection.
+ */
+#ifndef FRONT_H
+#define FRONT_H
+
+#include "cmap.h"
+#include "http.h"
+#include "list.h"
+#include "reqs.h"
+#include "rpc.h"
+#include "wheel.h"
+#include "worker.h"
+
+enum {
+    /* times, in ms (protocol reference 1.2; robustness 2.5) */
+    FRONT_SILENT_MS = 10000,   /* from accept to the first byte */
+    FRONT_HEAD_MS = 10000,     /* from its first byte to the end of a head; see http_ms */
+    FRONT_BODY_MS = 30000,     /* a whole body, ... */
+    FRONT_PROGRESS_MS = 10000, /* ... and without any byte of it */
+    FRONT_ANSWER_MS = 30000,   /* for the client to take an HTTP answer */
+    FRONT_LINGER_MS = 1000,    /* between our close and the end of the socket */
+
+    /* bytes */
+    FRONT_PARAMS_MAX = 64 * 1024,          /* of connect (ipc.def) */
+    FRONT_BACKLOG_MAX = 256 * 1024 * 1024, /* the most that gateway.limits.bufferedBytes allows */
+    FRONT_BACKLOG_DROP = 1024 * 1024, /* droppable events are skipped above: old news by then */
+    FRONT_BACKLOG_PAUSE = 256 * 1024, /* who does not read is not read */
+    FRONT_SCRATCH = 128 * 1024,       /* one read */
+    FRONT_HOST_MAX = 256,             /* ipc.def, connect */
+    FRONT_ORIGIN_MAX = 512,
+    FRONT_AGENT_MAX = 512,
+
+    /* counts */
+    FRONT_REQUESTS_MAX = 64, /* of one connection under way; then it is not read */
+    FRONT_REQUESTS_LOW = 32, /* read again: so that reads stay worth their system call */
+    FRONT_PENDING_MAX = 15,  /* frames while connect is being decided */
+    FRONT_SNAPSHOTS_MAX = 4,
+};
+
+struct front_snapshot {
+    enum rpc_index method; /* RPC_COUNT: not a method ("ready") */
+    struct buf name;
+    struct buf payload;
+};
+
+/* From the configuration (gateway.*); the defaults are in conf/keys.def. */
+struct front_limits {
+    uint64_t handshake_ms; /* upgrade to hello */
+    uint64_t ping_ms;      /* nothing heard until the next one: gone */
+    uint64_t http_ms;      /* between two requests; a head has at most FRONT_HEAD_MS */
+    size_t conns;
+    size_t pre_bytes;     /* a message before hello */
+    size_t message_bytes; /* policy.maxPayload */
+    size_t backlog_bytes; /* policy.maxBufferedBytes */
+};
+
+struct front {
+    struct worker w;     /* first: every handler's ctx */
+    struct link *hub;    /* NULL while it is away */
+    uint64_t started_ms; /* monotonic */
+    struct front_limits lim;
+    struct cmap conns;
+    struct list fresh;   /* connections before hello, oldest first */
+    struct list open;    /* connections past hello */
+    struct list waiting; /* paused: nothing more is read for now */
+    struct list ready;   /* paused, and may go on */
+    struct list dirty;   /* bytes to send */
+    struct list grave;   /* dead, freed at the end of the turn */
+    struct loop_task flush, resume, reap;
+    struct wheel wheel;
+    struct loop_timer tick;
+    uint64_t tick_at; /* when tick fires; 0: not set */
+    struct reqs reqs;
+    struct front_snapshot snap[FRONT_SNAPSHOTS_MAX];
+    unsigned snap_n;
+    uint32_t log_budget; /* lines about strangers' mistakes left in this second */
+    uint64_t log_second;
+    struct buf why;      /* scratch for messages */
+    struct http_req req; /* scratch: the request being parsed */
+    char *scratch;       /* what one read brought */
+};
+
+/* Whether a line about something a stranger caused may be logged now (10 a second). */
+bool front_may_log(struct front *f);
+/* The snapshot's payload text, or empty. */
+struct view front_snapshot_get(const struct front *f, struct view name);
+struct view front_snapshot_of(const struct front *f, enum rpc_index method);
+/* Tasks of the end of a turn (conn.c). */
+void front_resume(void *ctx); /* read on where there is room again */
+void front_flush(void *ctx);  /* send what is queued */
+void front_reap(void *ctx);   /* free the dead */
+
+#endif

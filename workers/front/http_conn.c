@@ -1,0 +1,362 @@
+/* A connection as long as it speaks HTTP: one request after the other, until one of them upgrades.
+ * Refusals end the connection: after a request that we did not understand, the next byte has no
+ * meaning. */
+#include "clock.h"
+#include "conn.h"
+#include "route.h"
+
+struct conn_http {
+    struct http_scan scan;
+    struct http_body body;
+    struct buf head;           /* of a request that did not arrive in one piece */
+    struct buf content;        /* body */
+    const struct route *route; /* of the request whose body is being received */
+    bool in_body, keep_alive, started;
+    uint64_t end_ms; /* of the time for this head or body */
+};
+
+int http_conn_new(struct conn_http **out, struct err *e)
+{
+    struct conn_http *h = NULL;
+    int r;
+
+    if ((r = mem_new(&h, sizeof(*h), e)) < 0)
+        return r;
+    buf_init(&h->head, HTTP_HEAD_MAX);
+    *out = h;
+    return 0;
+}
+
+void http_conn_free(struct conn_http **hp)
+{
+    struct conn_http *h = *hp;
+
+    if (!h)
+        return;
+    buf_fini(&h->head);
+    buf_fini(&h->content);
+    mem_free(h);
+    *hp = NULL;
+}
+
+/* -------------------------------------------------------------- answers */
+static void answer(struct conn *c, struct http_answer *a)
+{
+    bool keep = c->http->keep_alive && !a->close && !c->f->w.stopping;
+
+    a->close = !keep;
+    http_put_answer(&c->out, a, clock_wall_ms());
+    if (keep) {
+        conn_due(c, c->f->lim.http_ms);
+        conn_touch(c);
+    } else {
+        conn_touch(c);
+        conn_finish(c);
+    }
+}
+
+static void refuse(struct conn *c, unsigned status, const char *text, const char *extra)
+{
+    answer(c, &(struct http_answer){.status = status,
+                                    .type = "text/plain; charset=utf-8",
+                                    .extra = extra,
+                                    .body = view_str(text),
+                                    .close = true});
+}
+
+static void json(struct conn *c, unsigned status, struct view body, bool head, const char *extra)
+{
+    answer(c, &(struct http_answer){.status = status,
+                                    .type = "application/json; charset=utf-8",
+                                    .extra = extra,
+                                    .body = body,
+                                    .head = head});
+}
+
+static void not_found(struct conn *c, bool head)
+{
+    answer(c, &(struct http_answer){.status = 404,
+                                    .type = "text/plain; charset=utf-8",
+                                    .body = V("Not Found"),
+                                    .head = head});
+}
+
+static void ready(struct conn *c, bool head)
+{
+    struct front *f = c->f;
+    /* what the hub says of itself is worth nothing while it is away */
+    struct view said = f->hub ? front_snapshot_get(f, V("ready")) : VIEW_EMPTY;
+
+    if (said.n < 2)
+        said = V("{\"ready\":false,\"failing\":[\"hub\"]}");
+    buf_reset(&f->why, f->why.max);
+    buf_put_view(&f->why, view_of(said.p, said.n - 1));
+    buf_printf(&f->why, ",\"uptimeMs\":%llu}",
+               (unsigned long long)(clock_mono_ms() - f->started_ms));
+    json(c, view_starts(said, V("{\"ready\":true")) ? 200 : 503, buf_view(&f->why), head, NULL);
+}
+
+/* Until the control page is embedded: enough to see that the right thing answers. */
+static const char page[] = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
+                           "<title>OpenClaw gateway</title>\n<p>The OpenClaw gateway is running. "
+                           "Connect with the CLI or an app, over WebSocket on this port.\n";
+
+static void moved(struct conn *c, const struct route *r, const struct http_req *q)
+{
+    struct buf to = BUF_INIT(HTTP_TARGET_MAX + 64);
+
+    buf_put_view(&to, r->to);
+    if (r->prefix && view_ends(r->to, V("/")))
+        buf_put_view(&to, view_from(q->target, r->path.n));
+    answer(c, &(struct http_answer){.status = q->method == HTTP_POST ? 307 : 302,
+                                    .location = buf_view(&to),
+                                    .head = q->method == HTTP_HEAD,
+                                    .close = q->has_body});
+    buf_fini(&to);
+}
+
+static void api(struct conn *c, bool head)
+{
+    json(c, 404,
+         V("{\"error\":{\"message\":\"This endpoint is not enabled on this gateway.\","
+           "\"type\":\"not_found\"}}"),
+         head, NULL);
+}
+
+static void serve(struct conn *c, const struct route *r, bool head)
+{
+    switch (r->id) {
+    case ROUTE_HEALTH:
+        json(c, 200, V("{\"ok\":true,\"status\":\"live\"}"), head, NULL);
+        break;
+    case ROUTE_READY:
+        ready(c, head);
+        break;
+    case ROUTE_PAGE:
+        answer(c, &(struct http_answer){
+                      .status = 200,
+                      .type = "text/html; charset=utf-8",
+                      .policy = "default-src 'self'; script-src 'self'; object-src 'none'; "
+                                "base-uri 'none'; frame-ancestors 'none'",
+                      .body = view_of(page, sizeof(page) - 1),
+                      .head = head});
+        break;
+    case ROUTE_API:
+        api(c, head);
+        break;
+    case ROUTE_MOVED: /* needs the request; done before */
+        not_found(c, head);
+        break;
+    }
+}
+
+/* -------------------------------------------------------------- upgrade */
+static bool all_printable(struct view v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] <= ' ' || v.p[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static struct view header(const struct http_req *q, struct view name)
+{
+    for (unsigned i = 0; i < q->headers; i++)
+        if (view_ieq(q->header[i].name, name))
+            return q->header[i].value;
+    return VIEW_EMPTY;
+}
+
+static int keep(struct conn *c, const struct http_req *q, struct err *e)
+{
+    struct view agent = header(q, V("User-Agent"));
+    int r;
+
+    if ((r = mem_new(&c->hello, sizeof(*c->hello), e)) < 0)
+        return r;
+    buf_init(&c->hello->host, FRONT_HOST_MAX);
+    buf_init(&c->hello->origin, FRONT_ORIGIN_MAX);
+    buf_init(&c->hello->agent, FRONT_AGENT_MAX);
+    buf_init(&c->hello->id, FRONT_PARAMS_MAX);
+    buf_init(&c->hello->params, FRONT_PARAMS_MAX);
+    buf_init(&c->hello->pending, FRONT_PENDING_MAX * (c->f->lim.pre_bytes + 4));
+    agent.n = agent.n < FRONT_AGENT_MAX ? agent.n : FRONT_AGENT_MAX;
+    buf_put_view(&c->hello->host, q->host);
+    buf_put_view(&c->hello->origin, q->origin);
+    buf_put_view(&c->hello->agent, agent);
+    if ((r = buf_check(&c->hello->host, e)) < 0 || (r = buf_check(&c->hello->origin, e)) < 0)
+        return r;
+    return buf_check(&c->hello->agent, e);
+}
+
+static const char proxy_refusal[] =
+    "{\"error\":{\"message\":\"Proxy client attribution is required. This request carries proxy "
+    "headers, and its sender is not in gateway.trustedProxies.\","
+    "\"type\":\"proxy_attribution_required\"}}";
+
+static void upgrade(struct conn *c, const struct http_req *q)
+{
+    char accept[WS_ACCEPT_LEN + 1];
+    struct view protocols = q->ws_protocol, protocol = VIEW_EMPTY;
+    struct err e = ERR_INIT;
+
+    c->http->keep_alive = false;
+    if (q->proxied)
+        json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), false, NULL);
+    else if (q->method != HTTP_GET || q->minor != 1 || q->has_body)
+        refuse(c, 400, "a WebSocket begins with GET, HTTP/1.1 and no body", NULL);
+    else if (!view_eq(q->ws_version, V("13")))
+        refuse(c, 400, "WebSocket version 13 is needed", "Sec-WebSocket-Version: 13\r\n");
+    else if (!ws_key_valid(q->ws_key))
+        refuse(c, 400, "Sec-WebSocket-Key missing or malformed", NULL);
+    else if (q->host.n > FRONT_HOST_MAX || q->origin.n > FRONT_ORIGIN_MAX)
+        refuse(c, 400, "Host or Origin too long", NULL);
+    else if (route_reserved(q->path))
+        not_found(c, false);
+    else if (c->f->w.stopping)
+        refuse(c, 503, "Service Unavailable", NULL);
+    else if (keep(c, q, &e) < 0 || ws_accept(q->ws_key, accept, &e) < 0)
+        refuse(c, 503, "Service Unavailable", NULL);
+    else {
+        if (http_next_token(&protocols, &protocol) &&
+            (protocol.n > 128 || !all_printable(protocol)))
+            protocol = VIEW_EMPTY;
+        http_put_upgrade(&c->out, view_of(accept, WS_ACCEPT_LEN), protocol);
+        ws_conn_start(c);
+    }
+}
+
+/* -------------------------------------------------------------- requests */
+static void on_request(struct conn *c, const struct http_req *q)
+{
+    struct conn_http *h = c->http;
+    const struct route *r = route_find(q->path);
+    bool head = q->method == HTTP_HEAD;
+    struct http_refusal why;
+
+    /* a body that is not going to be read ends the connection with the answer */
+    h->keep_alive = q->keep_alive && !q->has_body;
+    if (q->upgrade) {
+        upgrade(c, q);
+    } else if (!r) {
+        not_found(c, head);
+    } else if (!(r->methods & HTTP_BIT(q->method))) {
+        buf_reset(&c->f->why, c->f->why.max);
+        buf_put_str(&c->f->why, "Allow: ");
+        route_allow(r, &c->f->why);
+        buf_put(&c->f->why, "\r\n", 3);
+        refuse(c, 405, "Method Not Allowed", c->f->why.failed ? NULL : buf_view(&c->f->why).p);
+    } else if (r->id == ROUTE_MOVED) {
+        moved(c, r, q);
+    } else if (r->auth == ROUTE_BEARER && q->proxied) {
+        json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), head, NULL);
+    } else if (r->auth == ROUTE_BEARER && !q->has_auth) {
+        json(c, 401, V("{\"error\":{\"message\":\"Unauthorized\",\"type\":\"unauthorized\"}}"),
+             head, "WWW-Authenticate: Bearer\r\n");
+    } else if (!q->has_body || r->body_max == 0) {
+        serve(c, r, head);
+    } else if (q->encoded) {
+        refuse(c, 415, "content codings are not supported", NULL);
+    } else if (http_body_start(&h->body, q, r->body_max, &why) == HTTP_BAD) {
+        refuse(c, why.status, why.why, NULL);
+    } else {
+        h->route = r;
+        h->in_body = true;
+        h->keep_alive = q->keep_alive;
+        buf_init(&h->content, r->body_max);
+        h->end_ms = loop_now_ms(c->f->w.loop) + FRONT_BODY_MS;
+        conn_due(c, FRONT_PROGRESS_MS);
+        if (q->expect) {
+            buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+            conn_touch(c);
+        }
+    }
+}
+
+static void feed_body(struct conn *c, char **p, size_t *n)
+{
+    struct conn_http *h = c->http;
+    uint64_t now = loop_now_ms(c->f->w.loop);
+    struct http_refusal why;
+    size_t used = 0;
+    enum http_result r = http_body_take(&h->body, view_of(*p, *n), &used, &h->content, &why);
+
+    if (r == HTTP_BAD) {
+        refuse(c, why.status, why.why, NULL);
+        return;
+    }
+    *p += used;
+    *n -= used;
+    if (r == HTTP_MORE) {
+        uint64_t left = h->end_ms > now ? h->end_ms - now : 0;
+
+        conn_due(c, left < FRONT_PROGRESS_MS ? left : FRONT_PROGRESS_MS);
+        return;
+    }
+    h->in_body = false;
+    serve(c, h->route, false);
+    buf_fini(&h->content);
+}
+
+static void feed_head(struct conn *c, char **p, size_t *n)
+{
+    struct conn_http *h = c->http;
+    struct http_req *q = &c->f->req;
+    struct http_refusal why;
+    size_t used = 0;
+    struct view in = view_of(*p, *n);
+    enum http_result r;
+
+    if (!h->started) { /* the time runs from the first byte and is not put off by others */
+        h->started = true;
+        conn_due(c, FRONT_HEAD_MS);
+    }
+    r = http_scan(&h->scan, in, &used, &why);
+    if (r != HTTP_BAD && (r == HTTP_MORE || h->head.n)) {
+        buf_put(&h->head, *p, used);
+        if (h->head.failed) {
+            why = (struct http_refusal){431, "head too large"};
+            r = HTTP_BAD;
+        }
+    }
+    if (r == HTTP_DONE)
+        r = http_parse(h->head.n ? buf_view(&h->head) : view_of(*p, used), q, &why);
+    if (r == HTTP_BAD) {
+        h->keep_alive = false;
+        refuse(c, why.status, why.why, NULL);
+        return;
+    }
+    *p += used;
+    *n -= used;
+    if (r == HTTP_MORE)
+        return;
+    h->scan = (struct http_scan){0};
+    h->started = false;
+    on_request(c, q);
+    if (c->state != CONN_HTTP)
+        http_conn_free(&c->http);
+    else
+        buf_reset(&h->head, 0);
+}
+
+void http_conn_feed(struct conn *c, char **p, size_t *n)
+{
+    if (c->http->in_body)
+        feed_body(c, p, n);
+    else
+        feed_head(c, p, n);
+}
+
+void http_conn_due(struct conn *c)
+{
+    struct conn_http *h = c->http;
+
+    if (c->out.n) {
+        conn_kill(c); /* it does not take its answers */
+    } else if (h->in_body || h->started) {
+        h->keep_alive = false;
+        refuse(c, 408, "Request Timeout", NULL);
+    } else {
+        conn_finish(c); /* silent: nothing to answer */
+    }
+}
