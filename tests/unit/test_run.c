@@ -2,61 +2,17 @@
  * the row says: good streams, errors, cuts, silence, floods. */
 #include "ck.h"
 #include "clock.h"
-#include "fd.h"
+#include "fake_model.h"
 #include "json.h"
 #include "loop.h"
 #include "mem.h"
 #include "run.h"
 
-#include <netinet/in.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#define OK_HEAD                                                                                    \
-    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define EOF_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-#define T(text)  "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}\n\n"
-#define FIN      "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-#define USAGE    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":20}}\n\n"
-#define DONE     "data: [DONE]\n\n"
-#define WHOLE    T("Hello") T(" world") FIN USAGE DONE
-#define ERR(status, more, body)                                                                    \
-    "HTTP/1.1 " status "\r\nContent-Type: application/json\r\n" more                               \
-    "Connection: close\r\n\r\n" body
-
-/* ---- the server ---- */
-
-enum after { KEEP, CLOSE, STALL, RESET, FLOOD };
-
-struct answer {
-    const char *head, *body; /* body is sent as one chunk when head is OK_HEAD */
-    enum after after;
-};
-
-enum { ANSWERS_MAX = 8, CONNS_MAX = 32 };
-
-struct world;
-struct conn {
-    struct world *w;
-    struct loop_io io;
-    int fd;
-    char in[16384];
-    size_t n;
-    bool flooding;
-};
-
 struct world {
     struct loop *loop;
     struct http *http;
     struct models *models;
-    struct loop_io listener;
-    int fd, port;
-    struct conn conn[CONNS_MAX];
-    unsigned conns, requests, open;
-    const struct answer *answers;
-    char last[16384]; /* the last request */
-    size_t flooded;
+    struct fake fake;
     /* what the run told */
     struct run *run;
     struct buf log; /* begin, status and done, in order */
@@ -64,109 +20,6 @@ struct world {
     unsigned texts;
     uint64_t done_ms;
 };
-
-static void hang_up(struct conn *c)
-{
-    if (c->fd < 0)
-        return;
-    loop_io_fini(&c->io);
-    fd_close(&c->fd);
-    c->w->open--;
-}
-
-static void put(struct conn *c, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t k = send(c->fd, p, n, MSG_NOSIGNAL);
-
-        if (k <= 0)
-            return;
-        p += k;
-        n -= (size_t)k;
-    }
-}
-
-static void flood(struct conn *c)
-{
-    char fill[16384];
-    ssize_t k;
-
-    memset(fill, 'x', sizeof(fill));
-    while ((k = send(c->fd, fill, sizeof(fill), MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
-        c->w->flooded += (size_t)k;
-}
-
-static void respond(struct conn *c)
-{
-    struct world *w = c->w;
-    const struct answer *a = &w->answers[w->requests];
-    char size[32];
-
-    w->requests++;
-    put(c, a->head, strlen(a->head));
-    if (!strcmp(a->head, OK_HEAD)) {
-        (void)snprintf(size, sizeof(size), "%zx\r\n", strlen(a->body));
-        put(c, size, strlen(size));
-    }
-    put(c, a->body, strlen(a->body));
-    if (!strcmp(a->head, OK_HEAD) && a->after == KEEP)
-        put(c, "\r\n0\r\n\r\n", 7);
-    if (a->after == RESET) {
-        struct linger hard = {.l_onoff = 1};
-
-        (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-    }
-    if (a->after == CLOSE || a->after == RESET)
-        hang_up(c);
-    if (a->after == FLOOD) {
-        c->flooding = true;
-        loop_io_want(&c->io, true, true);
-    }
-}
-
-static void on_conn(void *ctx, bool readable, bool writable)
-{
-    struct conn *c = ctx;
-    const char *end, *len;
-    ssize_t k;
-
-    if (c->flooding && writable)
-        flood(c);
-    if (!readable)
-        return;
-    k = recv(c->fd, c->in + c->n, sizeof(c->in) - 1 - c->n, MSG_DONTWAIT);
-    if (k <= 0) {
-        hang_up(c);
-        return;
-    }
-    c->n += (size_t)k;
-    c->in[c->n] = 0;
-    end = strstr(c->in, "\r\n\r\n");
-    len = strstr(c->in, "Content-Length: ");
-    if (!end || !len || c->n < (size_t)(end + 4 - c->in) + strtoul(len + 16, NULL, 10))
-        return;
-    memcpy(c->w->last, c->in, c->n + 1);
-    c->n = 0;
-    respond(c);
-}
-
-static void on_accept(void *ctx, bool readable, bool writable)
-{
-    struct world *w = ctx;
-    struct conn *c = &w->conn[w->conns];
-
-    (void)readable;
-    (void)writable;
-    ck_assert_uint_lt(w->conns, CONNS_MAX);
-    c->fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
-    if (c->fd < 0)
-        return;
-    c->w = w;
-    w->conns++;
-    w->open++;
-    loop_io_init(&c->io, w->loop, c->fd, on_conn, c);
-    loop_io_want(&c->io, true, false);
-}
 
 /* ---- what the run tells ---- */
 
@@ -217,8 +70,8 @@ static const struct run_events tells = {
     .on_begin = on_begin, .on_status = on_status, .on_text = on_text, .on_done = on_done};
 
 static const char config[] =
-    "{\"models\":{\"transport\":{\"connectTimeoutMs\":500,\"firstByteTimeoutMs\":60,"
-    "\"idleTimeoutMs\":60,\"retryMinMs\":2,\"retryMaxMs\":8},\"providers\":{"
+    "{\"models\":{\"timeouts\":{\"connectMs\":500,\"firstByteMs\":60,\"idleMs\":60},"
+    "\"retry\":{\"minDelayMs\":2,\"maxDelayMs\":8},\"providers\":{"
     "\"mock\":{\"baseUrl\":\"http://127.0.0.1:%d/v1\",\"apiKey\":\"sk-secret-1\",\"models\":[{"
     "\"id\":\"m\",\"cost\":{\"input\":1,\"output\":2}}]},"
     "\"dead\":{\"baseUrl\":\"http://127.0.0.1:1/v1\"},"
@@ -228,26 +81,17 @@ static const char config[] =
 
 static void world_open(struct world *w, const struct answer *answers)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
     struct err e = ERR_INIT;
     char conf[2048];
     json_t *doc = NULL;
 
     memset(w, 0, sizeof(*w));
-    w->answers = answers;
     buf_init(&w->log, 64 * KIB);
     buf_init(&w->text, 8 * MIB);
     ck_assert_int_eq(loop_new(&w->loop, &e), 0);
     ck_assert_msg(http_new(&w->http, w->loop, &e) == 0, "%s", e.text);
-    w->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    ck_assert_int_eq(bind(w->fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    ck_assert_int_eq(listen(w->fd, 64), 0);
-    (void)getsockname(w->fd, (struct sockaddr *)&a, &len);
-    w->port = ntohs(a.sin_port);
-    loop_io_init(&w->listener, w->loop, w->fd, on_accept, w);
-    loop_io_want(&w->listener, true, false);
-    (void)snprintf(conf, sizeof(conf), config, w->port, w->port);
+    fake_open(&w->fake, w->loop, answers);
+    (void)snprintf(conf, sizeof(conf), config, w->fake.port, w->fake.port);
     ck_assert_msg(json_parse(view_str(conf), &doc, &e) == 0, "%s", e.text);
     ck_assert_msg(models_new(&w->models, doc, &e) == 0, "%s", e.text);
     json_decref(doc);
@@ -258,10 +102,7 @@ static void world_close(struct world *w)
     run_free(&w->run);
     http_free(&w->http);
     models_unref(&w->models);
-    for (unsigned i = 0; i < w->conns; i++)
-        hang_up(&w->conn[i]);
-    loop_io_fini(&w->listener);
-    fd_close(&w->fd);
+    fake_close(&w->fake);
     loop_free(&w->loop);
     buf_fini(&w->log);
     buf_fini(&w->text);
@@ -602,7 +443,7 @@ START_TEST(test_rows)
         ck_assert_msg(memmem(res.error.p, res.error.n, rows[_i].error, strlen(rows[_i].error)),
                       "%s: %.*s", name, VIEW_FMT(res.error));
     ck_assert_msg(!memmem(res.error.p, res.error.n, "sk-secret", 9), "%s", name);
-    ck_assert_msg(w.flooded < 16 * MIB, "%s: read %zu bytes", name, w.flooded);
+    ck_assert_msg(w.fake.flooded < 16 * MIB, "%s: read %zu bytes", name, w.fake.flooded);
     world_close(&w);
 }
 END_TEST
@@ -617,13 +458,13 @@ START_TEST(test_request)
     begin(&w, "mock/m", "", 0);
     wait_done(&w);
     run_result(w.run, &res);
-    ck_assert_msg(view_starts(view_str(w.last), V("POST /v1/chat/completions HTTP/1.1\r\n")), "%s",
-                  w.last);
-    ck_assert(strstr(w.last, "\r\nAuthorization: Bearer sk-secret-1\r\n"));
-    ck_assert(strstr(w.last, "\r\nAccept: text/event-stream\r\n"));
-    ck_assert(strstr(w.last, "\r\nContent-Type: application/json\r\n"));
-    ck_assert(!strstr(w.last, "Expect") && !strstr(w.last, "Accept-Encoding"));
-    ck_assert(strstr(w.last, "\"messages\":[{\"role\":\"system\",\"content\":\"S\"}"));
+    ck_assert_msg(view_starts(view_str(w.fake.last), V("POST /v1/chat/completions HTTP/1.1\r\n")),
+                  "%s", w.fake.last);
+    ck_assert(strstr(w.fake.last, "\r\nAuthorization: Bearer sk-secret-1\r\n"));
+    ck_assert(strstr(w.fake.last, "\r\nAccept: text/event-stream\r\n"));
+    ck_assert(strstr(w.fake.last, "\r\nContent-Type: application/json\r\n"));
+    ck_assert(!strstr(w.fake.last, "Expect") && !strstr(w.fake.last, "Accept-Encoding"));
+    ck_assert(strstr(w.fake.last, "\"messages\":[{\"role\":\"system\",\"content\":\"S\"}"));
     ck_assert_msg(
         view_eq(res.usage, V("{\"input\":10,\"output\":20,\"cacheRead\":0,\"cacheWrite\":0,"
                              "\"totalTokens\":30,\"cost\":{\"input\":0.00001,\"output\":0.00004,"
@@ -634,8 +475,8 @@ START_TEST(test_request)
     buf_reset(&w.text, 0);
     begin(&w, "mock/m", "", 0); /* the second request takes the same connection */
     wait_done(&w);
-    ck_assert_uint_eq(w.conns, 1);
-    ck_assert_uint_eq(w.requests, 2);
+    ck_assert_uint_eq(w.fake.conns, 1);
+    ck_assert_uint_eq(w.fake.requests, 2);
     world_close(&w);
 }
 END_TEST
@@ -650,7 +491,7 @@ START_TEST(test_proxy_of_environment_is_ignored)
     world_open(&w, answers);
     begin(&w, "mock/m", "", 0);
     wait_done(&w);
-    ck_assert_uint_eq(w.requests, 1);
+    ck_assert_uint_eq(w.fake.requests, 1);
     world_close(&w);
 }
 END_TEST
@@ -680,8 +521,8 @@ START_TEST(test_abort)
     ck_assert_str_eq(res.stop_reason, "aborted");
     ck_assert(view_eq(res.text, V("Hel")));
     ck_assert_uint_eq(http_active(w.http), 0);
-    run_abort(w.run); /* again: nothing */
-    while (w.open)    /* the server sees the connection go */
+    run_abort(w.run);   /* again: nothing */
+    while (w.fake.open) /* the server sees the connection go */
         ck_assert_int_eq(event_base_loop(loop_base(w.loop), EVLOOP_ONCE), 0);
     (void)e;
     loop_timer_fini(&t);
@@ -700,7 +541,7 @@ START_TEST(test_tls_is_verified)
     wait_done(&w);
     run_result(w.run, &res);
     ck_assert_int_ne(res.outcome, OUTCOME_OK);
-    ck_assert_uint_eq(w.requests, 0);
+    ck_assert_uint_eq(w.fake.requests, 0);
     world_close(&w);
 }
 END_TEST
@@ -784,7 +625,7 @@ START_TEST(test_bad_jobs)
         ck_assert_int_eq(res.outcome, OUTCOME_OK);
     else
         ck_assert_msg(res.outcome == OUTCOME_ERROR && res.error.n, "%s", jobs[_i]);
-    ck_assert_uint_eq(w.requests, 0);
+    ck_assert_uint_eq(w.fake.requests, 0);
     world_close(&w);
 }
 END_TEST

@@ -125,14 +125,14 @@ const char *fail_kind(enum fail_reason reason)
     return rows[reason].kind;
 }
 
-bool fail_retryable(const struct failure *f)
+bool fail_retryable(const struct failure *f, uint64_t wait_max_ms)
 {
     static const uint32_t never[] = {400, 401, 402, 403, 404, 413, 422};
 
     for (size_t i = 0; i < sizeof(never) / sizeof(*never); i++)
         if (f->status == never[i])
             return false;
-    return rows[f->reason].retry && f->retry_after_ms <= FAIL_RETRY_AFTER_MAX_MS;
+    return rows[f->reason].retry && f->retry_after_ms <= wait_max_ms;
 }
 
 bool fail_try_next(const struct failure *f)

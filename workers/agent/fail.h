@@ -34,8 +34,7 @@ enum fail_reason {
 };
 
 enum {
-    FAIL_TEXT_MAX = 400,                  /* a sentence for a person */
-    FAIL_RETRY_AFTER_MAX_MS = 120 * 1000, /* longer waits are "unavailable" (robustness 2.7) */
+    FAIL_TEXT_MAX = 400, /* a sentence for a person */
 };
 
 struct failure {
@@ -51,7 +50,7 @@ const char *fail_reason_name(enum fail_reason reason);
 const char *fail_kind(enum fail_reason reason);
 /* The same request to the same model may succeed a little later, within the wait we are ready for.
  */
-bool fail_retryable(const struct failure *f);
+bool fail_retryable(const struct failure *f, uint64_t wait_max_ms);
 /* Another model may do better. */
 bool fail_try_next(const struct failure *f);
 

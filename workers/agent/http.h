@@ -16,7 +16,7 @@ enum {
     HTTP_ERROR_MAX = 64 << 10,   /* an error's body is kept this far */
     HTTP_BODY_MAX = 256 << 20,   /* of one stream, keep-alives included: 10 minutes at 400 KiB/s */
     HTTP_IDLE_CONNS_MAX = 16,    /* connections kept open */
-    HTTP_LINES_MAX = 24,         /* request headers */
+    HTTP_LINES_MAX = 72,         /* request headers */
 };
 
 struct http;

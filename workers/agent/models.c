@@ -9,15 +9,18 @@ struct model {
     uint32_t max_tokens;
     bool reasoning, no_stream_usage;
     struct reply_cost cost;
+    struct secret *line; /* owned: headers of this model alone */
+    unsigned lines;
 };
 
 struct provider {
-    char *id, *base_url, *api; /* owned */
-    char problem[200];         /* why it cannot be asked; empty when it can */
-    struct secret line[PROVIDER_HEADERS_MAX + 1];
+    char *id, *base_url, *api;           /* owned */
+    char problem[200];                   /* why it cannot be asked; empty when it can */
+    struct secret line[HEADERS_MAX + 1]; /* the key's among them */
     unsigned lines;
     struct secret key;
     struct patience patience;
+    uint32_t max_tokens; /* 0: the service's own limit */
     struct model *model;
     unsigned models;
 };
@@ -73,31 +76,28 @@ static void problem(struct provider *p, const char *what)
 }
 
 /* "name: prefix value" as one secret. */
-static int add_line(struct provider *p, struct view name, const char *prefix, struct view value,
-                    struct err *e)
+static int make_line(struct secret *out, struct provider *p, struct view name, const char *prefix,
+                     struct view value, struct err *e)
 {
-    struct buf line = BUF_INIT(16 * KIB);
+    struct buf line = BUF_INIT(24 * KIB);
     int r;
 
     line.secret = true;
-    if (!clean_name(name) || !clean_line(value)) {
+    if (!clean_name(name) || !clean_line(value))
         problem(p, "a header holds characters that headers cannot");
-        return 0;
-    }
     buf_put_view(&line, name);
     buf_put_str(&line, ": ");
     buf_put_str(&line, prefix);
     buf_put_view(&line, value);
-    if ((r = buf_check(&line, e)) < 0 ||
-        (r = secret_set(&p->line[p->lines], buf_view(&line), e)) < 0)
-        goto out;
-    p->lines++;
-out:
+    if ((r = buf_check(&line, e)) == 0)
+        r = secret_set(out, buf_view(&line), e);
     buf_fini(&line);
     return r;
 }
 
-static int read_headers(struct provider *p, json_t *headers, struct err *e)
+/* room: HEADERS_MAX secrets */
+static int read_headers(struct provider *p, json_t *headers, struct secret *room, unsigned *count,
+                        struct err *e)
 {
     const char *name;
     json_t *value;
@@ -105,13 +105,13 @@ static int read_headers(struct provider *p, json_t *headers, struct err *e)
 
     json_object_foreach(headers, name, value)
     {
-        if (p->lines == PROVIDER_HEADERS_MAX) {
+        if (*count == HEADERS_MAX) {
             problem(p, "too many headers");
             return 0;
         }
-        if ((r = add_line(p, view_str(name), "", json_view_of(value), e)) < 0)
+        if ((r = make_line(&room[*count], p, view_str(name), "", json_view_of(value), e)) < 0)
             return r;
-        wipe(value);
+        ++*count;
     }
     return 0;
 }
@@ -119,23 +119,21 @@ static int read_headers(struct provider *p, json_t *headers, struct err *e)
 static int read_key(struct provider *p, const json_t *conf, struct err *e)
 {
     const json_t *value = json_object_get(conf, "apiKey");
-    const struct provider_ops *ops = p->api ? provider_find(view_str(p->api)) : NULL;
+    const struct provider_ops *ops = provider_find(view_str(p->api));
     struct view key = json_view_of(value);
+    bool bearer = json_flag(conf, "authHeader", false);
     int r;
 
     if (json_is_object(value))
         problem(p, "apiKey refers to a secret that was not resolved");
-    if (key.n == 0 || !ops) {
-        wipe(value);
+    if (key.n == 0 || !ops)
         return 0; /* local servers need none */
-    }
-    r = json_flag(conf, "authHeader", false)
-            ? add_line(p, V("Authorization"), "Bearer ", key, e)
-            : add_line(p, view_str(ops->auth_name), ops->auth_prefix, key, e);
-    if (r == 0)
-        r = secret_set(&p->key, key, e);
-    wipe(value);
-    return r;
+    r = make_line(&p->line[p->lines], p, bearer ? V("Authorization") : view_str(ops->auth_name),
+                  bearer ? "Bearer " : ops->auth_prefix, key, e);
+    if (r < 0)
+        return r;
+    p->lines++;
+    return secret_set(&p->key, key, e);
 }
 
 static uint32_t bounded(const json_t *obj, const char *key, uint32_t fallback, uint32_t max)
@@ -147,24 +145,28 @@ static uint32_t bounded(const json_t *obj, const char *key, uint32_t fallback, u
 
 enum { HOUR_MS = 3600 * 1000 };
 
-static void read_patience(struct patience *p, const json_t *conf)
+static void read_patience(struct patience *p, const json_t *models)
 {
-    p->connect_ms = bounded(conf, "connectTimeoutMs", p->connect_ms, HOUR_MS);
-    p->first_byte_ms = bounded(conf, "firstByteTimeoutMs", p->first_byte_ms, HOUR_MS);
-    p->idle_ms = bounded(conf, "idleTimeoutMs", p->idle_ms, HOUR_MS);
-    p->attempts = bounded(conf, "attempts", p->attempts, 10);
-    p->wait_ms = bounded(conf, "retryMinMs", p->wait_ms, HOUR_MS);
-    p->wait_max_ms = bounded(conf, "retryMaxMs", p->wait_max_ms, HOUR_MS);
+    const json_t *t = json_object_get(models, "timeouts"), *r = json_object_get(models, "retry");
+
+    p->connect_ms = bounded(t, "connectMs", p->connect_ms, HOUR_MS);
+    p->first_byte_ms = bounded(t, "firstByteMs", p->first_byte_ms, HOUR_MS);
+    p->idle_ms = bounded(t, "idleMs", p->idle_ms, HOUR_MS);
+    p->attempts = bounded(r, "attempts", p->attempts, 16);
+    p->wait_ms = bounded(r, "minDelayMs", p->wait_ms, HOUR_MS);
+    p->wait_max_ms = bounded(r, "maxDelayMs", p->wait_max_ms, HOUR_MS);
+    p->retry_after_max_ms = bounded(r, "maxRetryAfterMs", p->retry_after_max_ms, HOUR_MS);
 }
 
-static int read_model(struct model *m, const json_t *conf, struct err *e)
+static int read_model(struct provider *p, struct model *m, json_t *conf, struct err *e)
 {
     const json_t *compat = json_object_get(conf, "compat"), *cost = json_object_get(conf, "cost");
+    json_t *headers = json_object_get(conf, "headers");
 
-    m->id = dup_view(json_is_string(conf) ? json_view_of(conf) : json_view(conf, "id"));
+    m->id = dup_view(json_view(conf, "id"));
     m->api = dup_view(json_view(conf, "api"));
     m->max_tokens_field = dup_view(json_view(compat, "maxTokensField"));
-    m->max_tokens = bounded(conf, "maxTokens", 0, INT32_MAX);
+    m->max_tokens = bounded(conf, "maxTokens", p->max_tokens, INT32_MAX);
     m->reasoning = json_flag(conf, "reasoning", false);
     m->no_stream_usage = !json_flag(compat, "supportsUsageInStreaming", true);
     m->cost = (struct reply_cost){
@@ -173,13 +175,21 @@ static int read_model(struct model *m, const json_t *conf, struct err *e)
         .cache_read = json_number_value(json_object_get(cost, "cacheRead")),
         .cache_write = json_number_value(json_object_get(cost, "cacheWrite")),
     };
-    return m->id ? 0 : err_set(e, ERR_INVALID, "a model has no id");
+    if (!m->id)
+        problem(p, "a model has no id");
+    if (json_object_size(headers) == 0)
+        return 0;
+    m->line = mem_calloc(HEADERS_MAX, sizeof(*m->line));
+    if (!m->line)
+        return err_set(e, ERR_NOMEM, "no memory for a model's headers");
+    return read_headers(p, headers, m->line, &m->lines, e);
 }
 
 static int read_models(struct provider *p, const json_t *list, struct err *e)
 {
     size_t i, n = json_array_size(list);
-    const json_t *row;
+    json_t *row;
+    int r;
 
     if (n > PROVIDER_MODELS_MAX) {
         problem(p, "too many models");
@@ -190,10 +200,8 @@ static int read_models(struct provider *p, const json_t *list, struct err *e)
         return err_set(e, ERR_NOMEM, "no memory for models");
     json_array_foreach(list, i, row)
     {
-        struct err why = ERR_INIT;
-
-        if (read_model(&p->model[p->models++], row, &why) < 0)
-            problem(p, why.text);
+        if ((r = read_model(p, &p->model[p->models++], row, e)) < 0)
+            return r;
     }
     return 0;
 }
@@ -210,10 +218,11 @@ static void check_base(struct provider *p)
         problem(p, "baseUrl does not begin with https:// or http://");
 }
 
-static int read_provider(struct provider *p, const char *id, const json_t *conf,
+static int read_provider(struct provider *p, const char *id, json_t *conf,
                          const struct patience *patience, struct err *e)
 {
     struct view api = json_view(conf, "api");
+    uint32_t longest = bounded(conf, "timeoutSeconds", 0, HOUR_MS / 1000) * 1000;
     int r;
 
     p->id = mem_dup(id, strlen(id));
@@ -224,12 +233,32 @@ static int read_provider(struct provider *p, const char *id, const json_t *conf,
     check_base(p);
     if (!provider_find(view_str(p->api)))
         problem(p, "api is none that this version speaks");
+    p->max_tokens = bounded(conf, "maxTokens", 0, INT32_MAX);
     p->patience = *patience;
-    read_patience(&p->patience, conf);
-    if ((r = read_headers(p, json_object_get(conf, "headers"), e)) < 0 ||
+    if (longest)
+        p->patience.first_byte_ms = p->patience.idle_ms = longest;
+    if ((r = read_headers(p, json_object_get(conf, "headers"), p->line, &p->lines, e)) < 0 ||
         (r = read_key(p, conf, e)) < 0)
         return r;
     return read_models(p, json_object_get(conf, "models"), e);
+}
+
+/* Every key and header of the document, whatever became of the table. */
+static void wipe_keys(json_t *list)
+{
+    const char *id, *name;
+    json_t *conf, *row, *value;
+    size_t i;
+
+    json_object_foreach(list, id, conf)
+    {
+        wipe(json_object_get(conf, "apiKey"));
+        json_object_foreach(json_object_get(conf, "headers"), name, value) wipe(value);
+        json_array_foreach(json_object_get(conf, "models"), i, row)
+        {
+            json_object_foreach(json_object_get(row, "headers"), name, value) wipe(value);
+        }
+    }
 }
 
 static void provider_fini(struct provider *p)
@@ -238,6 +267,9 @@ static void provider_fini(struct provider *p)
         mem_free(p->model[i].id);
         mem_free(p->model[i].api);
         mem_free(p->model[i].max_tokens_field);
+        for (unsigned k = 0; k < p->model[i].lines; k++)
+            secret_fini(&p->model[i].line[k]);
+        mem_free(p->model[i].line);
     }
     mem_free(p->model);
     for (unsigned i = 0; i < p->lines; i++)
@@ -259,7 +291,7 @@ int models_new(struct models **out, json_t *conf, struct err *e)
         return r;
     m->refs = 1;
     m->patience = PATIENCE_DEFAULT;
-    read_patience(&m->patience, json_at(conf, "models.transport"));
+    read_patience(&m->patience, json_object_get(conf, "models"));
     if (json_object_size(list) > PROVIDERS_MAX) {
         r = err_set(e, ERR_LIMIT, "models.providers: %zu, limit %d", json_object_size(list),
                     PROVIDERS_MAX);
@@ -277,6 +309,7 @@ int models_new(struct models **out, json_t *conf, struct err *e)
     }
     *out = TAKE(m);
 out:
+    wipe_keys(list);
     models_unref(&m);
     return r;
 }
@@ -325,7 +358,7 @@ static const struct provider *find_provider(const struct models *m, struct view 
 static const struct model *find_model(const struct provider *p, struct view id)
 {
     for (unsigned i = 0; i < p->models; i++)
-        if (view_eq(view_str(p->model[i].id), id))
+        if (p->model[i].id && view_eq(view_str(p->model[i].id), id))
             return &p->model[i];
     return NULL;
 }
@@ -335,6 +368,12 @@ static bool is_native(struct view base)
 {
     return view_starts(base, V("https://api.openai.com")) ||
            view_starts(base, V("https://api.anthropic.com"));
+}
+
+static void add_lines(struct model_route *out, const struct secret *line, unsigned count)
+{
+    for (unsigned i = 0; i < count && out->line_count < HTTP_LINES_MAX - 1; i++)
+        out->lines[out->line_count++] = (const char *)line[i].p; /* ended by NUL (secret.c) */
 }
 
 static void add_fixed_lines(struct model_route *out)
@@ -385,8 +424,9 @@ bool models_route(const struct models *m, struct view ref, struct model_route *o
         out->spec.no_stream_usage = row->no_stream_usage;
         out->spec.cost = row->cost;
     }
-    for (unsigned i = 0; i < p->lines; i++)
-        out->lines[out->line_count++] = (const char *)p->line[i].p;
+    add_lines(out, p->line, p->lines);
+    if (row)
+        add_lines(out, row->line, row->lines);
     add_fixed_lines(out);
     out->key = view_of((const char *)p->key.p, p->key.n);
     return true;

@@ -13,18 +13,19 @@
 #include "secret.h"
 
 enum {
-    PROVIDERS_MAX = 64,
-    PROVIDER_MODELS_MAX = 512,
-    PROVIDER_HEADERS_MAX = 16,
+    PROVIDERS_MAX = 128,
+    PROVIDER_MODELS_MAX = 1024,
+    HEADERS_MAX = 32,
     MODEL_REF_MAX = 384, /* "provider/model" */
-    BASE_URL_MAX = 1024,
+    BASE_URL_MAX = 2048,
 };
 
-/* How patient we are; config models.* with these defaults (robustness 2.7). */
+/* How patient we are: models.timeouts and models.retry, with these defaults (robustness 2.7). */
 struct patience {
     uint32_t connect_ms, first_byte_ms, idle_ms;
     uint32_t attempts;             /* of one model */
     uint32_t wait_ms, wait_max_ms; /* before the second attempt at most, and ever */
+    uint32_t retry_after_max_ms;   /* a provider that asks for more is taken as unavailable */
 };
 #define PATIENCE_DEFAULT                                                                           \
     ((struct patience){.connect_ms = 10000,                                                        \
@@ -32,7 +33,8 @@ struct patience {
                        .idle_ms = 60000,                                                           \
                        .attempts = 4,                                                              \
                        .wait_ms = 500,                                                             \
-                       .wait_max_ms = 30000})
+                       .wait_max_ms = 30000,                                                       \
+                       .retry_after_max_ms = 120000})
 
 struct models;
 

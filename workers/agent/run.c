@@ -119,7 +119,8 @@ static void on_failure(struct run *r, struct failure *f)
     fail_redact(f, r->route.key);
     http_cancel(&r->call);
     r->failed++;
-    if (r->told == 0 && fail_retryable(f) && r->failed < r->route.patience.attempts) {
+    if (r->told == 0 && fail_retryable(f, r->route.patience.retry_after_max_ms) &&
+        r->failed < r->route.patience.attempts) {
         uint64_t ms = run_wait_ms(r->failed, &r->route.patience, f->retry_after_ms, rand_u64());
 
         r->last = *f;

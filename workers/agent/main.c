@@ -1,0 +1,408 @@
+/*
+ * workers/agent/main.c - runs turns: takes jobs from the supervisor, asks the models, tells the
+ * hub. Trusts: supervisor and hub. Holds: the providers' keys, the text of the turns under way,
+ * nothing on disk. May: use fd 3, its line to the hub, and outbound TCP. Dies: the supervisor names
+ * its jobs to the hub, which hands them out again. A result is kept and told to every new hub until
+ * one has acknowledged it.
+ */
+#include "fd.h"
+#include "log.h"
+#include "mem.h"
+#include "pages.h"
+#include "run.h"
+#include "worker.h"
+
+#include <malloc.h>
+
+enum {
+    JOBS_MAX = 4096,       /* 4x the most that may run at once: results wait here for the hub */
+    DELTA_MAX = 64 * 1024, /* of run_delta */
+    IDLE_MS = 3000,        /* without a job: give memory back */
+};
+
+struct agent;
+
+struct job {
+    struct agent *agent;
+    struct job *next, **prev;
+    struct run *run; /* owned */
+    size_t sent;     /* bytes of its text that the present hub was told */
+    bool begun, resend;
+};
+
+struct agent {
+    struct worker w;
+    struct models *models;
+    struct http *http; /* NULL while only the demo can be asked */
+    struct job *jobs;
+    unsigned count, running;
+    struct loop_timer idle;
+};
+
+static const struct sandbox agent_sandbox = {.allow = SB_CONNECT};
+
+/* ---- what the hub hears ---- */
+
+static void untold(const char *what, const struct job *j, const struct err *e)
+{
+    log_warn("run.untold", KV("what", what), KV("job", run_job(j->run)), KV("why", e->text));
+}
+
+/* The next piece of at most max bytes, never half a character. */
+static size_t piece(struct view rest, size_t max)
+{
+    size_t n = rest.n;
+
+    if (n > max) {
+        n = max;
+        while (n && ((unsigned char)rest.p[n] & 0xc0) == 0x80)
+            n--;
+    }
+    return n;
+}
+
+static void send_text(struct job *j)
+{
+    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct view text = run_text(j->run);
+    struct err e = ERR_INIT;
+
+    while (hub && j->sent < text.n && !ipc_over_high(link_ipc(hub))) {
+        struct view rest = view_from(text, j->sent);
+        struct ipc_run_delta m = {.job_id = run_job(j->run),
+                                  .attempt = run_attempt(j->run),
+                                  .text = view_of(rest.p, piece(rest, DELTA_MAX))};
+
+        if (msg_send_run_delta(hub, &m, &e) < 0) {
+            untold("delta", j, &e);
+            return; /* the rest follows when the line has room, or with the result */
+        }
+        j->sent += m.text.n;
+    }
+}
+
+static void send_done(struct job *j)
+{
+    static const uint8_t outcomes[] = {
+        [OUTCOME_RUNNING] = RUN_ERROR, /* not sent while it runs */
+        [OUTCOME_OK] = RUN_OK,           [OUTCOME_ERROR] = RUN_ERROR,
+        [OUTCOME_ABORTED] = RUN_ABORTED, [OUTCOME_TIMEOUT] = RUN_TIMEOUT,
+    };
+    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct run_result r;
+    struct err e = ERR_INIT;
+
+    if (!hub)
+        return; /* the next one gets it */
+    run_result(j->run, &r);
+    if (msg_send_run_done(hub,
+                          &(struct ipc_run_done){
+                              .job_id = run_job(j->run),
+                              .attempt = run_attempt(j->run),
+                              .outcome = outcomes[r.outcome],
+                              .provider = view_of(r.provider.p, piece(r.provider, 128)),
+                              .model = view_of(r.model.p, piece(r.model, 256)),
+                              .stop_reason = view_str(r.stop_reason),
+                              .error_kind = view_str(r.error_kind),
+                              .error = r.error,
+                              .http_status = (uint16_t)r.http_status,
+                              .usage = r.usage,
+                              .text = r.text,
+                          },
+                          &e) < 0) {
+        untold("done", j, &e);
+        j->resend = true; /* the queue is full: when it has drained */
+    } else {
+        j->resend = false;
+    }
+}
+
+static void on_begin(void *ctx, struct run *r)
+{
+    struct job *j = ctx;
+    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct run_result res;
+    struct err e = ERR_INIT;
+
+    j->begun = true;
+    if (!hub)
+        return;
+    run_result(r, &res);
+    if (msg_send_run_begin(hub,
+                           &(struct ipc_run_begin){
+                               .job_id = run_job(r),
+                               .attempt = run_attempt(r),
+                               .provider = view_of(res.provider.p, piece(res.provider, 128)),
+                               .model = view_of(res.model.p, piece(res.model, 256)),
+                           },
+                           &e) < 0)
+        untold("begin", j, &e);
+}
+
+static void on_status(void *ctx, struct run *r, struct view phase, struct view data)
+{
+    struct job *j = ctx;
+    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct err e = ERR_INIT;
+
+    log_info("run.retrying", KV("job", run_job(r)), KV("bytes", data.n));
+    if (hub && msg_send_run_status(hub,
+                                   &(struct ipc_run_status){.job_id = run_job(r),
+                                                            .attempt = run_attempt(r),
+                                                            .phase = phase,
+                                                            .data = data},
+                                   &e) < 0)
+        untold("status", j, &e);
+}
+
+static void on_text(void *ctx, struct run *r)
+{
+    (void)r;
+    send_text(ctx);
+}
+
+static void on_done(void *ctx, struct run *r)
+{
+    static const char *const names[] = {
+        [OUTCOME_RUNNING] = "running", [OUTCOME_OK] = "ok",           [OUTCOME_ERROR] = "error",
+        [OUTCOME_ABORTED] = "aborted", [OUTCOME_TIMEOUT] = "timeout",
+    };
+    struct job *j = ctx;
+    struct agent *a = j->agent;
+    struct run_result res;
+    struct err e = ERR_INIT;
+
+    run_result(r, &res);
+    if (res.error.n)
+        log_warn("run.failed", KV("job", run_job(r)), KV("outcome", names[res.outcome]),
+                 KV("kind", res.error_kind), KV("status", res.http_status));
+    else
+        log_debug("run.done", KV("job", run_job(r)), KV("outcome", names[res.outcome]),
+                  KV("bytes", res.text.n));
+    a->running--;
+    send_done(j);
+    if (a->w.sup &&
+        msg_send_job_done(a->w.sup,
+                          &(struct ipc_job_done){.job_id = run_job(r), .attempt = run_attempt(r)},
+                          &e) < 0)
+        untold("job_done", j, &e);
+}
+
+static const struct run_events tells = {
+    .on_begin = on_begin, .on_status = on_status, .on_text = on_text, .on_done = on_done};
+
+/* ---- jobs ---- */
+
+static struct job *find(struct agent *a, uint64_t job_id)
+{
+    for (struct job *j = a->jobs; j; j = j->next)
+        if (run_job(j->run) == job_id)
+            return j;
+    return NULL;
+}
+
+static void drop(struct job *j)
+{
+    struct agent *a = j->agent;
+
+    if (!run_is_over(j->run))
+        a->running--;
+    *j->prev = j->next;
+    if (j->next)
+        j->next->prev = j->prev;
+    a->count--;
+    run_free(&j->run);
+    mem_free(j);
+    if (a->count == 0) {
+        loop_timer_set(&a->idle, IDLE_MS);
+        if (a->w.stopping)
+            worker_leave(&a->w);
+    }
+}
+
+static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e)
+{
+    struct agent *a = ctx;
+    struct job *j = find(a, m->job_id);
+    struct run_conf conf = {.loop = a->w.loop,
+                            .http = a->http,
+                            .models = a->models,
+                            .job_id = m->job_id,
+                            .attempt = m->attempt,
+                            .timeout_ms = m->timeout_ms,
+                            .on = &tells};
+    int r;
+
+    (void)from;
+    if (j && run_attempt(j->run) >= m->attempt)
+        return 0; /* has it already */
+    if (j)
+        drop(j); /* an attempt that was given up elsewhere */
+    if (a->count >= JOBS_MAX)
+        return err_set(e, ERR_LIMIT, "%u jobs", a->count);
+    if ((r = mem_new(&j, sizeof(*j), e)) < 0)
+        return r;
+    j->agent = a;
+    conf.ctx = j;
+    a->running++;
+    if ((r = run_start(&j->run, &conf, fd_take(&m->payload), e)) < 0) {
+        a->running--;
+        mem_free(j);
+        return r;
+    }
+    j->next = a->jobs;
+    j->prev = &a->jobs;
+    if (j->next)
+        j->next->prev = &j->next;
+    a->jobs = j;
+    a->count++;
+    loop_timer_clear(&a->idle);
+    return 0;
+}
+
+static int on_job_abort(void *ctx, struct link *from, struct ipc_job_abort *m, struct err *e)
+{
+    struct job *j = find(ctx, m->job_id);
+
+    (void)from;
+    (void)e;
+    if (j)
+        run_abort(j->run);
+    return 0;
+}
+
+static int on_run_ack(void *ctx, struct link *from, struct ipc_run_ack *m, struct err *e)
+{
+    struct job *j = find(ctx, m->job_id);
+
+    (void)from;
+    (void)e;
+    if (j && run_attempt(j->run) == m->attempt && run_is_over(j->run))
+        drop(j);
+    return 0;
+}
+
+/* ---- a new hub, room on the line ---- */
+
+static void resume(struct job *j, struct link *hub)
+{
+    struct run_result r;
+    struct err e = ERR_INIT;
+
+    if (run_is_over(j->run)) {
+        send_done(j);
+        return;
+    }
+    if (!j->begun)
+        return;
+    run_result(j->run, &r);
+    j->sent = r.text.n;
+    if (msg_send_run_resume(hub,
+                            &(struct ipc_run_resume){
+                                .job_id = run_job(j->run),
+                                .attempt = run_attempt(j->run),
+                                .provider = view_of(r.provider.p, piece(r.provider, 128)),
+                                .model = view_of(r.model.p, piece(r.model, 256)),
+                                .text = r.text,
+                            },
+                            &e) < 0)
+        untold("resume", j, &e);
+}
+
+static void on_peer(void *ctx, struct link *l, bool up)
+{
+    struct agent *a = ctx;
+
+    if (!up || link_peer(l) != ROLE_HUB)
+        return;
+    for (struct job *j = a->jobs; j; j = j->next)
+        resume(j, l);
+}
+
+static void on_drain(void *ctx, struct link *l)
+{
+    struct agent *a = ctx;
+
+    if (link_peer(l) != ROLE_HUB)
+        return;
+    for (struct job *j = a->jobs; j; j = j->next) {
+        if (!run_is_over(j->run))
+            send_text(j);
+        else if (j->resend)
+            send_done(j);
+    }
+}
+
+/* ---- configuration, leaving ---- */
+
+/* libcurl comes in only for models on the network, and before the sandbox closes. */
+static int take_config(struct agent *a, json_t *conf, struct err *e)
+{
+    struct models *m = NULL;
+    int r;
+
+    if ((r = models_new(&m, conf, e)) < 0)
+        return r;
+    if (!a->http && models_need_network(m) && (r = http_new(&a->http, a->w.loop, e)) < 0) {
+        models_unref(&m);
+        return r;
+    }
+    models_unref(&a->models);
+    a->models = m;
+    return 0;
+}
+
+static int on_config(void *ctx, json_t *conf, struct err *e)
+{
+    return take_config(ctx, conf, e);
+}
+
+static void on_stop(void *ctx, uint32_t grace_ms)
+{
+    struct agent *a = ctx;
+
+    (void)grace_ms; /* the worker's own timer ends it */
+    if (a->count == 0)
+        worker_leave(&a->w);
+}
+
+static void on_idle(void *ctx)
+{
+    struct agent *a = ctx;
+
+    if (a->http)
+        http_trim(a->http);
+    pages_release();
+}
+
+static const struct ipc_handlers agent_on = {
+    .job = on_job, .job_abort = on_job_abort, .run_ack = on_run_ack};
+
+int main(void)
+{
+    struct agent a = {.w = WORKER_INIT(AGENT)};
+    struct err e = ERR_INIT;
+
+    a.w.on_config = on_config;
+    a.w.on_peer = on_peer;
+    a.w.on_drain = on_drain;
+    a.w.on_stop = on_stop;
+    (void)mallopt(M_ARENA_MAX, 1); /* libcurl's resolver threads need no heaps of their own */
+    if (worker_open(&a.w, &agent_on, &e) < 0 || worker_recv_config(&a.w, &e) < 0 ||
+        take_config(&a, a.w.conf, &e) < 0 || worker_sandbox(&a.w, &agent_sandbox, &e) < 0)
+        goto out;
+    loop_timer_init(&a.idle, a.w.loop, on_idle, &a);
+    loop_timer_set(&a.idle, IDLE_MS);
+    if (worker_ready(&a.w, &e) < 0 || worker_run(&a.w, &e) < 0)
+        goto out;
+out:
+    if (e.code)
+        worker_fail(&a.w, &e);
+    while (a.jobs)
+        drop(a.jobs);
+    loop_timer_fini(&a.idle);
+    http_free(&a.http);
+    models_unref(&a.models);
+    worker_fini(&a.w);
+    return a.w.exit_code;
+}
