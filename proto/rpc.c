@@ -57,6 +57,35 @@ const struct rpc_row *rpc_row(enum rpc_index i)
 }
 
 static const struct {
+    struct view name;
+    enum scope scope;
+} known[] = {
+#define METHOD(name_, scope_) {{name_, sizeof(name_) - 1}, SCOPE_##scope_},
+#include "methods.def"
+#undef METHOD
+};
+
+bool rpc_known(struct view name, enum scope *out)
+{
+    size_t lo = 0, hi = COUNT_OF(known);
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2, n = known[mid].name.n < name.n ? known[mid].name.n : name.n;
+        int c = memcmp(known[mid].name.p, name.p, n);
+
+        if (c == 0 && known[mid].name.n == name.n) {
+            *out = known[mid].scope;
+            return true;
+        }
+        if (c < 0 || (c == 0 && known[mid].name.n < name.n))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
+}
+
+static const struct {
     enum scope bit;
     const char *name;
     unsigned implies;

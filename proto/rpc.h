@@ -52,6 +52,8 @@ enum rpc_index {
 /* Index of the row, or RPC_COUNT. */
 enum rpc_index rpc_find(struct view name);
 const struct rpc_row *rpc_row(enum rpc_index i);
+/* Whether stock clients know a method of that name (methods.def), served or not, and its scope. */
+bool rpc_known(struct view name, enum scope *out);
 
 /* "operator.read" -> SCOPE_READ; 0 when unknown. */
 enum scope scope_from(struct view name);

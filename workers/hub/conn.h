@@ -1,5 +1,6 @@
 /*
- * workers/hub/conn.h - connections that said hello: identity (sealed, made only by auth.c), subscriptions, tickets.
+ * workers/hub/conn.h - connections that said hello: identity (sealed, made only by auth.c),
+ * subscriptions, tickets.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -22,9 +23,9 @@ enum conn_cap {
 /* Who somebody is. Only auth.c fills one; everything else reads. */
 struct identity {
     enum conn_role role;
-    unsigned scopes; /* granted, expanded */
+    unsigned scopes;        /* granted, expanded */
     unsigned scopes_listed; /* granted, as the hello lists them */
-    char method[24];   /* none, token, ... */
+    char method[24];        /* none, token, ... */
     char client_id[40];
     char client_mode[16];
     char device_id[65]; /* "" without a device */
@@ -39,10 +40,11 @@ struct conn {
     char conn_uuid[37];
     char peer[64];
     bool local;
-    char *listed_key; /* who it is in the presence list (device, instance or connection); NULL: not listed. Owned */
-    char *listed;     /* its entry there: JSON members without braces, without text, reason and ts. Owned */
-    bool sub_sessions;              /* sessions.subscribe */
-    char *sub_keys[CONN_SUBS_MAX];  /* sessions.messages.subscribe: full session keys, owned */
+    char *listed_key;  /* who it is in the presence list (device, instance or connection); NULL: not
+                          listed. Owned */
+    char *listed;      /* its entry there: JSON members without braces, reason and ts. Owned */
+    bool sub_sessions; /* sessions.subscribe */
+    char *sub_keys[CONN_SUBS_MAX]; /* sessions.messages.subscribe: full session keys, owned */
     unsigned sub_count;
     unsigned bad_role_calls;
     struct conn *next; /* hash chain */
@@ -56,7 +58,8 @@ unsigned conns_count(const struct hub *h);
 /* A zeroed connection that nobody knows yet. */
 int conn_new(struct conn **out, unsigned front, uint64_t id, struct err *e) MUST_USE;
 void conn_free(struct conn **c);
-/* Takes *c on success: audience computed, presence told.  Errors: ERR_LIMIT CONNS_MAX, ERR_CONFLICT the id is known. */
+/* Takes *c on success: audience computed, presence told.  Errors: ERR_LIMIT CONNS_MAX, ERR_CONFLICT
+ * the id is known. */
 int conn_add(struct hub *h, struct conn **c, struct err *e) MUST_USE;
 void conn_remove(struct hub *h, unsigned front, uint64_t id);
 /* A front is gone and its connections with it. */

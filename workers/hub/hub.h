@@ -1,6 +1,7 @@
 /*
- * workers/hub/hub.h - the hub's state: one thread, no network, sole owner of the store. Every change goes through the
- * store; nothing leaves the hub before the turn it belongs to is committed (loop phases COMMIT, then FLUSH).
+ * workers/hub/hub.h - the hub's state: one thread, no network, sole owner of the store. Every
+ * change goes through the store; nothing leaves the hub before the turn it belongs to is committed
+ * (loop phases COMMIT, then FLUSH).
  */
 #ifndef HUB_H
 #define HUB_H
@@ -16,6 +17,7 @@ struct presence; /* who is listed (presence.h) */
 struct settings; /* what the hub reads from its config slice, parsed once (settings.h) */
 struct mac;      /* keyed hash of tickets and tokens (mac.h) */
 struct auth;     /* who may connect (auth.h) */
+struct hello;    /* the constant parts of hello-ok (hello.h) */
 struct dispatch; /* compiled method table (dispatch.h) */
 struct health;   /* the last health snapshot (health.h) */
 
@@ -28,6 +30,7 @@ struct hub {
     struct presence *presence;
     struct mac *mac;
     struct auth *auth;
+    struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;
     struct { /* a frame under construction: one answer and one event at a time */
@@ -35,10 +38,12 @@ struct hub {
         struct jw jw;
     } reply, event;
     uint64_t state_presence, state_health; /* stateVersion of events */
-    struct loop_task commit; /* deferred whenever something changed */
-    int64_t started_ms;      /* wall clock */
+    struct loop_task commit;               /* deferred whenever something changed */
+    struct loop_timer tick;                /* only while somebody is connected (tick.h) */
+    int64_t started_ms;                    /* wall clock */
     char boot_id[37];
-    bool stopping;
+    struct loop_timer stop; /* the grace is nearly over */
+    bool stopping, said_goodbye;
     json_t *fleet; /* what the supervisor said last; may be NULL */
 };
 

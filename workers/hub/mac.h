@@ -1,5 +1,6 @@
 /*
- * workers/hub/mac.h - HMAC-SHA256 under one key that is set up once: what tickets are sealed with and tokens compared as.
+ * workers/hub/mac.h - HMAC-SHA256 under one key that is set up once: what tickets are sealed with
+ * and tokens compared as.
  */
 #ifndef MAC_H
 #define MAC_H

@@ -5,17 +5,30 @@
 #include <math.h>
 #include <stdio.h>
 
-enum kind { K_STRING, K_INT, K_NUM, K_BOOL, K_ANY, K_OBJECT, K_NULL, K_HEX64, K_LIST, K_FIELDS, K_CONST };
+enum kind {
+    K_STRING,
+    K_INT,
+    K_NUM,
+    K_BOOL,
+    K_ANY,
+    K_OBJECT,
+    K_NULL,
+    K_HEX64,
+    K_LIST,
+    K_FIELDS,
+    K_CONST
+};
 
-/* A node is one alternative of a type; alternatives and fields are chained by next. Everything is freed as one list. */
+/* A node is one alternative of a type; alternatives and fields are chained by next. Everything is
+ * freed as one list. */
 struct node {
     enum kind kind;
     bool has_min, has_max, required, open;
     double min, max;
-    struct view name;   /* of a field, or the constant's text */
-    struct node *alt;   /* a field's or list's alternatives */
-    struct node *next;  /* next field of the same object, next alternative of the same type */
-    struct node *all;   /* allocation list */
+    struct view name;  /* of a field, or the constant's text */
+    struct node *alt;  /* a field's or list's alternatives */
+    struct node *next; /* next field of the same object, next alternative of the same type */
+    struct node *all;  /* allocation list */
 };
 
 struct params {
@@ -64,8 +77,8 @@ static int node_new(struct reader *r, struct node **out)
 
 static bool word_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.' || c == '$' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '$' || c == ':';
 }
 
 static bool number(struct reader *r, double *out)
@@ -140,8 +153,9 @@ static int read_fields(struct reader *r, struct node *obj, char end)
 static const struct {
     const char *word;
     enum kind kind;
-} words[] = {{"text", K_STRING}, {"str", K_STRING},   {"int", K_INT},   {"num", K_NUM},    {"bool", K_BOOL},
-             {"any", K_ANY},     {"object", K_OBJECT}, {"null", K_NULL}, {"hex64", K_HEX64}};
+} words[] = {{"text", K_STRING},   {"str", K_STRING}, {"int", K_INT},
+             {"num", K_NUM},       {"bool", K_BOOL},  {"any", K_ANY},
+             {"object", K_OBJECT}, {"null", K_NULL},  {"hex64", K_HEX64}};
 
 static int read_word(struct reader *r, struct node *n)
 {
@@ -299,7 +313,8 @@ static bool complain(struct check *c, const struct place *at, bool name_root, co
     return false;
 }
 
-static bool complain_name(struct check *c, const struct place *at, bool name_root, const char *text, struct view name)
+static bool complain_name(struct check *c, const struct place *at, bool name_root, const char *text,
+                          struct view name)
 {
     unsigned before = c->count;
 
@@ -312,8 +327,8 @@ static bool complain_name(struct check *c, const struct place *at, bool name_roo
     return false;
 }
 
-static bool complain_bound(struct check *c, const struct place *at, const char *before, double bound,
-                           const char *behind)
+static bool complain_bound(struct check *c, const struct place *at, const char *before,
+                           double bound, const char *behind)
 {
     char text[96];
 
@@ -331,9 +346,11 @@ static size_t characters(const json_t *v)
     return count;
 }
 
-static bool check_type(struct check *c, const struct node *t, const json_t *v, const struct place *at);
+static bool check_type(struct check *c, const struct node *t, const json_t *v,
+                       const struct place *at);
 
-static bool check_string(struct check *c, const struct node *n, const json_t *v, const struct place *at)
+static bool check_string(struct check *c, const struct node *n, const json_t *v,
+                         const struct place *at)
 {
     size_t len;
 
@@ -349,11 +366,13 @@ static bool check_string(struct check *c, const struct node *n, const json_t *v,
     return true;
 }
 
-static bool check_number(struct check *c, const struct node *n, const json_t *v, const struct place *at)
+static bool check_number(struct check *c, const struct node *n, const json_t *v,
+                         const struct place *at)
 {
     double d = json_number_value(v);
 
-    if (n->kind == K_INT ? !(json_is_integer(v) || (json_is_real(v) && floor(d) == d)) : !json_is_number(v))
+    if (n->kind == K_INT ? !(json_is_integer(v) || (json_is_real(v) && floor(d) == d))
+                         : !json_is_number(v))
         return complain(c, at, false, n->kind == K_INT ? "must be integer" : "must be number");
     if (n->has_min && d < n->min)
         return complain_bound(c, at, "must be >= ", n->min, "");
@@ -373,7 +392,8 @@ static bool check_hex64(struct check *c, const json_t *v, const struct place *at
     return true;
 }
 
-static bool check_list(struct check *c, const struct node *n, const json_t *v, const struct place *at)
+static bool check_list(struct check *c, const struct node *n, const json_t *v,
+                       const struct place *at)
 {
     size_t count = json_array_size(v), i;
     bool ok = true;
@@ -385,7 +405,8 @@ static bool check_list(struct check *c, const struct node *n, const json_t *v, c
         ok = complain_bound(c, at, "must not have fewer than ", n->min, " items");
     if (n->has_max && (double)count > n->max)
         return complain_bound(c, at, "must not have more than ", n->max, " items");
-    json_array_foreach(v, i, item) {
+    json_array_foreach(v, i, item)
+    {
         struct place here = {.up = at, .index = i};
 
         if (!check_type(c, n->alt, item, &here))
@@ -396,7 +417,8 @@ static bool check_list(struct check *c, const struct node *n, const json_t *v, c
     return ok;
 }
 
-static bool check_fields(struct check *c, const struct node *n, const json_t *v, const struct place *at)
+static bool check_fields(struct check *c, const struct node *n, const json_t *v,
+                         const struct place *at)
 {
     /* jansson's readers take a const object, its iterator does not; nothing is changed here */
     union {
@@ -418,7 +440,8 @@ static bool check_fields(struct check *c, const struct node *n, const json_t *v,
             ok = complain_name(c, at, false, "must have required property ", f->name);
     }
     if (!n->open && known < json_object_size(v)) {
-        json_object_keylen_foreach(obj.out, key, key_len, m) {
+        json_object_keylen_foreach(obj.out, key, key_len, m)
+        {
             const struct node *f = n->alt;
 
             while (f && !view_eq(f->name, view_of(key, key_len)))
@@ -436,7 +459,8 @@ static bool check_fields(struct check *c, const struct node *n, const json_t *v,
     return ok;
 }
 
-static bool check_one(struct check *c, const struct node *n, const json_t *v, const struct place *at)
+static bool check_one(struct check *c, const struct node *n, const json_t *v,
+                      const struct place *at)
 {
     switch (n->kind) {
     case K_STRING:
@@ -459,12 +483,14 @@ static bool check_one(struct check *c, const struct node *n, const json_t *v, co
     case K_FIELDS:
         return check_fields(c, n, v, at);
     case K_CONST:
-        return json_is_string(v) && view_eq(view_of(json_string_value(v), json_string_length(v)), n->name);
+        return json_is_string(v) &&
+               view_eq(view_of(json_string_value(v), json_string_length(v)), n->name);
     }
     return false;
 }
 
-static bool check_type(struct check *c, const struct node *t, const json_t *v, const struct place *at)
+static bool check_type(struct check *c, const struct node *t, const json_t *v,
+                       const struct place *at)
 {
     struct check quiet = {.to = NULL};
     bool words_only = true, any_word = false;
@@ -481,7 +507,8 @@ static bool check_type(struct check *c, const struct node *t, const json_t *v, c
     }
     if (any_word)
         (void)complain(c, at, false,
-                       t->next || !words_only ? "must be equal to one of the allowed values" : "must be equal to constant");
+                       t->next || !words_only ? "must be equal to one of the allowed values"
+                                              : "must be equal to constant");
     if (words_only)
         return false;
     for (const struct node *n = t; n; n = n->next)

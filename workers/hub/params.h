@@ -1,9 +1,10 @@
 /*
- * workers/hub/params.h - checks a request's parameters against the notation of rpc.def, which is compiled once:
- *     "sessionKey!:str(..512), limit:int(1..1000), mode:a/b/null, keys:[str](1..50), client!:{id!:str, ...}, z:any"
- * str = non-empty string, text, int, num, bool, any, object, null, hex64, [T], {fields}, a/b = either, other words are
- * string constants; "..." at the end of a field list leaves the object open. Complaints have the wording that stock
- * clients show (protocol, 2.2), joined by "; ".
+ * workers/hub/params.h - checks a request's parameters against the notation of rpc.def, which is
+ * compiled once: "sessionKey!:str(..512), limit:int(1..1000), mode:a/b/null, keys:[str](1..50),
+ * client!:{id!:str, ...}, z:any" str = non-empty string, text, int, num, bool, any, object, null,
+ * hex64, [T], {fields}, a/b = either, other words are string constants; "..." at the end of a field
+ * list leaves the object open. Complaints have the wording that stock clients show (protocol, 2.2),
+ * joined by "; ".
  */
 #ifndef PARAMS_H
 #define PARAMS_H
@@ -15,9 +16,9 @@
 struct params;
 
 enum {
-    PARAMS_DEPTH_MAX = 8,    /* of the notation */
-    PARAMS_ERRORS_MAX = 16,  /* complaints about one request */
-    PARAMS_TEXT_MAX = 4096,  /* and their text */
+    PARAMS_DEPTH_MAX = 8,   /* of the notation */
+    PARAMS_ERRORS_MAX = 16, /* complaints about one request */
+    PARAMS_TEXT_MAX = 4096, /* and their text */
 };
 
 /* Errors: ERR_INVALID where the notation is wrong, ERR_NOMEM. */

@@ -48,7 +48,8 @@ static void read_agent(struct agent_conf *a, const char *id, const json_t *o, co
     a->identity = json_object_get(o, "identity");
     a->primary = json_is_string(model) ? json_string_value(model) : text_at(model, "primary");
     if (!a->primary)
-        a->primary = json_is_string(defaults) ? json_string_value(defaults) : text_at(defaults, "primary");
+        a->primary =
+            json_is_string(defaults) ? json_string_value(defaults) : text_at(defaults, "primary");
     if (!a->primary || !*a->primary)
         a->primary = SETTINGS_DEMO_PROVIDER "/" SETTINGS_DEMO_MODEL;
     a->fallbacks = json_object_get(model, "fallbacks");
@@ -58,7 +59,8 @@ static void read_agent(struct agent_conf *a, const char *id, const json_t *o, co
         a->fallbacks = NULL;
 }
 
-/* agents.list is an array of {id, default, ...}; agents.entries is an object by id. Neither: one agent, main. */
+/* agents.list is an array of {id, default, ...}; agents.entries is an object by id. Neither: one
+ * agent, main. */
 static int read_agents(struct settings *s, struct err *e)
 {
     json_t *list = json_at(s->doc, "agents.list"), *entries = json_at(s->doc, "agents.entries");
@@ -71,14 +73,16 @@ static int read_agents(struct settings *s, struct err *e)
         return err_set(e, ERR_LIMIT, "agents: %zu, limit %d", n, SETTINGS_AGENTS_MAX);
     if ((r = mem_new(&s->agents, (n + 1) * sizeof(*s->agents), e)) < 0)
         return r;
-    json_array_foreach(list, i, o) {
+    json_array_foreach(list, i, o)
+    {
         if (!(id = text_at(o, "id")))
             continue;
         if (json_flag(o, "default", false))
             s->default_agent = s->agent_count;
         read_agent(&s->agents[s->agent_count++], id, o, s->doc);
     }
-    json_object_foreach(entries, id, o) {
+    json_object_foreach(entries, id, o)
+    {
         if (!*id)
             continue;
         if (json_flag(o, "default", false))
@@ -87,8 +91,8 @@ static int read_agents(struct settings *s, struct err *e)
     }
     if (s->agent_count == 0)
         read_agent(&s->agents[s->agent_count++], "main", NULL, s->doc);
-    s->model_configured =
-        strcmp(s->agents[s->default_agent].primary, SETTINGS_DEMO_PROVIDER "/" SETTINGS_DEMO_MODEL) != 0;
+    s->model_configured = strcmp(s->agents[s->default_agent].primary,
+                                 SETTINGS_DEMO_PROVIDER "/" SETTINGS_DEMO_MODEL) != 0;
     return 0;
 }
 
@@ -99,14 +103,15 @@ static int read_models(struct settings *s, struct err *e)
     size_t n = 1, i;
     int r;
 
-    json_object_foreach(providers, name, p)
-        n += json_array_size(json_object_get(p, "models"));
+    json_object_foreach(providers, name, p) n += json_array_size(json_object_get(p, "models"));
     if (n > SETTINGS_MODELS_MAX)
         return err_set(e, ERR_LIMIT, "models: %zu, limit %d", n, SETTINGS_MODELS_MAX);
     if ((r = mem_new(&s->models, n * sizeof(*s->models), e)) < 0)
         return r;
-    json_object_foreach(providers, name, p) {
-        json_array_foreach(json_object_get(p, "models"), i, m) {
+    json_object_foreach(providers, name, p)
+    {
+        json_array_foreach(json_object_get(p, "models"), i, m)
+        {
             struct model_conf *c = &s->models[s->model_count];
 
             if (!(c->id = text_at(m, "id")) || !*name)
@@ -155,7 +160,8 @@ static void read_origins(struct settings *s)
     json_t *ui = json_at(s->doc, "gateway.controlUi"), *v;
     size_t i;
 
-    json_array_foreach(json_object_get(ui, "allowedOrigins"), i, v) {
+    json_array_foreach(json_object_get(ui, "allowedOrigins"), i, v)
+    {
         const char *o = json_string_value(v);
 
         if (!o || s->origin_count >= SETTINGS_ORIGINS_MAX)

@@ -1,7 +1,7 @@
 /*
- * workers/hub/settings.h - what the hub reads from its configuration slice, looked up once per slice.
- * Strings point into the slice, which the settings keep alive. Secrets are not here: the slice holds a MAC of the
- * gateway token, never the token.
+ * workers/hub/settings.h - what the hub reads from its configuration slice, looked up once per
+ * slice. Strings point into the slice, which the settings keep alive. Secrets are not here: the
+ * slice holds a MAC of the gateway token, never the token.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -21,9 +21,9 @@ enum {
 
 struct agent_conf {
     const char *id;
-    const char *name;      /* NULL when unset */
-    const char *workspace; /* NULL when unset */
-    const char *primary;   /* "provider/model" */
+    const char *name;        /* NULL when unset */
+    const char *workspace;   /* NULL when unset */
+    const char *primary;     /* "provider/model" */
     const json_t *fallbacks; /* array or NULL */
     const json_t *identity;  /* object or NULL */
 };
@@ -38,7 +38,7 @@ struct model_conf {
 enum auth_mode { AUTH_NONE, AUTH_TOKEN };
 
 struct settings {
-    json_t *doc; /* owned reference */
+    json_t *doc;               /* owned reference */
     struct agent_conf *agents; /* owned; at least one */
     unsigned agent_count, default_agent;
     struct model_conf *models; /* owned; the built-in demo model last */

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* Layout: version, fixed numbers, strings as u16 length and bytes, then the MAC of all that. Both ends are this program;
- * another version means another build, and the client connects again. */
+/* Layout: version, fixed numbers, strings as u16 length and bytes, then the MAC of all that. Both
+ * ends are this program; another version means another build, and the client connects again. */
 enum { TICKET_VERSION = 1 };
 
 static void put_num(struct buf *b, const void *p, size_t n)
@@ -30,7 +30,8 @@ int ticket_seal(struct mac *key, const struct conn *c, struct buf *out, struct e
 {
     uint8_t version = TICKET_VERSION, role = (uint8_t)c->who.role,
             flags = (uint8_t)((c->local ? 1u : 0) | (c->sub_sessions ? 2u : 0));
-    uint32_t scopes = c->who.scopes, listed = c->who.scopes_listed, caps = c->caps, subs = c->sub_count;
+    uint32_t scopes = c->who.scopes, listed = c->who.scopes_listed, caps = c->caps,
+             subs = c->sub_count;
     unsigned char seal[MAC_BYTES];
     size_t from = out->n;
     int r;
@@ -136,11 +137,12 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
         return r;
     if (!secret_same(seal, t.p + v.n, MAC_BYTES))
         return err_set(e, ERR_DENIED, "ticket with a wrong seal");
-    if (!get_num(&v, &version, 1) || version != TICKET_VERSION || !get_num(&v, &id, sizeof(id)) || id != c->id)
+    if (!get_num(&v, &version, 1) || version != TICKET_VERSION || !get_num(&v, &id, sizeof(id)) ||
+        id != c->id)
         return err_set(e, ERR_DENIED, "ticket of another connection");
-    if (!get_num(&v, &role, 1) || !get_num(&v, &flags, 1) || !get_num(&v, &scopes, sizeof(scopes)) ||
-        !get_num(&v, &listed, sizeof(listed)) || !get_num(&v, &caps, sizeof(caps)) ||
-        !get_fixed(&v, c->who.method, sizeof(c->who.method)) ||
+    if (!get_num(&v, &role, 1) || !get_num(&v, &flags, 1) ||
+        !get_num(&v, &scopes, sizeof(scopes)) || !get_num(&v, &listed, sizeof(listed)) ||
+        !get_num(&v, &caps, sizeof(caps)) || !get_fixed(&v, c->who.method, sizeof(c->who.method)) ||
         !get_fixed(&v, c->who.client_id, sizeof(c->who.client_id)) ||
         !get_fixed(&v, c->who.client_mode, sizeof(c->who.client_mode)) ||
         !get_fixed(&v, c->who.device_id, sizeof(c->who.device_id)) ||
@@ -152,7 +154,8 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
     c->caps = caps;
     c->local = flags & 1;
     c->sub_sessions = flags & 2;
-    if ((r = get_owned(&v, &c->listed_key)) < 0 || (r = get_owned(&v, &c->listed)) < 0 || (r = get_subs(&v, c)) < 0)
+    if ((r = get_owned(&v, &c->listed_key)) < 0 || (r = get_owned(&v, &c->listed)) < 0 ||
+        (r = get_subs(&v, c)) < 0)
         return r == ERR_NOMEM ? err_set(e, r, "no memory for a connection")
                               : err_set(e, ERR_DENIED, "ticket of another build");
     return 0;

@@ -1,0 +1,334 @@
+/*
+ * workers/hub/main.c - sessions, runs, identities, events: everything that has to be consistent, in
+ * one thread. Trusts: the supervisor; fronts and agents as far as their messages go, never for an
+ * identity. Holds: the store, the key tickets are sealed with. May: use its folder and its lines.
+ * Dies: at any moment; it is back from the store in milliseconds, the fronts keep their clients
+ * meanwhile.
+ */
+#include "auth.h"
+#include "clock.h"
+#include "dispatch.h"
+#include "event.h"
+#include "health.h"
+#include "hello.h"
+#include "job.h"
+#include "json.h"
+#include "log.h"
+#include "mac.h"
+#include "presence.h"
+#include "rand.h"
+#include "run.h"
+#include "settings.h"
+#include "tick.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    STOP_MARGIN_MS = 300, /* of the grace, for the last words to the clients */
+    PATH_BYTES_MAX = 4096,
+};
+
+static const struct sandbox hub_sandbox = {.allow = SB_STATE_DIR | SB_MEMFD};
+
+/* ---- durability ---- */
+
+/* Nothing that was queued this turn may leave unless it is on the disk: not even the log line,
+ * whose line to the supervisor may hold jobs of the lost batch. */
+static void commit(void *ctx)
+{
+    struct hub *h = ctx;
+    struct err e = ERR_INIT;
+
+    if (store_commit(h->store, &e) == 0)
+        return;
+    dprintf(STDERR_FILENO, "openclaw-hub: commit failed, nothing of this turn is answered: %s\n",
+            e.text);
+    _exit(1);
+}
+
+void hub_changed(struct hub *h)
+{
+    loop_defer(h->w.loop, &h->commit, LOOP_COMMIT);
+    health_stale(h);
+}
+
+/* ---- lines ---- */
+
+/* The newest one: an older line of the same front may not have ended yet. */
+struct link *hub_front(const struct hub *h, unsigned instance)
+{
+    struct link *best = NULL;
+
+    for (unsigned i = 0; i < h->w.peer_count; i++) {
+        struct link *l = h->w.peers[i];
+
+        if (link_peer(l) == ROLE_FRONT && link_instance(l) == instance &&
+            (!best || link_generation(l) >= link_generation(best)))
+            best = l;
+    }
+    return best;
+}
+
+static bool is_stale(const struct hub *h, const struct link *l)
+{
+    return hub_front(h, link_instance(l)) != l;
+}
+
+void hub_front_mark(struct link *l)
+{
+    if (ipc_over_high(link_ipc(l)))
+        ipc_pause(link_ipc(l), true);
+}
+
+static void on_drain(void *ctx, struct link *l)
+{
+    (void)ctx;
+    ipc_pause(link_ipc(l), false);
+}
+
+static void on_peer(void *ctx, struct link *l, bool up)
+{
+    struct hub *h = ctx;
+
+    if (link_peer(l) != ROLE_FRONT || !h->conns)
+        return;
+    /* A front that comes up has none of the connections its predecessor had; a line that ends after
+     * its successor came takes nothing with it. */
+    if (up || !hub_front(h, link_instance(l)))
+        conns_front_gone(h, link_instance(l));
+    if (up && h->health)
+        health_to_front(h, l);
+}
+
+/* ---- messages ---- */
+
+static int on_connect(void *ctx, struct link *from, struct ipc_connect *m, struct err *e)
+{
+    return is_stale(ctx, from) ? 0 : auth_on_connect(ctx, from, m, e);
+}
+
+static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
+{
+    return is_stale(ctx, from) ? 0 : conn_on_resume(ctx, from, m, e);
+}
+
+static int on_conn_gone(void *ctx, struct link *from, struct ipc_conn_gone *m, struct err *e)
+{
+    (void)e;
+    if (!is_stale(ctx, from))
+        conn_remove(ctx, link_instance(from), m->conn_id);
+    return 0;
+}
+
+static int on_rpc(void *ctx, struct link *from, struct ipc_rpc *m, struct err *e)
+{
+    return is_stale(ctx, from) ? 0 : dispatch_on_rpc(ctx, from, m, e);
+}
+
+static int on_run_begin(void *ctx, struct link *from, struct ipc_run_begin *m, struct err *e)
+{
+    return run_on_begin(ctx, from, m, e);
+}
+
+static int on_run_status(void *ctx, struct link *from, struct ipc_run_status *m, struct err *e)
+{
+    return run_on_status(ctx, from, m, e);
+}
+
+static int on_run_delta(void *ctx, struct link *from, struct ipc_run_delta *m, struct err *e)
+{
+    return run_on_delta(ctx, from, m, e);
+}
+
+static int on_run_resume(void *ctx, struct link *from, struct ipc_run_resume *m, struct err *e)
+{
+    return run_on_resume(ctx, from, m, e);
+}
+
+static int on_run_done(void *ctx, struct link *from, struct ipc_run_done *m, struct err *e)
+{
+    return run_on_done(ctx, from, m, e);
+}
+
+static int on_job_state(void *ctx, struct link *from, struct ipc_job_state *m, struct err *e)
+{
+    (void)from;
+    return job_on_state(ctx, m, e);
+}
+
+static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct err *e)
+{
+    struct hub *h = ctx;
+    json_t *doc = NULL;
+    int r;
+
+    (void)from;
+    if ((r = json_parse(m->state, &doc, e)) < 0)
+        return r;
+    json_decref(h->fleet);
+    h->fleet = doc;
+    return 0;
+}
+
+static const struct ipc_handlers hub_on = {
+    .connect = on_connect,
+    .conn_resume = on_conn_resume,
+    .conn_gone = on_conn_gone,
+    .rpc = on_rpc,
+    .run_begin = on_run_begin,
+    .run_status = on_run_status,
+    .run_delta = on_run_delta,
+    .run_resume = on_run_resume,
+    .run_done = on_run_done,
+    .job_state = on_job_state,
+    .fleet = on_fleet,
+};
+
+/* ---- configuration ---- */
+
+static int on_config(void *ctx, json_t *conf, struct err *e)
+{
+    struct hub *h = ctx;
+    struct settings *fresh = NULL, *old = h->settings;
+    json_t *was = h->w.conf;
+    int r;
+
+    if (!h->settings)
+        return 0; /* before start: open_all reads it */
+    if ((r = settings_new(&fresh, conf, e)) < 0)
+        return r;
+    h->settings = fresh;
+    if ((r = hello_open(h, e)) < 0) {
+        h->settings = old;
+        settings_free(&fresh);
+        return r;
+    }
+    settings_free(&old);
+    h->w.conf = conf;
+    runs_config(h);
+    h->w.conf = was; /* the worker swaps it when we return */
+    health_now(h);
+    return 0;
+}
+
+static int open_store(struct hub *h, struct err *e)
+{
+    char path[PATH_BYTES_MAX];
+    int n = snprintf(path, sizeof(path), "%s/state.mdb", h->settings->state_dir);
+
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return err_set(e, ERR_LIMIT, "runtime.stateDir: longer than %d bytes", PATH_BYTES_MAX);
+    return store_open(&h->store, path, NULL, e);
+}
+
+static int open_all(struct hub *h, struct err *e)
+{
+    int r;
+
+    h->started_ms = clock_wall_ms();
+    rand_uuid(h->boot_id);
+    h->commit = (struct loop_task){.run = commit, .ctx = h};
+    tick_open(h);
+    if ((r = settings_new(&h->settings, h->w.conf, e)) < 0) {
+        h->w.exit_code = 2; /* the same slice would fail again */
+        return err_wrap(e, "configuration");
+    }
+    if ((r = mac_new(&h->mac, h->settings->ticket_key, sizeof(h->settings->ticket_key), e)) < 0 ||
+        (r = open_store(h, e)) < 0 || (r = conns_open(h, e)) < 0 || (r = presence_open(h, e)) < 0 ||
+        (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
+        (r = dispatch_open(h, e)) < 0 || (r = runs_open(h, e)) < 0)
+        return r;
+    return 0;
+}
+
+static void close_all(struct hub *h)
+{
+    if (!h->w.loop)
+        return;
+    loop_undefer(h->w.loop, &h->commit);
+    if (h->runs)
+        runs_close(h);
+    loop_timer_fini(&h->stop);
+    dispatch_close(h);
+    auth_close(h);
+    hello_close(h);
+    conns_close(h);
+    health_close(h);
+    presence_close(h);
+    tick_close(h);
+    store_close(&h->store);
+    mac_free(&h->mac);
+    settings_free(&h->settings);
+    json_decref(h->fleet);
+    buf_fini(&h->reply.buf);
+    buf_fini(&h->event.buf);
+}
+
+/* ---- leaving ---- */
+
+static void say_goodbye(struct hub *h)
+{
+    struct ipc_conn_close all = {.conn_id = 0, .code = 1012, .reason = V("service restart")};
+    struct err e = ERR_INIT;
+
+    if (h->said_goodbye)
+        return;
+    h->said_goodbye = true;
+    jw_raw(event_begin(h, "shutdown"), V("{\"reason\":\"gateway stopping\"}"));
+    event_end(h, AUD_ALL, EVENT_SEQ);
+    for (unsigned i = 0; i < h->w.peer_count; i++)
+        if (link_peer(h->w.peers[i]) == ROLE_FRONT &&
+            msg_send_conn_close(h->w.peers[i], &all, &e) < 0)
+            log_warn("shutdown.untold", KV("why", e.text));
+    if (h->w.sup &&
+        msg_send_drained(h->w.sup, &(struct ipc_drained){.runs_left = runs_count(h)}, &e) < 0)
+        log_warn("shutdown.drained_untold", KV("why", e.text));
+    log_info("hub.drained", KV("runs_left", runs_count(h)));
+    worker_leave(&h->w);
+}
+
+static void on_stop_time(void *ctx)
+{
+    say_goodbye(ctx);
+}
+
+static void on_stop(void *ctx, uint32_t grace_ms)
+{
+    struct hub *h = ctx;
+
+    h->stopping = true;
+    if (!h->runs) {
+        worker_leave(&h->w); /* still starting */
+        return;
+    }
+    loop_timer_set(&h->stop,
+                   grace_ms > 2 * STOP_MARGIN_MS ? grace_ms - STOP_MARGIN_MS : grace_ms / 2);
+    runs_drain(h, say_goodbye);
+}
+
+int main(void)
+{
+    struct hub h = {.w = WORKER_INIT(HUB)};
+    struct err e = ERR_INIT;
+
+    h.w.on_config = on_config;
+    h.w.on_peer = on_peer;
+    h.w.on_drain = on_drain;
+    h.w.on_stop = on_stop;
+    if (worker_open(&h.w, &hub_on, &e) < 0)
+        goto fail;
+    loop_timer_init(&h.stop, h.w.loop, on_stop_time, &h);
+    if (worker_recv_config(&h.w, &e) < 0 || /* our slice                                  */
+        open_all(&h, &e) < 0 ||             /* the store, and everything that is made once */
+        worker_sandbox(&h.w, &hub_sandbox, &e) < 0 || /* no way back from here */
+        worker_ready(&h.w, &e) < 0 || worker_run(&h.w, &e) < 0)
+        goto fail;
+    goto out;
+fail:
+    worker_fail(&h.w, &e);
+out:
+    close_all(&h);
+    worker_fini(&h.w);
+    return h.w.exit_code;
+}

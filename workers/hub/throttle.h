@@ -1,0 +1,39 @@
+/*
+ * workers/hub/throttle.h - wrong secrets per address (protocol, 1.2): from elsewhere 10 in a minute
+ * lock the address for five, on this machine each failure waits longer than the one before. Pure:
+ * time is an argument.
+ */
+#ifndef THROTTLE_H
+#define THROTTLE_H
+
+#include "view.h"
+
+#include <stdint.h>
+
+enum {
+    THROTTLE_ADDRESSES = 512, /* remembered; the one that failed longest ago makes room */
+    THROTTLE_KEY_MAX = 96,
+    THROTTLE_FAILURES = 10,
+    THROTTLE_WINDOW_MS = 60 * 1000,
+    THROTTLE_LOCK_MS = 5 * 60 * 1000,
+    THROTTLE_WAIT_MS = 250,
+    THROTTLE_WAIT_MAX_MS = 5000,
+};
+
+struct throttle {
+    struct throttle_address {
+        char key[THROTTLE_KEY_MAX];
+        unsigned failures;
+        uint64_t since_ms, last_ms, locked_until_ms;
+    } list[THROTTLE_ADDRESSES];
+    unsigned count;
+};
+
+/* Milliseconds until the address may try again, 0 when it may. */
+uint64_t throttle_locked(const struct throttle *t, struct view key, uint64_t now_ms);
+/* A wrong secret. Returns how long the answer waits (waits) or 0 (then it may be locked now). */
+uint64_t throttle_failed(struct throttle *t, struct view key, bool waits, uint64_t now_ms);
+/* A right one: forgiven. */
+void throttle_ok(struct throttle *t, struct view key);
+
+#endif
