@@ -57,7 +57,11 @@ int watch_new(struct watch **out, struct loop *l, const char *path, void (*on_ch
         return r;
     (void)snprintf(dir, sizeof(dir), "%s", path);
     slash = strrchr(dir, '/');
-    (void)snprintf(w->name, sizeof(w->name), "%s", slash ? slash + 1 : dir);
+    if (strlen(slash ? slash + 1 : dir) > NAME_MAX) {
+        mem_free(w);
+        return err_set(e, ERR_LIMIT, "name of the configuration file is too long");
+    }
+    memcpy(w->name, slash ? slash + 1 : dir, strlen(slash ? slash + 1 : dir) + 1);
     if (slash)
         slash[slash == dir] = 0;
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
