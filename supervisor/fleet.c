@@ -3,22 +3,14 @@
 #include "buf.h"
 #include "clock.h"
 #include "fd.h"
-#include "jw.h"
 #include "log.h"
-#include "logsink.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { TELL_MS = 250, SLICE_MAX = 4 * 1024 * 1024 };
-
-/* Who talks to whom directly. */
-static const struct {
-    enum role a, b;
-} wires[] = {{ROLE_FRONT, ROLE_HUB}, {ROLE_AGENT, ROLE_HUB}};
+enum { SLICE_MAX = 4 * 1024 * 1024 };
 
 const char *proc_name(const struct proc *p, char out[64])
 {
@@ -42,114 +34,6 @@ bool fleet_all_up(const struct fleet *f)
     return f->count > 0;
 }
 
-/* -- telling the hub how things are -- */
-static void tell_now(void *ctx)
-{
-    struct fleet *f = ctx;
-    struct proc *hub = fleet_up(f, ROLE_HUB);
-    struct buf b;
-    struct jw w = JW_INIT(&b);
-    struct lane_stat s;
-    struct err e = ERR_INIT;
-
-    if (!hub)
-        return;
-    buf_init(&b, 256 * KIB);
-    jw_obj(&w);
-    jw_key(&w, "processes");
-    jw_arr(&w);
-    for (unsigned i = 0; i < f->count; i++) {
-        const struct proc *p = &f->proc[i];
-
-        jw_obj(&w);
-        jw_kcstr(&w, "role", role_name(p->role));
-        jw_ku64(&w, "instance", p->instance);
-        jw_kcstr(&w, "state", fsm_state_name(p->fsm.state));
-        jw_ki64(&w, "pid", p->pid);
-        jw_ku64(&w, "restarts", p->restarts);
-        jw_ku64(&w, "readyUs", p->ready_us);
-        jw_obj_end(&w);
-    }
-    jw_arr_end(&w);
-    jw_key(&w, "lanes");
-    jw_arr(&w);
-    for (unsigned i = 0; lanes_stat(f->lanes, i, &s); i++) {
-        jw_obj(&w);
-        jw_kcstr(&w, "lane", s.name);
-        jw_ku64(&w, "waiting", s.waiting);
-        jw_ku64(&w, "running", s.running);
-        jw_ku64(&w, "concurrency", s.concurrency);
-        jw_obj_end(&w);
-    }
-    jw_arr_end(&w);
-    jw_ku64(&w, "unauthenticated", conns_unauthenticated(f->conns));
-    jw_obj_end(&w);
-    if (buf_check(&b, &e) < 0 ||
-        msg_send_fleet(hub->link, &(struct ipc_fleet){.state = buf_view(&b)}, &e) < 0)
-        log_warn("fleet.untold", KV("why", e.text));
-    buf_fini(&b);
-}
-
-void fleet_changed(struct fleet *f)
-{
-    if (!loop_timer_pending(&f->tell))
-        loop_timer_set(&f->tell, TELL_MS);
-}
-
-/* -- lines between workers -- */
-static int send_line(struct proc *to, const struct proc *peer, int sock, struct err *e)
-{
-    struct ipc_link m = {.role = view_str(role_name(peer->role)),
-                         .instance = peer->instance,
-                         .generation = peer->generation,
-                         .sock = sock};
-
-    return msg_send_link(to->link, &m, e);
-}
-
-static int connect_pair(struct proc *a, struct proc *b, struct err *e)
-{
-    int s[2], r;
-
-    if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
-        return r;
-    if ((r = send_line(a, b, s[0], e)) < 0) {
-        fd_close(&s[0]);
-        fd_close(&s[1]);
-        return r;
-    }
-    if ((r = send_line(b, a, s[1], e)) < 0)
-        fd_close(&s[1]);
-    return r;
-}
-
-static void announce(struct proc *p)
-{
-    struct fleet *f = p->fleet;
-    struct err e = ERR_INIT;
-
-    p->ready_us = (clock_mono_ns() - p->spawned_ns) / 1000;
-    p->linked = true;
-    for (unsigned w = 0; w < COUNT_OF(wires); w++) {
-        enum role other = wires[w].a == p->role   ? wires[w].b
-                          : wires[w].b == p->role ? wires[w].a
-                                                  : ROLE_COUNT;
-
-        for (unsigned i = 0; other != ROLE_COUNT && i < f->count; i++)
-            if (f->proc[i].role == other && f->proc[i].fsm.state == FSM_UP &&
-                connect_pair(p, &f->proc[i], &e) < 0)
-                log_error("link.failed", KV("role", role_name(p->role)), KV("why", e.text));
-    }
-    if (p->role == ROLE_FRONT)
-        conns_fronts_changed(f);
-    loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
-    fleet_changed(f);
-    if (!f->ready_told && fleet_all_up(f)) {
-        f->ready_told = true;
-        f->conf.on_ready(f->conf.ctx);
-    }
-}
-
 /* -- events of one process -- */
 static void drop_link(struct proc *p)
 {
@@ -162,8 +46,6 @@ void proc_event(struct proc *p, enum fsm_event ev)
 {
     act(p, fsm_step(&p->fsm, ev, loop_now_ms(p->fleet->loop)));
 }
-
-static const struct ipc_handlers worker_messages;
 
 static void on_link_close(void *ctx, struct link *l, const struct err *why)
 {
@@ -187,7 +69,7 @@ static int start_proc(struct proc *p, struct err *e)
                              .peer = p->role,
                              .instance = p->instance,
                              .generation = ++f->next_generation,
-                             .on = &worker_messages,
+                             .on = &fleet_inbox,
                              .ctx = p,
                              .on_close = on_link_close};
     struct buf slice;
@@ -279,7 +161,7 @@ static void act(struct proc *p, enum fsm_action a)
         break;
     case FSM_ANNOUNCE:
         loop_timer_clear(&p->timer);
-        announce(p);
+        wires_announce(p);
         break;
     case FSM_KILL:
         if (p->pid)
@@ -320,7 +202,7 @@ static void stop_role(struct fleet *f, enum role role)
             proc_event(&f->proc[i], FSM_EV_STOP);
 }
 
-static void hub_is_done(struct fleet *f)
+void fleet_hub_done(struct fleet *f)
 {
     if (!f->stopping || f->hub_done)
         return;
@@ -355,7 +237,7 @@ static void exited(struct proc *p, int status)
     if (p->role == ROLE_FRONT)
         conns_fronts_changed(f);
     if (p->role == ROLE_HUB)
-        hub_is_done(f);
+        fleet_hub_done(f);
     check_all_gone(f);
 }
 
@@ -410,125 +292,6 @@ static void on_ping_time(void *ctx)
     loop_timer_set(&f->ping, f->conf.heartbeat_ms);
 }
 
-/* -- what workers say -- */
-static int on_hello(void *ctx, struct link *from, struct ipc_hello *m, struct err *e)
-{
-    struct proc *p = ctx;
-
-    (void)from;
-    if (m->schema != msg_schema())
-        return err_set(e, ERR_INVALID, "another build: schema %" PRIx64 ", ours %" PRIx64,
-                       m->schema, msg_schema());
-    if (!view_eq(m->role, view_str(role_name(p->role))))
-        return err_set(e, ERR_INVALID, "says it is another role");
-    return 0;
-}
-
-static int on_ready(void *ctx, struct link *from, struct ipc_ready *m, struct err *e)
-{
-    struct proc *p = ctx;
-
-    (void)m;
-    (void)e;
-    link_set_running(from);
-    proc_event(p, FSM_EV_READY);
-    return 0;
-}
-
-static int on_pong(void *ctx, struct link *from, struct ipc_pong *m, struct err *e)
-{
-    struct proc *p = ctx;
-
-    (void)from;
-    (void)e;
-    if (m->seq == p->generation)
-        p->unanswered = 0;
-    return 0;
-}
-
-static int on_log(void *ctx, struct link *from, struct ipc_log *m, struct err *e)
-{
-    struct proc *p = ctx;
-    char name[64];
-
-    (void)from;
-    (void)e;
-    logsink_write(m->level < LOG_LEVEL_COUNT ? (enum log_level)m->level : LOG_ERROR, m->event,
-                  proc_name(p, name), (int)p->pid, m->fields);
-    return 0;
-}
-
-/* Both ends tell; when both processes are still the ones that were connected, one of them broke a
- * rule. The hub is what everybody needs, so the other one goes; a ping interval later, in case one
- * of them is just dying. */
-static int on_link_lost(void *ctx, struct link *from, struct ipc_link_lost *m, struct err *e)
-{
-    struct proc *p = ctx;
-    struct fleet *f = p->fleet;
-
-    (void)from;
-    (void)e;
-    for (unsigned i = 0; i < f->count; i++) {
-        struct proc *q = &f->proc[i];
-
-        if (q->generation != m->generation || q->instance != m->instance ||
-            !view_eq(m->role, view_str(role_name(q->role))) || q->fsm.state != FSM_UP)
-            continue;
-        if (p->role == ROLE_HUB)
-            q->suspect = true;
-        else
-            p->suspect = true;
-    }
-    return 0;
-}
-
-static int on_conn_state(void *ctx, struct link *from, struct ipc_conn_state *m, struct err *e)
-{
-    struct proc *p = ctx;
-
-    (void)from;
-    return conns_on_state(p->fleet, p, m, e);
-}
-
-static int on_job_submit(void *ctx, struct link *from, struct ipc_job_submit *m, struct err *e)
-{
-    return jobs_on_submit(((struct proc *)ctx)->fleet, from, m, e);
-}
-
-static int on_job_cancel(void *ctx, struct link *from, struct ipc_job_cancel *m, struct err *e)
-{
-    return jobs_on_cancel(((struct proc *)ctx)->fleet, from, m, e);
-}
-
-static int on_job_done(void *ctx, struct link *from, struct ipc_job_done *m, struct err *e)
-{
-    return jobs_on_done(((struct proc *)ctx)->fleet, from, m, e);
-}
-
-static int on_drained(void *ctx, struct link *from, struct ipc_drained *m, struct err *e)
-{
-    struct proc *p = ctx;
-
-    (void)from;
-    (void)e;
-    log_info("gateway.drained", KV("runs_left", m->runs_left));
-    hub_is_done(p->fleet);
-    return 0;
-}
-
-static const struct ipc_handlers worker_messages = {
-    .hello = on_hello,
-    .ready = on_ready,
-    .pong = on_pong,
-    .log = on_log,
-    .link_lost = on_link_lost,
-    .conn_state = on_conn_state,
-    .job_submit = on_job_submit,
-    .job_cancel = on_job_cancel,
-    .job_done = on_job_done,
-    .drained = on_drained,
-};
-
 /* -- the fleet -- */
 static void on_kill_all(void *ctx)
 {
@@ -565,7 +328,7 @@ int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf,
     f->dispatch.run = jobs_dispatch;
     f->dispatch.ctx = f;
     loop_timer_init(&f->ping, l, on_ping_time, f);
-    loop_timer_init(&f->tell, l, tell_now, f);
+    loop_timer_init(&f->tell, l, wires_tell_hub, f);
     loop_timer_init(&f->kill_all, l, on_kill_all, f);
     if ((r = jobs_init(f, e)) < 0 || (r = conns_new(&f->conns, f, e)) < 0 ||
         (r = add(f, ROLE_HUB, 0, e)) < 0)
@@ -604,7 +367,7 @@ void fleet_stop(struct fleet *f)
         stop_role(f, ROLE_HUB);
     } else {
         stop_role(f, ROLE_HUB);
-        hub_is_done(f);
+        fleet_hub_done(f);
     }
     check_all_gone(f);
 }

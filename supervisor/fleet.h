@@ -17,6 +17,7 @@
 
 enum {
     FLEET_PROCS_MAX = 64,
+    FLEET_TELL_MS = 250, /* the hub hears of changes at most so often */
     FLEET_START_MS =
         20 * 1000, /* from fork to READY; a sanitized build on a busy machine needs seconds */
     FLEET_KILL_MS = 3 * 1000, /* from STOP beyond its grace to SIGKILL */
@@ -90,6 +91,15 @@ struct proc *fleet_up(struct fleet *f, enum role role); /* the first one that is
 void fleet_changed(struct fleet *f);                    /* the hub is told soon */
 void proc_event(struct proc *p, enum fsm_event ev);
 const char *proc_name(const struct proc *p, char out[64]);
+
+void fleet_hub_done(struct fleet *f); /* it has drained or is gone: the rest may stop */
+
+/* wires.c */
+void wires_announce(struct proc *p); /* it is READY: connect it to its peers */
+void wires_tell_hub(void *fleet);    /* how things are */
+
+/* inbox.c: what workers say */
+extern const struct ipc_handlers fleet_inbox;
 
 /* spawn.c: fork and exec the role's program with the socket as fd 3. Errors: ERR_SYS */
 int spawn_worker(const char *exe_dir, enum role role, int sock, pid_t *out, struct err *e) MUST_USE;

@@ -1,0 +1,257 @@
+#include "config_int.h"
+
+#include "json.h"
+
+#include <stdio.h>
+
+/* Text at a dotted path. */
+static struct view at(const struct config_walk *w, const char *path)
+{
+    return json_view_of(json_at(w->doc, path));
+}
+
+static void rule_mode(struct config_walk *w)
+{
+    if (view_eq(at(w, "gateway.mode"), V("remote")))
+        config_error_at(
+            w, "gateway.mode",
+            "remote is for clients of a gateway elsewhere; this program is the gateway: set local");
+}
+
+/* Whether only this machine can reach the port. */
+static bool local_only(const struct config_walk *w)
+{
+    struct view bind = at(w, "gateway.bind");
+
+    return view_eq(bind, V("loopback")) ||
+           (view_eq(bind, V("custom")) && config_loopback(at(w, "gateway.customBindHost")));
+}
+
+static void rule_bind(struct config_walk *w)
+{
+    struct view bind = at(w, "gateway.bind"), host = at(w, "gateway.customBindHost");
+
+    if (view_eq(bind, V("tailnet")))
+        config_error_at(w, "gateway.bind",
+                        "tailnet is not supported by this build; use custom with customBindHost");
+    if (view_eq(bind, V("custom")) && !host.n)
+        config_error_at(w, "gateway.bind", "custom needs gateway.customBindHost");
+    if (view_find(host, '/') < host.n)
+        config_error_at(w, "gateway.customBindHost", "must be one address, not a network");
+    if (json_is_true(json_at(w->doc, "gateway.tls.enabled")))
+        config_error_at(
+            w, "gateway.tls.enabled",
+            "TLS is not supported by this build; without it the port would be open in clear");
+}
+
+static void rule_auth(struct config_walk *w)
+{
+    struct view mode = at(w, "gateway.auth.mode");
+
+    if (view_eq(mode, V("none")) && !local_only(w))
+        config_error_at(
+            w, "gateway.auth.mode",
+            "none is refused unless gateway.bind is loopback: everybody could command the agent");
+    else if (view_eq(mode, V("none")))
+        config_warn_at(w, "gateway.auth.mode",
+                       "none: every program on this machine can command the agent");
+    else if (!view_eq(mode, V("token")))
+        config_error_at(w, "gateway.auth.mode", "%.*s is not supported by this build; use token",
+                        VIEW_FMT(mode));
+    if (json_is_true(json_at(w->doc, "gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback")))
+        config_warn_at(w, "gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback",
+                       "pages of other sites may be able to connect");
+}
+
+/* One secret for two purposes: whoever learns it at a model service could command the gateway. */
+static void rule_equal_secrets(struct config_walk *w)
+{
+    struct view token = at(w, "gateway.auth.token");
+    const char *name;
+    json_t *p;
+
+    if (!token.n)
+        return;
+    json_object_foreach(json_at(w->doc, "models.providers"), name, p)
+    {
+        if (view_eq(token, json_view(p, "apiKey")))
+            config_error_at(
+                w, "gateway.auth.token",
+                "is also the apiKey of the provider %.64s; every secret needs its own value", name);
+    }
+    if (view_eq(token, at(w, "gateway.auth.password")))
+        config_error_at(w, "gateway.auth.token",
+                        "is also the password; every secret needs its own value");
+}
+
+static bool has_alias(const struct config_walk *w, struct view ref)
+{
+    json_t *m;
+    const char *name;
+
+    json_object_foreach(json_at(w->doc, "agents.defaults.models"), name, m)
+    {
+        if (view_eq(json_view(m, "alias"), ref))
+            return true;
+    }
+    return false;
+}
+
+/* A model whose service is not configured: turns to it fail, the gateway need not. */
+static void check_ref(struct config_walk *w, struct view ref)
+{
+    const json_t *providers = json_at(w->doc, "models.providers");
+    struct view provider = view_of(ref.p, view_find(ref, '/'));
+
+    if (!ref.n || has_alias(w, ref) || view_eq(provider, V("demo")))
+        return;
+    if (!json_object_getn(providers, provider.p, provider.n))
+        config_warn(w,
+                    "the provider %.*s is not in models.providers: turns of this model will fail",
+                    VIEW_FMT(view_of(provider.p, provider.n > 64 ? 64 : provider.n)));
+}
+
+/* A {primary, fallbacks} map; w->path is at it. */
+static void check_model(struct config_walk *w, const json_t *model)
+{
+    json_t *ref;
+    size_t i;
+
+    config_path_key(&w->path, V("primary"));
+    check_ref(w, json_view(model, "primary"));
+    config_path_pop(&w->path);
+    config_path_key(&w->path, V("fallbacks"));
+    json_array_foreach(json_object_get(model, "fallbacks"), i, ref)
+    {
+        config_path_index(&w->path, i);
+        check_ref(w, json_view_of(ref));
+        config_path_pop(&w->path);
+    }
+    config_path_pop(&w->path);
+}
+
+static void push(struct config_walk *w, const char *a, const char *b, const char *c)
+{
+    w->path.n = 0;
+    config_path_key(&w->path, view_str(a));
+    config_path_key(&w->path, view_str(b));
+    if (c)
+        config_path_key(&w->path, view_str(c));
+}
+
+static void rule_models(struct config_walk *w)
+{
+    json_t *agent;
+    size_t i;
+
+    push(w, "agents", "defaults", "model");
+    check_model(w, json_at(w->doc, "agents.defaults.model"));
+    json_array_foreach(json_at(w->doc, "agents.list"), i, agent)
+    {
+        push(w, "agents", "list", NULL);
+        config_path_index(&w->path, i);
+        config_path_key(&w->path, V("model"));
+        check_model(w, json_object_get(agent, "model"));
+    }
+}
+
+static void rule_provider(struct config_walk *w, const json_t *p)
+{
+    struct view api = json_view(p, "api");
+    const json_t *models = json_object_get(p, "models");
+    json_t *m;
+    size_t i, j;
+
+    if (!json_view(p, "baseUrl").n)
+        config_error(w, "baseUrl is missing");
+    if (api.n && !view_eq(api, V("openai-completions")) && !view_eq(api, V("anthropic-messages")))
+        config_warn(w, "the api %.*s is not supported by this build: turns of its models will fail",
+                    VIEW_FMT(api));
+    if (view_starts(json_view(p, "baseUrl"), V("http://")) && json_view(p, "apiKey").n &&
+        !view_starts(json_view(p, "baseUrl"), V("http://127.")) &&
+        !view_starts(json_view(p, "baseUrl"), V("http://localhost")) &&
+        !view_starts(json_view(p, "baseUrl"), V("http://[::1]")))
+        config_warn(w, "baseUrl is not https: the key crosses the network in clear");
+    json_array_foreach(models, i, m)
+    {
+        config_path_key(&w->path, V("models"));
+        config_path_index(&w->path, i);
+        if (!json_view(m, "id").n)
+            config_error(w, "id is missing");
+        for (j = 0; j < i; j++)
+            if (json_view(m, "id").n &&
+                view_eq(json_view(m, "id"), json_view(json_array_get(models, j), "id")))
+                config_error(w, "the id is that of models[%zu]", j);
+        config_path_pop(&w->path);
+        config_path_pop(&w->path);
+    }
+}
+
+static void rule_providers(struct config_walk *w)
+{
+    const char *name;
+    json_t *p;
+
+    json_object_foreach(json_at(w->doc, "models.providers"), name, p)
+    {
+        push(w, "models", "providers", name);
+        rule_provider(w, p);
+    }
+    if (json_at(w->doc, "models.providers.demo"))
+        config_error_at(w, "models.providers.demo",
+                        "demo is the name of the built-in model; use another one");
+}
+
+static void rule_agents(struct config_walk *w)
+{
+    const json_t *list = json_at(w->doc, "agents.list");
+    bool explicit_owner = at(w, "agents.ownership").n > 0;
+    unsigned defaults = 0;
+    json_t *a;
+    size_t i, j;
+
+    json_array_foreach(list, i, a)
+    {
+        push(w, "agents", "list", NULL);
+        config_path_index(&w->path, i);
+        if (!json_view(a, "id").n)
+            config_error(w, "id is missing");
+        for (j = 0; j < i; j++)
+            if (json_view(a, "id").n &&
+                view_eq(json_view(a, "id"), json_view(json_array_get(list, j), "id")))
+                config_error(w, "the id is that of agents.list[%zu]", j);
+        defaults += json_flag(a, "default", false);
+    }
+    if (defaults > 1)
+        config_error_at(w, "agents.list", "%u agents are marked default; mark one", defaults);
+    else if (defaults == 0 && json_array_size(list) > 1 && !explicit_owner)
+        config_error_at(w, "agents.list", "several agents and none marked default: true");
+}
+
+static void rule_times(struct config_walk *w)
+{
+    const json_t *doc = w->doc;
+
+    if (json_integer_value(json_at(doc, "gateway.workers.hangMs")) <
+        2 * json_integer_value(json_at(doc, "gateway.workers.heartbeatMs")))
+        config_error_at(w, "gateway.workers.hangMs",
+                        "must be at least twice gateway.workers.heartbeatMs");
+    if (json_integer_value(json_at(doc, "models.retry.maxDelayMs")) <
+        json_integer_value(json_at(doc, "models.retry.minDelayMs")))
+        config_error_at(w, "models.retry.maxDelayMs", "is less than models.retry.minDelayMs");
+}
+
+void config_rules(struct config_walk *w)
+{
+    struct config_path keep = w->path;
+
+    rule_mode(w);
+    rule_bind(w);
+    rule_auth(w);
+    rule_equal_secrets(w);
+    rule_providers(w);
+    rule_agents(w);
+    rule_models(w);
+    rule_times(w);
+    w->path = keep;
+}

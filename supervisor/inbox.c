@@ -1,0 +1,126 @@
+/* supervisor/inbox.c - what workers say to the supervisor. ctx of every handler is the worker's
+ * struct proc. */
+#include "fleet.h"
+#include "log.h"
+#include "logsink.h"
+
+#include <inttypes.h>
+
+/* -- what workers say -- */
+static int on_hello(void *ctx, struct link *from, struct ipc_hello *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    if (m->schema != msg_schema())
+        return err_set(e, ERR_INVALID, "another build: schema %" PRIx64 ", ours %" PRIx64,
+                       m->schema, msg_schema());
+    if (!view_eq(m->role, view_str(role_name(p->role))))
+        return err_set(e, ERR_INVALID, "says it is another role");
+    return 0;
+}
+
+static int on_ready(void *ctx, struct link *from, struct ipc_ready *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)m;
+    (void)e;
+    link_set_running(from);
+    proc_event(p, FSM_EV_READY);
+    return 0;
+}
+
+static int on_pong(void *ctx, struct link *from, struct ipc_pong *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    (void)e;
+    if (m->seq == p->generation)
+        p->unanswered = 0;
+    return 0;
+}
+
+static int on_log(void *ctx, struct link *from, struct ipc_log *m, struct err *e)
+{
+    struct proc *p = ctx;
+    char name[64];
+
+    (void)from;
+    (void)e;
+    logsink_write(m->level < LOG_LEVEL_COUNT ? (enum log_level)m->level : LOG_ERROR, m->event,
+                  proc_name(p, name), (int)p->pid, m->fields);
+    return 0;
+}
+
+/* Both ends tell; when both processes are still the ones that were connected, one of them broke a
+ * rule. The hub is what everybody needs, so the other one goes; a ping interval later, in case one
+ * of them is just dying. */
+static int on_link_lost(void *ctx, struct link *from, struct ipc_link_lost *m, struct err *e)
+{
+    struct proc *p = ctx;
+    struct fleet *f = p->fleet;
+
+    (void)from;
+    (void)e;
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *q = &f->proc[i];
+
+        if (q->generation != m->generation || q->instance != m->instance ||
+            !view_eq(m->role, view_str(role_name(q->role))) || q->fsm.state != FSM_UP)
+            continue;
+        if (p->role == ROLE_HUB)
+            q->suspect = true;
+        else
+            p->suspect = true;
+    }
+    return 0;
+}
+
+static int on_conn_state(void *ctx, struct link *from, struct ipc_conn_state *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    return conns_on_state(p->fleet, p, m, e);
+}
+
+static int on_job_submit(void *ctx, struct link *from, struct ipc_job_submit *m, struct err *e)
+{
+    return jobs_on_submit(((struct proc *)ctx)->fleet, from, m, e);
+}
+
+static int on_job_cancel(void *ctx, struct link *from, struct ipc_job_cancel *m, struct err *e)
+{
+    return jobs_on_cancel(((struct proc *)ctx)->fleet, from, m, e);
+}
+
+static int on_job_done(void *ctx, struct link *from, struct ipc_job_done *m, struct err *e)
+{
+    return jobs_on_done(((struct proc *)ctx)->fleet, from, m, e);
+}
+
+static int on_drained(void *ctx, struct link *from, struct ipc_drained *m, struct err *e)
+{
+    struct proc *p = ctx;
+
+    (void)from;
+    (void)e;
+    log_info("gateway.drained", KV("runs_left", m->runs_left));
+    fleet_hub_done(p->fleet);
+    return 0;
+}
+
+const struct ipc_handlers fleet_inbox = {
+    .hello = on_hello,
+    .ready = on_ready,
+    .pong = on_pong,
+    .log = on_log,
+    .link_lost = on_link_lost,
+    .conn_state = on_conn_state,
+    .job_submit = on_job_submit,
+    .job_cancel = on_job_cancel,
+    .job_done = on_job_done,
+    .drained = on_drained,
+};
