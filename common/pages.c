@@ -2,17 +2,26 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { HEADERS_MAX = 32 }; /* segments of one library; a dozen are usual */
 
 static int release(struct dl_phdr_info *info, size_t size, void *ctx)
 {
     ElfW(Addr) page = (ElfW(Addr))sysconf(_SC_PAGESIZE);
+    ElfW(Phdr) table[HEADERS_MAX];
+    unsigned count;
 
     (void)size;
     (void)ctx;
-    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+    /* the table itself lies in what is about to be dropped: reading it there would bring 16 pages
+       of every library back */
+    count = info->dlpi_phnum < HEADERS_MAX ? info->dlpi_phnum : HEADERS_MAX;
+    memcpy(table, info->dlpi_phdr, count * sizeof(*table));
+    for (unsigned i = 0; i < count; i++) {
+        const ElfW(Phdr) *ph = &table[i];
         ElfW(Addr) from = info->dlpi_addr + ph->p_vaddr, to = from + ph->p_memsz;
         void *at;
 

@@ -1,7 +1,7 @@
 /*
  * workers/agent/curl_api.h - libcurl, loaded when a model on the network is configured and not
- * before: with its 30 libraries it is 8 MB of an otherwise tiny process, and 4 ms of its start.
- * Must be loaded before worker_sandbox: afterwards no file can be opened.
+ * before: with its 32 libraries it is 8 MB of an otherwise tiny process (1.4 after pages_release),
+ * and 5 ms of its start. Must be loaded before worker_sandbox: afterwards no file can be opened.
  */
 #ifndef CURL_API_H
 #define CURL_API_H

@@ -32,6 +32,8 @@ struct job {
 
 struct agent {
     struct worker w;
+    struct link
+        *hub; /* the newest line to it, or NULL; the end of an older one may be told later */
     struct models *models;
     struct http *http; /* NULL while only the demo can be asked */
     struct job *jobs;
@@ -63,7 +65,7 @@ static size_t piece(struct view rest, size_t max)
 
 static void send_text(struct job *j)
 {
-    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct link *hub = j->agent->hub;
     struct view text = run_text(j->run);
     struct err e = ERR_INIT;
 
@@ -88,7 +90,7 @@ static void send_done(struct job *j)
         [OUTCOME_OK] = RUN_OK,           [OUTCOME_ERROR] = RUN_ERROR,
         [OUTCOME_ABORTED] = RUN_ABORTED, [OUTCOME_TIMEOUT] = RUN_TIMEOUT,
     };
-    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct link *hub = j->agent->hub;
     struct run_result r;
     struct err e = ERR_INIT;
 
@@ -120,7 +122,7 @@ static void send_done(struct job *j)
 static void on_begin(void *ctx, struct run *r)
 {
     struct job *j = ctx;
-    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct link *hub = j->agent->hub;
     struct run_result res;
     struct err e = ERR_INIT;
 
@@ -142,7 +144,7 @@ static void on_begin(void *ctx, struct run *r)
 static void on_status(void *ctx, struct run *r, struct view phase, struct view data)
 {
     struct job *j = ctx;
-    struct link *hub = worker_peer(&j->agent->w, ROLE_HUB);
+    struct link *hub = j->agent->hub;
     struct err e = ERR_INIT;
 
     log_info("run.retrying", KV("job", run_job(r)), KV("bytes", data.n));
@@ -313,8 +315,14 @@ static void on_peer(void *ctx, struct link *l, bool up)
 {
     struct agent *a = ctx;
 
-    if (!up || link_peer(l) != ROLE_HUB)
+    if (link_peer(l) != ROLE_HUB)
         return;
+    if (!up) {
+        if (a->hub == l)
+            a->hub = NULL;
+        return;
+    }
+    a->hub = l;
     for (struct job *j = a->jobs; j; j = j->next)
         resume(j, l);
 }
@@ -323,7 +331,7 @@ static void on_drain(void *ctx, struct link *l)
 {
     struct agent *a = ctx;
 
-    if (link_peer(l) != ROLE_HUB)
+    if (l != a->hub)
         return;
     for (struct job *j = a->jobs; j; j = j->next) {
         if (!run_is_over(j->run))
