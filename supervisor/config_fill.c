@@ -22,6 +22,36 @@ static int spread_model(json_t *of, const char *name, struct err *e)
     return 0;
 }
 
+/* What an alias of agents.defaults.models stands for; NULL when it is none. */
+static json_t *alias_target(json_t *models, const json_t *ref)
+{
+    const char *name;
+    json_t *m;
+
+    json_object_foreach(models, name, m)
+    {
+        if (json_view_of(ref).n && view_eq(json_view(m, "alias"), json_view_of(ref)))
+            return json_string(name);
+    }
+    return NULL;
+}
+
+/* Aliases in a {primary, fallbacks} map by what they stand for. */
+static int resolve_aliases(json_t *models, json_t *model, struct err *e)
+{
+    json_t *list = json_object_get(model, "fallbacks");
+    json_t *ref = alias_target(models, json_object_get(model, "primary"));
+
+    if (ref && json_object_set_new(model, "primary", ref) < 0)
+        return no_memory(e);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        ref = alias_target(models, json_array_get(list, i));
+        if (ref && json_array_set_new(list, i, ref) < 0)
+            return no_memory(e);
+    }
+    return 0;
+}
+
 /* agents.entries, a map, as more elements of agents.list. */
 static int entries_to_list(json_t *agents, struct err *e)
 {
@@ -47,20 +77,28 @@ static int entries_to_list(json_t *agents, struct err *e)
     return json_object_del(agents, "entries") < 0 ? no_memory(e) : 0;
 }
 
+/* The model of one that may have one, in its long form. */
+static int one_model(json_t *models, json_t *of, struct err *e)
+{
+    int r = spread_model(of, "model", e);
+
+    return r < 0 ? r : resolve_aliases(models, json_object_get(of, "model"), e);
+}
+
 int config_normalize(json_t *doc, struct err *e)
 {
     json_t *agents = json_object_get(doc, "agents"), *agent;
     json_t *defaults = json_object_get(agents, "defaults");
+    json_t *models = json_object_get(defaults, "models");
     size_t i;
     int r;
 
-    if ((r = spread_model(defaults, "model", e)) < 0 ||
-        (r = spread_model(json_object_get(defaults, "subagents"), "model", e)) < 0 ||
-        (r = entries_to_list(agents, e)) < 0)
+    if ((r = entries_to_list(agents, e)) < 0 || (r = one_model(models, defaults, e)) < 0 ||
+        (r = one_model(models, json_object_get(defaults, "subagents"), e)) < 0)
         return r;
     json_array_foreach(json_object_get(agents, "list"), i, agent)
     {
-        if ((r = spread_model(agent, "model", e)) < 0)
+        if ((r = one_model(models, agent, e)) < 0)
             return r;
     }
     return 0;

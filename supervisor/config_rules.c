@@ -84,28 +84,17 @@ static void rule_equal_secrets(struct config_walk *w)
                         "is also the password; every secret needs its own value");
 }
 
-static bool has_alias(const struct config_walk *w, struct view ref)
-{
-    json_t *m;
-    const char *name;
-
-    json_object_foreach(json_at(w->doc, "agents.defaults.models"), name, m)
-    {
-        if (view_eq(json_view(m, "alias"), ref))
-            return true;
-    }
-    return false;
-}
-
 /* A model whose service is not configured: turns to it fail, the gateway need not. */
 static void check_ref(struct config_walk *w, struct view ref)
 {
     const json_t *providers = json_at(w->doc, "models.providers");
     struct view provider = view_of(ref.p, view_find(ref, '/'));
 
-    if (!ref.n || has_alias(w, ref) || view_eq(provider, V("demo")))
+    if (!ref.n || view_eq(provider, V("demo")))
         return;
-    if (!json_object_getn(providers, provider.p, provider.n))
+    if (provider.n == ref.n)
+        config_error(w, "must be \"provider/model\" or an alias in agents.defaults.models");
+    else if (!json_object_getn(providers, provider.p, provider.n))
         config_warn(w,
                     "the provider %.*s is not in models.providers: turns of this model will fail",
                     VIEW_FMT(view_of(provider.p, provider.n > 64 ? 64 : provider.n)));

@@ -218,9 +218,9 @@ static void put_range(struct buf *b, const struct config_key *k)
         buf_printf(b, "%" PRIu64 " to %" PRIu64, k->min, k->max);
     else if (k->type == CT_ENUM)
         for (const char *c = k->of; *c; c++)
-            buf_printf(b, *c == '|' ? ", " : "%c", *c);
-    else if (k->type == CT_STRLIST || k->type == CT_MAP || k->type == CT_LIST)
-        buf_printf(b, k->max ? "at most %" PRIu64 : "", k->max);
+            buf_put(b, *c == '|' ? ", " : c, *c == '|' ? 2 : 1);
+    else if (k->max && (k->type == CT_STRLIST || k->type == CT_MAP || k->type == CT_LIST))
+        buf_printf(b, "at most %" PRIu64, k->max);
     else if (k->max)
         buf_printf(b, "at most %" PRIu64 " bytes", k->max);
 }

@@ -106,12 +106,12 @@ static bool authority(struct view v, struct view *rest)
     return host.n > 0 && all(view_of(host.p, n), ".-_");
 }
 
-/* "provider/model", split at the first slash. */
+/* "provider/model", split at the first slash; or the alias of one, which config_rules looks up. */
 static bool is_modelref(struct view v)
 {
     size_t slash = view_find(v, '/');
 
-    return slash > 0 && slash + 1 < v.n && all(view_of(v.p, slash), "._-") && no_controls(v) &&
+    return slash > 0 && slash + 1 != v.n && all(view_of(v.p, slash), "._-") && no_controls(v) &&
            view_find(v, ' ') == v.n;
 }
 

@@ -11,6 +11,7 @@
 
 enum { SENTENCE_MAX = 768 };
 
+static void report(struct config_walk *w, bool error, const char *fmt, va_list ap) PRINTF(3, 0);
 static void report(struct config_walk *w, bool error, const char *fmt, va_list ap)
 {
     char path[CONFIG_PATH_TEXT_MAX], text[SENTENCE_MAX];
@@ -49,6 +50,8 @@ void config_warn(struct config_walk *w, const char *fmt, ...)
     va_end(ap);
 }
 
+static void report_at(struct config_walk *w, bool error, const char *path, const char *fmt,
+                      va_list ap) PRINTF(4, 0);
 static void report_at(struct config_walk *w, bool error, const char *path, const char *fmt,
                       va_list ap)
 {
