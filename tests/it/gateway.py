@@ -18,6 +18,7 @@ from ws import WAIT, Timeout
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKE = os.path.join(HERE, "..", "fake", "model.py")
 CLASSES = ("front", "hub", "agent", "tool", "cron")
+START = 60  # seconds; a sanitizer build on a busy machine
 TOKEN = "test-token-7f3a9c51d2e84b60"
 
 
@@ -190,7 +191,7 @@ class Gateway:
         self.pump = threading.Thread(target=self.read_log, args=(self.proc,), daemon=True)
         self.pump.start()
         if wait:
-            self.wait_log(lambda l: l.get("event") == "gateway.ready", "gateway.ready", start=began)
+            self.wait_log(lambda l: l.get("event") == "gateway.ready", "gateway.ready", START, began)
         return self
 
     def read_log(self, proc):

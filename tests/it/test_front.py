@@ -1,0 +1,286 @@
+"""The front alone, between real clients and a core of a few lines (tests/fake/core.c): what it does when its
+hub goes away and comes back, with slow clients, with floods, and when it is told to stop."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from client import Client
+from ws import CLOSE, Closed, WebSocket
+
+TOKEN = "front-test-token"
+
+
+class Core:
+    def __init__(self, t):
+        s = socket.socket()
+        s.bind(("127.0.0.1", 0))
+        self.port = s.getsockname()[1]
+        s.close()
+        self.p = subprocess.Popen([os.path.join(t.build, "tests", "fake-core"), os.path.join(t.build, "openclaw-front"),
+                                   str(self.port), TOKEN], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines = []
+        self.until("hub.linked")
+
+    def until(self, text):
+        """Reads the core's log up to a line with this text."""
+        for line in self.p.stderr:
+            self.lines.append(line.decode("utf-8", "replace"))
+            if text in self.lines[-1]:
+                return
+        raise AssertionError("core ended: %r" % self.lines[-5:])
+
+    def say(self, letters):
+        self.p.stdin.write(letters.encode())
+        self.p.stdin.flush()
+
+    def client(self, **kw):
+        return Client(self.port, TOKEN, **kw)
+
+    def http(self, request):
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        s.sendall(request)
+        out = b""
+        while True:
+            part = s.recv(65536)
+            if not part:
+                return out
+            out += part
+
+    def front(self):
+        """pid of the front"""
+        with open("/proc/%d/task/%d/children" % (self.p.pid, self.p.pid)) as f:
+            return int(f.read().split()[0])
+
+    def stop(self):
+        """The front leaves with 0 and without a complaint of a sanitizer."""
+        self.say("s")
+        self.p.stdin.close()
+        for line in self.p.stderr:
+            self.lines.append(line.decode("utf-8", "replace"))
+        assert self.p.wait() == 0, self.lines[-10:]
+        assert not any("ERROR: " in x or "runtime error" in x for x in self.lines), self.lines
+
+
+def with_core(fn):
+    def run(t, *args):
+        core = Core(t)
+        try:
+            fn(core, *args)
+            core.stop()
+        finally:
+            core.p.kill()
+    run.params = getattr(fn, "params", [()])
+    return run
+
+
+@with_core
+def test_hub_restart(core):
+    c = core.client()
+    c.start("sessions.list", {"search": "hold"}, "read")   # may be repeated
+    c.start("system-event", {"text": "hold"}, "write")     # may not
+    c.start("no.such", {"a": "hold"}, "unknown")
+    # the hub has all three when it has answered a later one
+    c.answer(c.start("sessions.list", {}, "after"))
+    core.say("d")
+    refused = c.answer("write")["error"]
+    assert refused["code"] == "UNAVAILABLE" and refused["retryable"] is True, refused
+    assert "restarted while this request was under way" in refused["message"]
+    core.until("hub.lost")
+    # what is asked meanwhile waits
+    c.start("system-event", {"text": "x"}, "meanwhile")
+    late = core.client(auth=False)
+    late.start("connect", Client.connect_params(TOKEN), "c")
+    assert b" 503 " in core.http(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").split(b"\r\n")[0]
+    assert b" 200 " in core.http(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").split(b"\r\n")[0]
+    core.say("u")
+    for name in ("read", "unknown", "meanwhile"):
+        assert "unknown method" in c.answer(name)["error"]["message"], name
+    assert late.answer("c")["ok"]
+    assert b" 200 " in core.http(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").split(b"\r\n")[0]
+    ids = [f["id"] for f in c.ws.frames if f.get("type") == "res"]
+    assert sorted(ids) == sorted(set(ids)), "answered twice: %r" % ids
+
+
+@with_core
+def test_health_from_the_snapshot(core):
+    c = core.client()
+    assert c.answer(c.start("health", None, "h"))["payload"] == {"ok": True}
+    # with parameters the hub is asked
+    assert "error" in c.answer(c.start("health", {"probe": True}, "p"))
+
+
+@with_core
+def test_seq(core):
+    a, b = core.client(), core.client(auth=False)
+    core.say("eee")
+    for c in (a,):
+        got = [c.ws.wait(lambda f, n=n: f.get("seq") == n, "event %d" % n) for n in (1, 2, 3)]
+        assert all(f["event"] == "tick" for f in got)
+    b.start("connect", Client.connect_params(TOKEN), "c")
+    assert b.answer("c")["ok"]
+    core.say("e")
+    assert b.ws.wait(lambda f: f.get("event") == "tick", "its first event")["seq"] == 1
+    assert a.ws.wait(lambda f: f.get("seq") == 4, "event 4")
+
+
+@with_core
+def test_slow_consumer(core):
+    """Droppable events are left out for who does not read, others end the connection; nobody else notices."""
+    slow, other = core.client(), core.client()
+    # stop its reader thread: nothing is read any more
+    os.set_blocking(slow.ws.sock.fileno(), True)
+    slow.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stuck = socket.socket(fileno=os.dup(slow.ws.sock.fileno()))
+    raw = core.client(auth=False)
+    del stuck
+    quiet = socket.create_connection(("127.0.0.1", core.port))
+    quiet.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    w = WebSocket.__new__(WebSocket)
+    w.sock, w.rest = quiet, b""
+    w.upgrade("127.0.0.1", core.port, "/", ())
+    w.send({"type": "req", "id": "c", "method": "connect", "params": Client.connect_params(TOKEN)})
+    other.answer(other.start("sessions.list", {}))
+    time.sleep(0.2)  # until its hello is on the way; only its number of events depends on it
+    for n in range(1, 81):
+        core.say("b")
+        other.ws.wait(lambda f, n=n: f.get("seq") == n, "droppable %d" % n)
+    for n in range(81, 141):
+        core.say("B")
+        other.ws.wait(lambda f, n=n: f.get("seq") == n, "event %d" % n)
+    # it is closed: its socket ends after what it had been sent
+    quiet.settimeout(20)
+    total = 0
+    try:
+        while True:
+            part = quiet.recv(1 << 20)
+            if not part:
+                break
+            total += len(part)
+    except ConnectionError:
+        pass
+    assert total < 60 << 20, total
+    assert raw.ws.close_code is None
+
+
+@with_core
+def test_pipelined_behind_connect(core):
+    ws = WebSocket(core.port)
+    ws.send({"type": "req", "id": "c", "method": "connect", "params": Client.connect_params(TOKEN)})
+    for i in range(15):
+        ws.send({"type": "req", "id": "p%d" % i, "method": "none", "params": {}})
+    for i in range(15):
+        ws.wait(lambda f, i=i: f.get("id") == "p%d" % i, "answer %d" % i)
+    order = [f["id"] for f in ws.frames if f.get("type") == "res"]
+    assert order == ["c"] + ["p%d" % i for i in range(15)], order
+    ws.close()
+
+
+@with_core
+def test_many_requests(core):
+    """More than 64 under way: the rest waits in the socket, all are answered, in order."""
+    c = core.client()
+    for i in range(2000):
+        c.start("none", {"i": i}, "q%d" % i)
+    for i in range(2000):
+        c.answer("q%d" % i)
+    order = [f["id"] for f in c.ws.frames if f.get("type") == "res"][1:]
+    assert order == ["q%d" % i for i in range(2000)]
+
+
+@with_core
+def test_hub_away_is_bounded(core):
+    """A hub that does not come back: requests wait up to the limit, and the connection is closed by nobody."""
+    c = core.client()
+    core.say("d")
+    core.until("hub.lost")
+    for i in range(200):
+        c.start("none", {"i": i}, "q%d" % i)
+    core.say("u")
+    for i in range(200):
+        assert "unknown method" in c.answer("q%d" % i)["error"]["message"]
+
+
+@with_core
+def test_hub_flaps(core):
+    """Twenty ends of the hub under load: each request has exactly one answer."""
+    cs = [core.client() for _ in range(4)]
+    sent = 0
+    for round_ in range(20):
+        for c in cs:
+            for i in range(10):
+                c.start("none", {"i": i}, "q%d" % (sent + i))
+        sent += 10
+        core.say("du")
+    for c in cs:
+        for i in range(sent):
+            c.answer("q%d" % i)
+        ids = [f["id"] for f in c.ws.frames if f.get("type") == "res"]
+        assert len(ids) == len(set(ids))
+
+
+@with_core
+def test_proxy_headers(core):
+    for header in ("X-Forwarded-For: 1.2.3.4", "Forwarded: for=1.2.3.4", "X-Real-IP: 1.2.3.4"):
+        try:
+            WebSocket(core.port, headers=(header,))
+            raise AssertionError("upgraded")
+        except Closed as e:
+            assert " 403 " in str(e), e
+
+
+@with_core
+def test_redirects(core):
+    for path, to in (("/ui", "/"), ("/canvas-host/a?b", "/__openclaw__/canvas/a?b"), ("/a2ui/x", "/__openclaw__/a2ui/x")):
+        head = core.http(("GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path).encode())
+        assert head.startswith(b"HTTP/1.1 302 ") and ("\r\nLocation: %s\r\n" % to).encode() in head, head
+
+
+@with_core
+def test_half_a_request_then_end(core):
+    """Whoever sends the end of its stream behind a request still gets the answer."""
+    s = socket.create_connection(("127.0.0.1", core.port), timeout=20)
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    s.shutdown(socket.SHUT_WR)
+    out = b""
+    while True:
+        part = s.recv(65536)
+        if not part:
+            break
+        out += part
+    assert out.startswith(b"HTTP/1.1 200 ") and out.endswith(b'{"ok":true,"status":"live"}'), out
+
+
+@with_core
+def test_idle_costs_little(core):
+    """Idle connections: few KiB each, and no descriptor is left behind."""
+    pid = core.front()
+    core.http(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    def rss():
+        with open("/proc/%d/status" % pid) as f:
+            return int([x for x in f if x.startswith("VmRSS")][0].split()[1])
+
+    fds = len(os.listdir("/proc/%d/fd" % pid))
+    before = rss()
+    cs = [core.client() for _ in range(200)]
+    assert (rss() - before) / len(cs) < 12, "%d KiB a connection" % ((rss() - before) / len(cs))
+    for c in cs:
+        c.ws.send_raw(CLOSE, b"\x03\xe8")
+    for c in cs:
+        assert c.ws.wait_close()[0] == 1000
+    end = time.monotonic() + 20
+    while len(os.listdir("/proc/%d/fd" % pid)) > fds and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(os.listdir("/proc/%d/fd" % pid)) == fds
+
+
+@with_core
+def test_stop(core):
+    c = core.client()
+    early = core.client(auth=False)
+    core.say("s")
+    assert c.ws.wait_close() == (1012, "service restart")
+    assert early.ws.wait_close() == (1012, "service restart")
