@@ -2,55 +2,23 @@
  * workers/agent/openai.c - OpenAI Chat Completions and everything that imitates it.
  * Source: providers 1, dialects included.
  */
+#include "content.h"
 #include "jw.h"
 #include "provider.h"
 
 /* ---- request ---- */
 
-/* Members of a content list that have text: joined, because many servers take only a string. */
-static void put_text_parts(const json_t *content, struct buf *text)
+static void put_image(struct jw *w, const struct content_part *p)
 {
-    const json_t *part;
-    size_t i;
-
-    json_array_foreach(content, i, part)
-    {
-        struct view t = json_view(part, "text");
-
-        if (t.n == 0 || !view_eq(json_view(part, "type"), V("text")))
-            continue;
-        if (text->n)
-            buf_put_char(text, '\n');
-        buf_put_view(text, t);
-    }
-}
-
-static bool has_image(const json_t *content)
-{
-    const json_t *part;
-    size_t i;
-
-    json_array_foreach(content, i, part)
-    {
-        if (view_eq(json_view(part, "type"), V("image")))
-            return true;
-    }
-    return false;
-}
-
-static void put_image(struct jw *w, const json_t *part)
-{
-    struct view mime = json_view(part, "mimeType");
-
     jw_obj(w);
     jw_kcstr(w, "type", "image_url");
     jw_key(w, "image_url");
     jw_obj(w);
     jw_key(w, "url");
     jw_raw(w, V("\"data:")); /* one string written in pieces: images are large */
-    jw_escape(w->b, mime.n ? mime : V("image/png"));
+    jw_escape(w->b, p->mime);
     buf_put_str(w->b, ";base64,");
-    jw_escape(w->b, json_view(part, "data"));
+    jw_escape(w->b, p->image);
     buf_put_char(w->b, '"');
     jw_obj_end(w);
     jw_obj_end(w);
@@ -58,20 +26,16 @@ static void put_image(struct jw *w, const json_t *part)
 
 static void put_mixed(struct jw *w, const json_t *content)
 {
-    const json_t *part;
-    size_t i;
+    struct content_part p;
 
     jw_arr(w);
-    json_array_foreach(content, i, part)
-    {
-        struct view type = json_view(part, "type"), text = json_view(part, "text");
-
-        if (view_eq(type, V("image"))) {
-            put_image(w, part);
-        } else if (view_eq(type, V("text")) && text.n) {
+    for (size_t i = 0; content_part(content, i, &p); i++) {
+        if (p.image.n) {
+            put_image(w, &p);
+        } else if (p.text.n) {
             jw_obj(w);
             jw_kcstr(w, "type", "text");
-            jw_kstr(w, "text", text);
+            jw_kstr(w, "text", p.text);
             jw_obj_end(w);
         }
     }
@@ -86,40 +50,28 @@ static void put_message(struct jw *w, const char *role, struct view text)
     jw_obj_end(w);
 }
 
-/* Messages without anything to read are left out: several servers refuse them. */
+/* Messages without anything to read are left out: several servers refuse them. Text goes as one
+ * string, which is all that many of them take. */
 static int put_turn(struct jw *w, const json_t *msg, struct err *e)
 {
-    static const char *const roles[] = {"user", "assistant", "system"};
-    struct view role = json_view(msg, "role");
-    const json_t *content = json_object_get(msg, "content");
+    enum content_role role = CONTENT_USER;
+    const json_t *content = NULL;
     struct buf text = BUF_INIT(BODY_MAX);
-    const char *name = NULL;
-    int r;
+    int r = content_open(msg, &role, &content, e);
 
-    for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++)
-        if (view_eq(role, view_str(roles[i])))
-            name = roles[i];
-    if (!name)
-        return err_set(e, ERR_INVALID, "job: messages: role %.*s", (int)(role.n < 32 ? role.n : 32),
-                       role.p);
-    if (json_is_string(content)) {
-        if (json_view_of(content).n)
-            put_message(w, name, json_view_of(content));
-        return 0;
-    }
-    if (!json_is_array(content))
-        return err_set(e, ERR_INVALID, "job: messages: content is neither text nor a list");
-    if (has_image(content) && view_eq(role, V("user"))) {
+    if (r < 0 || !content_any(content))
+        return r;
+    if (role == CONTENT_USER && content_has_image(content)) {
         jw_obj(w);
-        jw_kcstr(w, "role", name);
+        jw_kcstr(w, "role", content_role_name(role));
         jw_key(w, "content");
         put_mixed(w, content);
         jw_obj_end(w);
         return 0;
     }
-    put_text_parts(content, &text);
+    content_text(content, &text);
     if (text.n)
-        put_message(w, name, buf_view(&text));
+        put_message(w, content_role_name(role), buf_view(&text));
     r = buf_check(&text, e);
     buf_fini(&text);
     return r;

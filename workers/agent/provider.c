@@ -4,6 +4,7 @@
 
 static const struct provider_ops *const all[] = {
     &openai_ops,
+    &anthropic_ops,
 };
 
 const struct provider_ops *provider_find(struct view api)

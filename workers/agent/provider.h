@@ -46,7 +46,7 @@ struct provider_ops {
     void (*event)(struct reply *r, struct view name, struct view data);
 };
 
-extern const struct provider_ops openai_ops;
+extern const struct provider_ops openai_ops, anthropic_ops;
 
 /* Base URL without slashes at its end, then path: what most interfaces use for url. */
 void provider_url(const struct model_spec *m, const char *path, struct buf *out);
