@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 
 enum { ECHO_MAX = 48 }; /* bytes of a wrong value that a message repeats */
@@ -202,7 +201,7 @@ static int check_number(struct config_walk *w, const struct config_key *k, const
         return wrong(w, v, why);
     if (k->type == CT_NUM || json_is_integer(v))
         return 0;
-    if (d != floor(d))
+    if (d != (double)(json_int_t)d) /* in range: max is far below 2^53 */
         return wrong(w, v, why);
     *out = json_integer((json_int_t)d);
     return *out ? 0 : ERR_NOMEM;
