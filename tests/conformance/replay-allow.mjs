@@ -51,5 +51,11 @@ export const LATER_EVENTS = [
 ];
 
 /** Members of our answers that come with later work. */
-export const SPINE = [];
+const ROW = /^(res (sessions\.list|sessions\.patch|chat\.history|chat\.startup)|sessions\.changed|session\.message)$/;
+export const SPINE = [
+  // Row members that only the Control UI shows (reference, section 6, names what clients read).
+  { where: ROW, path: /\.(permissionModePending|createdVia|participants|expandedParticipants|participantCount|isBackground)$/ },
+  { where: ROW, path: /\.(effectiveFastMode|effectiveFastModeSource|fastAutoOnSeconds|effectiveResponseUsage|runtimeSelectionLocked)$/ },
+  { where: ROW, path: /\.(lastInteractionAt|snapshotAt|placement|activitySummary|activeLeafEntryId|contextBudgetStatus|lastRunError)$/ },
+];
 export const PROTOCOL_3 = [];
