@@ -1,0 +1,291 @@
+/*
+ * workers/hub/chat.h - turns in memory, for the hub files that make, show and end them (run.c,
+ * job.c, chat_*.c, history.c, session_*.c, agent_rpc.c). The rest of the hub sees run.h and job.h.
+ *
+ * A turn lives in three places. The store has a run row per message (key = run id = idempotency
+ * key) until long after it ended; its params say whether it still waits. A struct run exists from
+ * acceptance to the end. A struct live holds the session's row and its turns as long as there are
+ * any. A steered message becomes part of the run that was under way: that run goes on with a
+ * further row (row_id), so that job ids stay unique and clients see one run.
+ */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include "call.h"
+#include "event.h"
+#include "job.h"
+#include "jstr.h"
+#include "run.h"
+#include "session.h"
+
+enum {
+    RUNS_MAX = 4096,        /* turns that run or wait, in all: some 20 KB each at most when idle */
+    SESSION_QUEUE_MAX = 20, /* messages that wait for a session's turn to end */
+    RUN_TEXT_MAX = 4 << 20, /* as ipc run_done carries it */
+    RUN_SHOWN_MAX = 16 << 20, /* the same, escaped; an event frame takes 32 MiB */
+    RUN_ATTEMPTS_MAX = 2,     /* an agent that died twice on a turn gets no third try */
+    DELTA_MS = 75,            /* protocol 5.3: rhythm of deltas */
+    WAITERS_MAX = 1024,       /* agent and agent.wait calls that wait for an end */
+    TIMEOUT_GRACE_MS = 5000,  /* the agent ends a turn by itself; later than that we do */
+    TIMEOUT_MAX_MS = 24 * 3600 * 1000,
+};
+
+enum run_phase {
+    RUN_WAITS,   /* behind the session's turn */
+    RUN_SENT,    /* with the supervisor */
+    RUN_STARTED, /* with an agent */
+    RUN_ENDING,  /* over, and the store did not take it yet */
+};
+enum queue_mode { QUEUE_STEER, QUEUE_FOLLOWUP, QUEUE_COLLECT, QUEUE_INTERRUPT };
+/* How a turn ended, for clients and the run's row. */
+enum run_end { END_OK, END_ERROR, END_ABORTED, END_TIMEOUT };
+
+struct run_result {
+    enum run_end end;
+    char stop_reason[33];
+    char error_kind[33];
+    char *error; /* owned; NULL */
+    char *usage; /* owned JSON text; NULL */
+    uint16_t http_status;
+    unsigned agent; /* instance to ack, when acks */
+    bool ack;
+};
+
+struct live;
+struct run {
+    struct run *id_next, *job_next; /* hash chains */
+    struct run *next;               /* among the waiting of a session */
+    struct hub *hub;
+    struct live *live;
+    char *run_id; /* owned; what clients know */
+    char *row_id; /* owned; key of the row under way: as run_id, or a further one */
+    uint64_t job_id;
+    uint32_t attempt;
+    enum run_phase phase;
+    enum queue_mode mode;
+    bool announced_end; /* clients saw an empty final: the answer comes under another id */
+    bool quiet_status;  /* made by `agent`: no preparing events (protocol trace agent-run) */
+    char digest[65];
+    char message_id[37]; /* of the user's message */
+    char answer_id[37];  /* of the answer under way */
+    char *text;          /* owned; the user's message while it waits, else NULL */
+    char *options; /* owned JSON text: members for the job (thinking, extraSystemPrompt), "" for
+                      none */
+    int64_t accepted_ms, started_ms, ended_ms;
+    uint32_t timeout_ms;
+    char device[65], owner[37]; /* who may abort it */
+
+    /* what clients saw */
+    char *ids; /* owned: "runId":…,"sessionKey":…,"agentId":… */
+    size_t ids_n;
+    uint32_t seq;
+    bool began, replace;
+    char provider[129], model[257];
+    char item[37]; /* of the assistant stream */
+    unsigned segment;
+    struct buf said;  /* the answer so far */
+    size_t said_seg;  /* where the part of this row begins */
+    struct buf shown; /* what of it was made visible, escaped */
+    size_t shown_raw; /* bytes of said in it */
+    size_t shown_seg, shown_agent,
+        shown_chat;    /* where its segment, the next agent and the next chat delta begin */
+    uint64_t delta_ms; /* when the last one went */
+
+    struct loop_timer limit, flush, again;
+    uint32_t again_ms;
+    bool resubmitted; /* after a start of ours: the agent may have finished it meanwhile */
+    struct run_result result;
+};
+
+/* A session with turns. */
+struct live {
+    struct live *next; /* hash chain */
+    struct session s;
+    struct run *active;
+    struct run *waiting, *last; /* in order of arrival */
+    unsigned waiting_count;
+    bool hold; /* nothing starts and nothing is forgotten just now */
+};
+
+struct runs {
+    struct hub *hub;
+    struct run **by_id, **by_job;
+    struct live **lives;
+    unsigned count;  /* of runs */
+    unsigned active; /* of those: not waiting */
+    struct jstr_key hash;
+    struct chat_conf conf;
+    struct waiter *waiters;
+    unsigned waiter_count;
+    void (*on_idle)(struct hub *h);
+    struct loop_timer prune;
+    struct loop_task idle_task;
+};
+
+/* -- the tables (run_table.c) -- */
+int run_table_init(struct runs *rs, struct err *e) MUST_USE;
+void run_table_fini(struct runs *rs);
+struct run *run_find(const struct hub *h, struct view run_id);
+struct run *run_find_job(const struct hub *h, uint64_t job_id);
+struct live *live_find(const struct hub *h, struct view key);
+/* The session's live entry, loaded or (create) made new. Errors: ERR_NOT_FOUND, ERR_NOMEM, store's.
+ */
+int live_get(struct hub *h, const struct session_key *key, bool create, struct live **out,
+             struct err *e) MUST_USE;
+/* Forget it when it has no turns. */
+void live_put(struct hub *h, struct live *l);
+/* A run that is in the tables. Errors: ERR_LIMIT, ERR_NOMEM. */
+int run_new(struct hub *h, struct live *l, struct view run_id, struct run **out,
+            struct err *e) MUST_USE;
+void run_free(struct run *r);
+void run_set_job(struct run *r, uint64_t job_id);
+void live_push(struct live *l, struct run *r);
+void live_remove(struct live *l, struct run *r);
+
+/* -- rows and turns (run.c, run_turn.c) -- */
+/* Write the row of a run as it is now; summary: JSON text, for a state that is an end. */
+int run_save(struct run *r, enum run_state state, struct view summary, struct err *e) MUST_USE;
+/* A message that starts a turn at once: transcript, row and session in one batch (an empty one is
+ * in the transcript already). Then answer the client, then run_start. On failure nothing was
+ * accepted and r is still the caller's. */
+int run_accept(struct run *r, struct view message, struct err *e) MUST_USE;
+/* One that waits for the session's turn to end; its text stays in its row until then. */
+int run_accept_waiting(struct run *r, struct view message, struct err *e) MUST_USE;
+/* Tell clients, hand it to the lanes. */
+void run_start(struct run *r);
+/* Put its message into the transcript. */
+int run_consume(struct run *r, struct view message, struct err *e) MUST_USE;
+/* The session's title, when it has none yet. */
+void live_title(struct live *l, struct view message);
+/* End it now, agent or not, waiting or not. The run, and its live entry when that was the last, are
+ * gone afterwards. */
+void run_abort(struct run *r, const char *stop_reason);
+/* All turns of a session; ids (may be NULL) gets the run ids. Returns how many. */
+unsigned live_abort(struct hub *h, struct live *l, const char *stop_reason, struct jw *ids);
+/* It is over with r->result filled: store, clients, ack, what comes next. Gone afterwards as with
+ * run_abort. */
+void run_finish(struct run *r);
+void run_fail(struct run *r, const char *kind, const char *text);
+/* An agent has it. */
+void run_started(struct run *r);
+/* The agent may forget it. */
+void run_acked(struct run *r);
+/* A row of the store that is not finished: back into the tables. runs_resume then starts what may
+ * run. */
+int run_restore(struct hub *h, const struct rec_run_put *row);
+void runs_resume(struct hub *h);
+/* What waits next in the session, if it may start now. l may be gone afterwards. */
+void live_next(struct hub *h, struct live *l);
+/* Whether messages that wait are part of the turn that just ended well; they are then under way as
+ * its next part. */
+bool run_continue(struct run *r);
+/* The answer so far of the row under way into the transcript, once. */
+int run_part(struct run *r, struct err *e) MUST_USE;
+/* To the lanes again, after a start of the hub. */
+void run_resume(struct run *r);
+/* The part of the answer that is shown of the row under way starts anew. */
+void run_text_reset(struct run *r);
+/* Who may stop it: its device or connection, or an admin. */
+bool run_owned(const struct run *r, const struct conn *c);
+void run_own(struct run *r, const struct conn *c);
+
+/* -- lanes (job.c) -- */
+void job_submit(struct run *r);
+void job_cancel(struct run *r);
+
+/* -- messages of a transcript (chat_msg.c) -- */
+/* JSON text as history serves it, without the part __openclaw.seq, which is added when it is read.
+ */
+void chat_msg_user(struct buf *out, const struct run *r, struct view text, int64_t ts);
+/* stop_reason "error" and "aborted" included; error may be NULL. */
+void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, struct view text,
+                        int64_t ts);
+/* Content of a stored message as the JSON text of a string or an array; role as stored. false: not
+ * one of ours. */
+bool chat_msg_split(struct view msg, struct view *role, struct view *content);
+/* The first text in the content, unescaped and cut to max bytes (whole characters), spaces folded
+ * when fold. */
+void chat_msg_text(struct view content, size_t max, bool fold, struct buf *out);
+/* A stored message as a value, its place in the transcript added. */
+void chat_msg_numbered(struct jw *w, struct view msg, uint64_t seq);
+/* Length of v without a character that is cut at its end. */
+size_t chat_whole(struct view v);
+/* Append it to the session's transcript. */
+int chat_msg_add(struct hub *h, struct live *l, const char *id, enum message_role role,
+                 struct view run_id, struct view text, int64_t ts, uint64_t *seq,
+                 struct err *e) MUST_USE;
+
+/* -- events (chat_event.c) -- */
+void chat_ids(struct run *r);
+void chat_status(struct run *r, const char *phase);
+void chat_retrying(struct run *r, const char *reason, uint32_t attempt, uint64_t delay_ms);
+void chat_begin(struct run *r);
+void chat_model(struct run *r);
+/* New text in r->said: maybe a delta now, maybe later. */
+void chat_text(struct run *r);
+void chat_text_now(struct run *r, bool agent, bool chat);
+void chat_final_empty(struct run *r);
+/* The end as r->result says it. */
+void chat_end(struct run *r);
+/* session.message to those who subscribed to the session. */
+void chat_message(struct hub *h, const struct live *l, const char *id, uint64_t seq,
+                  struct view msg);
+/* A run event of any stream: data is JSON text of an object. */
+void chat_agent_event(struct run *r, const char *stream, struct view data);
+
+/* -- a message comes in (chat_send.c) -- */
+enum send_form {
+    FORM_CHAT,
+    FORM_AGENT,
+    FORM_SESSIONS,
+    FORM_CREATE
+}; /* chat.send, agent, sessions.send, .create */
+struct chat_input {
+    enum send_form form;
+    const struct session_key *key;
+    struct view message, run_id;
+    enum queue_mode mode;
+    uint32_t timeout_ms; /* 0: the configured one */
+    struct view options; /* members for the job as JSON text without braces */
+    struct view extra;   /* what else makes the request another one: attachments */
+    bool plain;          /* not a command, whatever it looks like */
+};
+/* Takes it up and answers the call. */
+int chat_take(struct call *c, const struct chat_input *in);
+
+/* Same key, other request: a hash of what the answer depends on. */
+void chat_digest(const struct chat_input *in, char out[65]);
+/* A stop word: answers the call. */
+int chat_stop(struct call *c, const struct session_key *key);
+
+/* -- commands in messages (chat_command.c) -- */
+bool chat_is_stop(struct view message);
+/* Answers the call when the message is a command of ours; false: an ordinary message. */
+bool chat_command(struct call *c, const struct chat_input *in, int *rc);
+
+/* -- sessions (session_list.c, session_change.c) -- */
+/* The session that carries this label. */
+bool session_labelled(struct hub *h, struct view label, struct session_key *out);
+/* The answer of sessions.create. */
+int session_created(struct call *c, const struct session *s, const char *run_id);
+/* An empty transcript under the same key and id; turns are stopped. */
+int session_reset(struct hub *h, const struct session_key *key, struct err *e) MUST_USE;
+
+/* -- waiting callers (agent_rpc.c) -- */
+/* The answer to `agent` when r ends. Errors: ERR_LIMIT. */
+int waiter_agent(struct call *c, struct run *r, struct err *e) MUST_USE;
+/* r was not accepted after all. */
+void waiters_drop(struct run *r);
+/* The final answer to `agent` out of a finished row. */
+int agent_answer(struct call *c, const struct rec_run_put *row);
+void waiters_ended(struct run *r);
+void waiters_free(struct runs *rs);
+/* How it ended: the JSON text that its row keeps. */
+void run_summary(const struct run *r, struct buf *out);
+struct run_summary {
+    char status[16], stop_reason[33], message_id[37], error[1025];
+    int64_t started_ms, ended_ms;
+};
+void run_summary_read(struct view summary, struct run_summary *out);
+
+#endif

@@ -1,0 +1,461 @@
+/*
+ * workers/hub/chat_event.c - what clients see of a turn: the `chat` and `agent` events of
+ * protocol 5.3 and 5.4, in the order of the reference's traces. Each event is written once; text is
+ * escaped once, when it is first shown, and the cumulative text that the protocol repeats in every
+ * delta is a copy of those bytes.
+ */
+#include "chat.h"
+#include "clock.h"
+
+void chat_ids(struct run *r)
+{
+    struct buf b = BUF_INIT(8 * KIB);
+    struct jw w = JW_INIT(&b);
+
+    jw_obj(&w);
+    jw_kcstr(&w, "runId", r->run_id);
+    jw_kcstr(&w, "sessionKey", r->live->s.key);
+    jw_kcstr(&w, "agentId", r->live->s.agent);
+    mem_free(r->ids);
+    r->ids = b.failed ? NULL : mem_dup(buf_view(&b).p + 1, b.n - 1);
+    r->ids_n = r->ids ? b.n - 1 : 0;
+    buf_fini(&b);
+}
+
+/* {"runId":…,"sessionKey":…,"agentId":… and the writer behind it */
+static struct jw *begin(struct run *r, const char *event)
+{
+    struct jw *w = event_begin(r->hub, event);
+
+    jw_obj(w);
+    buf_put(w->b, r->ids ? r->ids : "", r->ids_n);
+    w->has_item |= r->ids_n ? 1u << w->depth : 0;
+    return w;
+}
+
+static struct jw *chat_open(struct run *r, const char *state, uint32_t seq)
+{
+    struct jw *w = begin(r, "chat");
+
+    jw_ku64(w, "seq", seq);
+    jw_kcstr(w, "state", state);
+    return w;
+}
+
+static void chat_close(struct run *r, struct jw *w, unsigned flags)
+{
+    jw_obj_end(w);
+    event_end(r->hub, AUD_READ, EVENT_SEQ | flags);
+}
+
+/* The next agent event up to its data value. */
+static struct jw *agent_open(struct run *r, const char *stream)
+{
+    struct jw *w = begin(r, "agent");
+
+    jw_kcstr(w, "stream", stream);
+    jw_key(w, "data");
+    return w;
+}
+
+static void agent_close(struct run *r, struct jw *w)
+{
+    jw_kcstr(w, "sessionId", r->live->s.id);
+    jw_ku64(w, "seq", r->seq);
+    jw_ki64(w, "ts", clock_wall_ms());
+    jw_kbool(w, "isHeartbeat", false);
+    jw_obj_end(w);
+    event_end(r->hub, AUD_READ, EVENT_SEQ);
+}
+
+static bool wanted(const struct run *r)
+{
+    return event_wanted(r->hub, AUD_READ);
+}
+
+void chat_agent_event(struct run *r, const char *stream, struct view data)
+{
+    struct jw *w;
+
+    r->seq++;
+    if (!wanted(r))
+        return;
+    w = agent_open(r, stream);
+    jw_raw(w, data);
+    agent_close(r, w);
+}
+
+void chat_status(struct run *r, const char *phase)
+{
+    struct jw *w;
+
+    r->seq++;
+    if (!wanted(r))
+        return;
+    w = chat_open(r, "status", r->seq);
+    jw_kcstr(w, "phase", phase);
+    chat_close(r, w, 0);
+    w = agent_open(r, "run_status");
+    jw_obj(w);
+    jw_kcstr(w, "phase", phase);
+    jw_obj_end(w);
+    agent_close(r, w);
+}
+
+void chat_retrying(struct run *r, const char *reason, uint32_t attempt, uint64_t delay_ms)
+{
+    struct jw *w;
+
+    r->seq++;
+    if (!wanted(r))
+        return;
+    w = chat_open(r, "status", r->seq);
+    jw_kcstr(w, "phase", "preparing_context");
+    jw_key(w, "retry");
+    jw_obj(w);
+    jw_ku64(w, "attempt", attempt);
+    jw_ku64(w, "maxAttempts", RUN_ATTEMPTS_MAX);
+    jw_kcstr(w, "reason", reason);
+    jw_obj_end(w);
+    chat_close(r, w, 0);
+    w = agent_open(r, "run_status");
+    jw_obj(w);
+    jw_kcstr(w, "phase", "retrying");
+    jw_kcstr(w, "message", reason);
+    jw_ku64(w, "retryAttempt", attempt - 1);
+    jw_ku64(w, "maxRetries", RUN_ATTEMPTS_MAX - 1);
+    jw_ku64(w, "delayMs", delay_ms);
+    jw_ku64(w, "attempt", attempt);
+    jw_ku64(w, "maxAttempts", RUN_ATTEMPTS_MAX);
+    jw_kcstr(w, "reason", reason);
+    jw_obj_end(w);
+    agent_close(r, w);
+}
+
+static void changed_phase(struct run *r, const char *phase)
+{
+    struct buf b = BUF_INIT(4 * KIB);
+    struct jw w = JW_INIT(&b);
+
+    if (!event_wanted(r->hub, AUD_SESSIONS))
+        return;
+    jw_obj(&w);
+    jw_kcstr(&w, "phase", phase);
+    jw_kcstr(&w, "runId", r->run_id);
+    session_changed(r->hub, view_str(r->live->s.key), view_from(buf_view(&b), 1));
+    buf_fini(&b);
+}
+
+void chat_begin(struct run *r)
+{
+    struct jw *w;
+
+    if (!r->began) {
+        r->began = true;
+        r->seq++;
+        if (wanted(r)) {
+            w = agent_open(r, "lifecycle");
+            jw_obj(w);
+            jw_kcstr(w, "phase", "start");
+            jw_ki64(w, "startedAt", r->started_ms);
+            jw_obj_end(w);
+            agent_close(r, w);
+        }
+        if (!r->quiet_status)
+            chat_status(r, "starting_model");
+        session_changed_reason(r->hub, view_str(r->live->s.key), "agent.run.started");
+        changed_phase(r, "start");
+    }
+}
+
+void chat_model(struct run *r)
+{
+    struct jw *w;
+
+    r->seq++;
+    if (wanted(r)) {
+        w = agent_open(r, "lifecycle");
+        jw_obj(w);
+        jw_kcstr(w, "phase", "model");
+        jw_kcstr(w, "provider", r->provider);
+        jw_kcstr(w, "model", r->model);
+        jw_obj_end(w);
+        agent_close(r, w);
+    }
+}
+
+/* ---- text ---- */
+
+/* What may be shown: whole characters, white space at the end only once something follows it (trace
+ * chat-stream). */
+static size_t visible(const struct run *r)
+{
+    struct view v = buf_view(&r->said);
+    size_t n = chat_whole(v);
+
+    while (n > r->shown_raw &&
+           (v.p[n - 1] == ' ' || v.p[n - 1] == '\n' || v.p[n - 1] == '\t' || v.p[n - 1] == '\r'))
+        n--;
+    return n;
+}
+
+/* Escape what became visible; false when there is nothing new. */
+static bool show(struct run *r)
+{
+    size_t n = visible(r);
+
+    if (n <= r->shown_raw)
+        return false;
+    jw_escape(&r->shown, view_of(buf_view(&r->said).p + r->shown_raw, n - r->shown_raw));
+    r->shown_raw = n;
+    return true;
+}
+
+static void text_value(struct jw *w, const char *key, struct view escaped)
+{
+    jw_key(w, key);
+    w->after_key = false;
+    buf_put_char(w->b, '"');
+    buf_put_view(w->b, escaped);
+    buf_put_char(w->b, '"');
+    w->has_item |= 1u << w->depth;
+}
+
+static void message(struct run *r, struct jw *w)
+{
+    buf_put_view(
+        w->b,
+        V(",\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\""));
+    buf_put_view(w->b, buf_view(&r->shown));
+    buf_put_view(w->b, V("\"}],\"timestamp\":"));
+    buf_put_i64(w->b, clock_wall_ms());
+    buf_put_char(w->b, '}');
+}
+
+void chat_text_now(struct run *r, bool agent, bool chat)
+{
+    struct view all;
+    struct jw *w;
+
+    (void)show(r);
+    if (r->shown.failed)
+        return; /* longer than an event can be: the final says it all */
+    all = buf_view(&r->shown);
+    if (agent && r->shown_agent < all.n) {
+        r->seq++;
+        if (wanted(r)) {
+            w = agent_open(r, "assistant");
+            jw_obj(w);
+            text_value(w, "text", view_from(all, r->shown_seg));
+            text_value(w, "delta", view_from(all, r->replace ? r->shown_seg : r->shown_agent));
+            jw_key(w, "itemId");
+            w->after_key = false;
+            buf_printf(w->b, "\"%s:%u\"", r->item, r->segment + 1);
+            w->has_item |= 1u << w->depth;
+            if (r->replace)
+                jw_kbool(w, "replace", true);
+            jw_obj_end(w);
+            agent_close(r, w);
+        }
+        r->shown_agent = all.n;
+    }
+    if (chat && r->shown_chat < all.n) {
+        r->delta_ms = loop_now_ms(r->hub->w.loop);
+        if (wanted(r)) {
+            w = chat_open(r, "delta", r->seq);
+            text_value(w, "deltaText", r->replace ? all : view_from(all, r->shown_chat));
+            if (r->replace)
+                jw_kbool(w, "replace", true);
+            message(r, w);
+            chat_close(r, w, EVENT_DROPPABLE);
+        }
+        r->shown_chat = all.n;
+        r->replace = false;
+    }
+}
+
+static void on_flush(void *ctx)
+{
+    chat_text_now(ctx, true, true);
+}
+
+void chat_text(struct run *r)
+{
+    uint64_t now = loop_now_ms(r->hub->w.loop);
+
+    if (visible(r) <= r->shown_raw)
+        return;
+    if (r->delta_ms == 0 || now - r->delta_ms >= DELTA_MS) {
+        chat_text_now(r, true, true);
+        return;
+    }
+    if (!r->flush.loop)
+        loop_timer_init(&r->flush, r->hub->w.loop, on_flush, r);
+    if (!loop_timer_pending(&r->flush))
+        loop_timer_set(&r->flush, DELTA_MS - (now - r->delta_ms));
+}
+
+/* ---- the end ---- */
+
+void chat_final_empty(struct run *r)
+{
+    struct jw *w;
+
+    r->announced_end = true;
+    r->seq++;
+    if (!wanted(r))
+        return;
+    w = chat_open(r, "final", 1); /* a gateway-made final counts from its own 1 */
+    chat_close(r, w, 0);
+}
+
+static void end_ok(struct run *r)
+{
+    struct jw *w;
+
+    chat_text_now(r, true, false);
+    r->seq++;
+    if (wanted(r)) {
+        w = agent_open(r, "lifecycle");
+        jw_obj(w);
+        jw_kcstr(w, "phase", "finishing");
+        jw_kcstr(w, "stopReason", r->result.stop_reason);
+        jw_kbool(w, "aborted", false);
+        jw_kcstr(w, "livenessState", "working");
+        jw_ki64(w, "endedAt", r->ended_ms);
+        jw_obj_end(w);
+        agent_close(r, w);
+    }
+    r->seq++;
+    if (wanted(r)) {
+        w = agent_open(r, "lifecycle");
+        jw_obj(w);
+        jw_kcstr(w, "phase", "end");
+        jw_kcstr(w, "stopReason", r->result.stop_reason);
+        jw_kbool(w, "aborted", false);
+        jw_kcstr(w, "livenessState", "working");
+        jw_ki64(w, "startedAt", r->started_ms);
+        jw_ki64(w, "endedAt", r->ended_ms);
+        jw_key(w, "terminalReply");
+        jw_obj(w);
+        jw_kcstr(w, "disposition", "visible");
+        text_value(w, "text", buf_view(&r->shown));
+        jw_obj_end(w);
+        jw_kbool(w, "executionSettled", true);
+        jw_obj_end(w);
+        agent_close(r, w);
+    }
+    chat_text_now(r, false, true);
+    if (!wanted(r))
+        return;
+    w = chat_open(r, "final", r->seq);
+    jw_kcstr(w, "stopReason", r->result.stop_reason);
+    if (r->shown.n)
+        message(r, w);
+    chat_close(r, w, 0);
+}
+
+static void end_aborted(struct run *r)
+{
+    struct jw *w;
+
+    r->seq++;
+    if (!wanted(r))
+        return;
+    (void)show(r);
+    w = chat_open(r, "aborted", r->seq);
+    jw_kcstr(w, "stopReason", r->result.stop_reason);
+    if (r->result.error)
+        jw_kcstr(w, "errorMessage", r->result.error);
+    if (r->shown.n)
+        message(r, w);
+    chat_close(r, w, 0);
+    w = agent_open(r, "lifecycle");
+    jw_obj(w);
+    jw_kcstr(w, "phase", "end");
+    jw_kcstr(w, "status", r->result.end == END_TIMEOUT ? "timeout" : "cancelled");
+    jw_kbool(w, "aborted", true);
+    jw_kcstr(w, "stopReason", r->result.stop_reason);
+    if (r->started_ms)
+        jw_ki64(w, "startedAt", r->started_ms);
+    jw_ki64(w, "endedAt", r->ended_ms);
+    jw_obj_end(w);
+    agent_close(r, w);
+}
+
+static void end_error(struct run *r)
+{
+    const char *text = r->result.error ? r->result.error : "The run failed.";
+    struct jw *w;
+
+    chat_text_now(r, true, true);
+    r->seq++;
+    if (!wanted(r))
+        return;
+    w = agent_open(r, "lifecycle");
+    jw_obj(w);
+    jw_kcstr(w, "phase", "error");
+    jw_kcstr(w, "error", text);
+    jw_kbool(w, "aborted", false);
+    jw_kcstr(w, "livenessState", "blocked");
+    if (r->started_ms)
+        jw_ki64(w, "startedAt", r->started_ms);
+    jw_ki64(w, "endedAt", r->ended_ms);
+    jw_kbool(w, "executionSettled", true);
+    jw_obj_end(w);
+    agent_close(r, w);
+
+    w = chat_open(r, "error", r->seq);
+    jw_kcstr(w, "errorMessage", text);
+    jw_kcstr(w, "errorKind", r->result.error_kind);
+    if (r->provider[0] || r->result.http_status >= 100) {
+        jw_key(w, "errorDetail");
+        jw_obj(w);
+        if (r->provider[0]) {
+            jw_kcstr(w, "provider", r->provider);
+            jw_kcstr(w, "model", r->model);
+        }
+        if (r->result.http_status >= 100 && r->result.http_status <= 599)
+            jw_ku64(w, "httpStatus", r->result.http_status);
+        jw_obj_end(w);
+    }
+    chat_close(r, w, 0);
+}
+
+void chat_end(struct run *r)
+{
+    if (r->flush.loop)
+        loop_timer_clear(&r->flush);
+    switch (r->result.end) {
+    case END_OK:
+        end_ok(r);
+        break;
+    case END_ERROR:
+        end_error(r);
+        break;
+    case END_ABORTED:
+    case END_TIMEOUT:
+        end_aborted(r);
+        break;
+    }
+    changed_phase(r, r->result.end == END_ERROR ? "error" : "end");
+}
+
+void chat_message(struct hub *h, const struct live *l, const char *id, uint64_t seq,
+                  struct view msg)
+{
+    struct jw *w;
+
+    if (!event_session_wanted(h, view_str(l->s.key)))
+        return;
+    w = event_begin(h, "session.message");
+    jw_obj(w);
+    jw_kcstr(w, "sessionKey", l->s.key);
+    jw_kcstr(w, "agentId", l->s.agent);
+    jw_key(w, "message");
+    chat_msg_numbered(w, msg, seq);
+    jw_kcstr(w, "messageId", id);
+    jw_ku64(w, "messageSeq", seq);
+    jw_obj_end(w);
+    event_end_session(h, view_str(l->s.key), EVENT_SEQ);
+}

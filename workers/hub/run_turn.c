@@ -1,0 +1,333 @@
+/*
+ * workers/hub/run_turn.c - what comes after a turn: messages that waited for its end, and turns
+ * that a dead hub left.
+ *
+ * A steered message is part of the run that was under way. Without tools a run calls its model
+ * once, so the next call is the moment after the answer: the run goes on with the message
+ * (protocol 5.2, trace chat-busy-steer). Injection between two tool calls of one answer comes with
+ * tools.
+ */
+#include "chat.h"
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+#include "rand.h"
+
+#include <stdio.h>
+
+enum { TURN_RETRY_MS = 500 }; /* the store has no room */
+
+static struct view text_of(const struct run *r)
+{
+    return r->text ? view_str(r->text) : VIEW_EMPTY;
+}
+
+/* A message that waited becomes part of another run's turn. */
+static int merge(struct run *in, struct run *into, struct err *e)
+{
+    struct buf summary = BUF_INIT(60000);
+    int rc;
+
+    in->ended_ms = clock_wall_ms();
+    in->result.end = END_OK;
+    (void)snprintf(in->result.stop_reason, sizeof(in->result.stop_reason), "merged");
+    run_summary(in, &summary);
+    if ((rc = run_consume(in, text_of(in), e)) == 0)
+        rc = run_save(in, RUN_DONE, buf_view(&summary), e);
+    buf_fini(&summary);
+    (void)into;
+    return rc;
+}
+
+static void merged(struct run *in)
+{
+    if (!in->ids)
+        chat_ids(in);
+    if (!in->announced_end)
+        chat_final_empty(in);
+    live_remove(in->live, in);
+    waiters_ended(in);
+    run_free(in);
+}
+
+/* A further row for the same run. */
+static int next_row(struct run *r, struct err *e)
+{
+    char id[37];
+    char *row;
+
+    rand_uuid(id);
+    if (!(row = mem_dup(id, strlen(id))))
+        return err_set(e, ERR_NOMEM, "run: out of memory");
+    mem_free(r->row_id);
+    r->row_id = row;
+    r->attempt = 1;
+    return run_save(r, RUN_QUEUED, VIEW_EMPTY, e);
+}
+
+/* The part of the answer that was said becomes history: an assistant message and a new beginning
+ * below a blank line. */
+static void next_segment(struct run *r)
+{
+    chat_text_now(r, true, true);
+    buf_cut(&r->said, r->shown_raw);
+    if (r->shown.n) {
+        buf_put_view(&r->said, V("\n\n"));
+        buf_put_view(&r->shown, V("\\n\\n"));
+    }
+    r->said_seg = r->shown_raw = r->said.n;
+    r->shown_seg = r->shown_agent = r->shown.n;
+    r->segment++;
+    r->answer_id[0] = '\0';
+    mem_free(r->result.error);
+    mem_free(r->result.usage);
+    memset(&r->result, 0, sizeof(r->result));
+    r->provider[0] = '\0'; /* the next part says which model it uses */
+}
+
+bool run_continue(struct run *r)
+{
+    struct live *l = r->live;
+    struct err e = ERR_INIT;
+    int rc;
+
+    if (!l->waiting || l->waiting->mode != QUEUE_STEER || r->hub->stopping || r->hub->runs->on_idle)
+        return false;
+    if ((rc = run_part(r, &e)) < 0)
+        goto out;
+    for (struct run *in = l->waiting; in && in->mode == QUEUE_STEER && rc == 0; in = in->next)
+        rc = merge(in, r, &e);
+    if (rc < 0)
+        goto out;
+    run_acked(r);
+    next_segment(r);
+    r->phase = RUN_SENT;
+    if ((rc = next_row(r, &e)) < 0) {
+        run_fail(r, "unknown", "The message could not be taken up.");
+        return true;
+    }
+    while (l->waiting && l->waiting->mode == QUEUE_STEER)
+        merged(l->waiting);
+    run_start(r);
+    return true;
+out:
+    /* the usual end follows; whatever was written is not written twice */
+    log_warn("run.continue", KV("run", r->run_id), KV("why", e.text));
+    return false;
+}
+
+/* ---- a turn of its own ---- */
+
+static void on_again(void *ctx)
+{
+    struct run *r = ctx;
+
+    live_next(r->hub, r->live);
+}
+
+static void again(struct run *r, const struct err *e)
+{
+    log_error("run.next", KV("run", r->run_id), KV("why", e->text));
+    if (!r->again.loop)
+        loop_timer_init(&r->again, r->hub->w.loop, on_again, r);
+    loop_timer_set(&r->again, TURN_RETRY_MS);
+}
+
+/* A steered message whose run did not end well: answered under its own name, with those behind it.
+ */
+static int promote(struct live *l, struct run *r, struct err *e)
+{
+    char *text = TAKE(r->text);
+    int rc;
+
+    rc = run_accept(r, view_str(text), e);
+    if (rc < 0) {
+        r->text = text;
+        return rc;
+    }
+    mem_free(text);
+    live_remove(l, r);
+    return 0;
+}
+
+/* followup, collect: the message's run is over for clients; a run of our own answers (trace
+ * chat-queue-followup). */
+static int own_turn(struct hub *h, struct live *l, struct run **out, struct err *e)
+{
+    struct run *first = l->waiting, *r;
+    char id[37];
+    int rc;
+
+    rand_uuid(id);
+    if ((rc = run_new(h, l, view_str(id), &r, e)) < 0)
+        return rc;
+    r->accepted_ms = clock_wall_ms();
+    r->timeout_ms = first->timeout_ms;
+    r->mode = QUEUE_FOLLOWUP;
+    (void)snprintf(r->device, sizeof(r->device), "%s", first->device);
+    (void)snprintf(r->owner, sizeof(r->owner), "%s", first->owner);
+    (void)snprintf(r->digest, sizeof(r->digest), "%s", first->digest);
+    mem_free(r->options);
+    if (!(r->options = mem_dup(first->options, strlen(first->options)))) {
+        rc = err_set(e, ERR_NOMEM, "run: out of memory");
+        goto out;
+    }
+    live_title(l, text_of(first));
+    if ((rc = run_consume(first, text_of(first), e)) < 0 || (rc = run_accept(r, VIEW_EMPTY, e)) < 0)
+        goto out;
+    *out = r;
+    return 0;
+out:
+    run_free(r);
+    return rc;
+}
+
+void live_next(struct hub *h, struct live *l)
+{
+    struct run *first = l->waiting, *r = NULL;
+    enum queue_mode mode;
+    struct err e = ERR_INIT;
+    int rc;
+
+    if (l->active || l->hold || !first || h->stopping || h->runs->on_idle) {
+        live_put(h, l);
+        return;
+    }
+    mode = first->mode;
+    if (first->announced_end) {
+        if ((rc = own_turn(h, l, &r, &e)) == 0 && (rc = merge(first, r, &e)) == 0)
+            merged(first);
+    } else if ((rc = promote(l, first, &e)) == 0) {
+        r = first;
+    }
+    if (rc < 0) {
+        if (!r) {
+            again(first, &e);
+            return;
+        }
+        log_error("run.next", KV("why", e.text)); /* its row comes back at the next start */
+        merged(first);
+    }
+    /* those of the same kind right behind it are answered together */
+    while (mode != QUEUE_FOLLOWUP && l->waiting && l->waiting->mode == mode) {
+        if (merge(l->waiting, r, &e) < 0)
+            break;
+        merged(l->waiting);
+    }
+    run_start(r);
+}
+
+/* ---- after a start of the hub ---- */
+
+static enum queue_mode mode_of(struct view name)
+{
+    return view_eq(name, V("followup"))    ? QUEUE_FOLLOWUP
+           : view_eq(name, V("collect"))   ? QUEUE_COLLECT
+           : view_eq(name, V("interrupt")) ? QUEUE_INTERRUPT
+                                           : QUEUE_STEER;
+}
+
+static void cut(char *out, size_t max, struct view v)
+{
+    (void)snprintf(out, max, "%.*s", (int)(v.n < max ? v.n : max - 1), v.p);
+}
+
+static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, struct err *e)
+{
+    struct view of = json_view(p, "of"), text = json_view(p, "text"),
+                options = json_view(p, "options");
+    struct session_key key;
+    struct run *r;
+    struct live *l;
+    int64_t timeout = json_i64(p, "timeoutMs", 0);
+    int rc;
+
+    if (of.n && (r = run_find(h, of))) { /* the run went on with this row */
+        char *id = mem_dup(row->run_id.p, row->run_id.n);
+
+        if (!id)
+            return err_set(e, ERR_NOMEM, "run: out of memory");
+        mem_free(r->row_id);
+        r->row_id = id;
+        r->attempt = row->attempt;
+        r->segment = 1;
+        run_set_job(r, row->job_id);
+        return 0;
+    }
+    if (session_key(h, row->session_key, VIEW_EMPTY, &key, e) == ERR_INVALID)
+        return ERR_INVALID;
+    if ((rc = live_get(h, &key, true, &l, e)) < 0)
+        return rc;
+    if ((rc = run_new(h, l, of.n ? of : row->run_id, &r, e)) < 0) {
+        live_put(h, l);
+        return rc;
+    }
+    if (of.n) {
+        mem_free(r->row_id);
+        if (!(r->row_id = mem_dup(row->run_id.p, row->run_id.n)))
+            r->row_id = mem_dup("", 0);
+    }
+    run_set_job(r, row->job_id);
+    r->attempt = row->attempt;
+    r->accepted_ms = row->created_at;
+    r->timeout_ms =
+        timeout > 0 && timeout <= TIMEOUT_MAX_MS ? (uint32_t)timeout : chat_conf(h)->timeout_ms;
+    r->mode = mode_of(json_view(p, "mode"));
+    r->announced_end = json_flag(p, "final", false);
+    r->quiet_status = json_flag(p, "quiet", false);
+    cut(r->digest, sizeof(r->digest), row->digest);
+    cut(r->message_id, sizeof(r->message_id), json_view(p, "msg"));
+    cut(r->device, sizeof(r->device), json_view(p, "device"));
+    cut(r->owner, sizeof(r->owner), json_view(p, "owner"));
+    if (options.n) {
+        mem_free(r->options);
+        if (!(r->options = mem_dup(options.p, options.n)))
+            r->options = mem_dup("", 0);
+    }
+    if (json_flag(p, "waits", false) || l->active) {
+        r->phase = RUN_WAITS;
+        r->text = mem_dup(text.p, text.n);
+        live_push(l, r);
+    } else {
+        r->phase = RUN_SENT;
+        r->resubmitted = r->replace = true;
+        l->active = r;
+        h->runs->active++;
+    }
+    return 0;
+}
+
+int run_restore(struct hub *h, const struct rec_run_put *row)
+{
+    struct err e = ERR_INIT;
+    json_t *p = NULL;
+    int rc;
+
+    if ((rc = json_parse(row->params, &p, &e)) == 0)
+        rc = restore(h, row, p, &e);
+    if (rc < 0)
+        log_error("run.restore", KV("run", row->run_id), KV("job", row->job_id), KV("why", e.text));
+    json_decref(p);
+    return 0; /* one row that cannot be read does not stop the rest */
+}
+
+void runs_resume(struct hub *h)
+{
+    struct runs *rs = h->runs;
+    unsigned count = 0;
+
+    for (size_t i = 0; i < RUNS_MAX; i++)
+        for (struct live *l = rs->lives[i], *next; l; l = next) {
+            next = l->next;
+            count++;
+            if (l->active) {
+                if (!l->active->ids)
+                    chat_ids(l->active);
+                run_resume(l->active);
+            } else {
+                live_next(h, l);
+            }
+        }
+    if (count)
+        log_info("runs.resumed", KV("sessions", count), KV("runs", rs->count));
+}

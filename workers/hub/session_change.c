@@ -1,0 +1,475 @@
+/* workers/hub/session_change.c - sessions made, changed, emptied and removed (protocol 9.3). */
+#include "chat.h"
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+#include "rand.h"
+#include "settings.h"
+
+#include <stdio.h>
+
+/* ---- entry: the row as patch, reset and create show it ---- */
+
+static void put_entry(struct jw *w, const struct session *s)
+{
+    jw_obj(w);
+    jw_kcstr(w, "sessionId", s->id);
+    jw_ki64(w, "updatedAt", s->updated_at);
+    jw_ki64(w, "createdAt", s->created_at);
+    jw_kcstr(w, "createdVia", "operator");
+    if (s->label)
+        jw_kcstr(w, "label", s->label);
+    jw_ku64(w, "inputTokens", s->input_tokens);
+    jw_ku64(w, "outputTokens", s->output_tokens);
+    jw_ku64(w, "totalTokens", s->total_tokens);
+    jw_kbool(w, "systemSent", s->flags & SESSION_SYSTEM_SENT);
+    jw_kbool(w, "abortedLastRun", s->flags & SESSION_ABORTED_LAST_RUN);
+    if (s->rest[0]) {
+        buf_put_char(w->b, ',');
+        buf_put_str(w->b, s->rest);
+    }
+    jw_obj_end(w);
+}
+
+static void put_resolved(struct hub *h, struct jw *w, const struct session *s)
+{
+    struct model_pick pick;
+
+    session_model(h, s, &pick);
+    jw_key(w, "resolved");
+    jw_obj(w);
+    jw_kcstr(w, "modelProvider", pick.provider);
+    jw_kcstr(w, "model", pick.model);
+    jw_kraw(w, "agentRuntime", V("{\"id\":\"openclaw\",\"source\":\"implicit\"}"));
+    jw_kbool(w, "runtimeSelectionLocked", false);
+    jw_obj_end(w);
+}
+
+static int answer_entry(struct call *c, const struct session *s, bool path)
+{
+    struct jw *w = call_ok(c);
+
+    jw_obj(w);
+    jw_kbool(w, "ok", true);
+    if (path)
+        jw_kcstr(w, "path", c->hub->settings->state_dir ? c->hub->settings->state_dir : "");
+    jw_kcstr(w, "key", s->key);
+    jw_key(w, "entry");
+    put_entry(w, s);
+    put_resolved(c->hub, w, s);
+    jw_obj_end(w);
+    return call_end(c);
+}
+
+static int unavailable(struct call *c, const struct err *e)
+{
+    return call_error_full(c, RPC_UNAVAILABLE, e->text, VIEW_EMPTY, 1, 1000);
+}
+
+/* ---- sessions.patch ---- */
+
+/* Free settings of a session that we keep and show; light ones need write, the others admin
+ * (protocol 3.3). */
+static const struct {
+    const char *name;
+    bool light;
+} kept[] = {
+    {"icon", true},
+    {"color", true},
+    {"category", true},
+    {"statusNote", false},
+    {"attention", false},
+    {"boardFace", true},
+    {"boardPresentation", true},
+    {"thinkingLevel", true},
+    {"verboseLevel", false},
+    {"reasoningLevel", false},
+    {"traceLevel", false},
+    {"responseUsage", false},
+    {"fastMode", true},
+};
+static const char *const handled[] = {"key",    "agentId",   "expectedSessionId",
+                                      "label",  "autoLabel", "archived",
+                                      "pinned", "unread",    "model"};
+
+static bool is_handled(const char *name, bool *light)
+{
+    *light = true;
+    for (size_t i = 0; i < COUNT_OF(handled); i++)
+        if (strcmp(name, handled[i]) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT_OF(kept); i++)
+        if (strcmp(name, kept[i].name) == 0) {
+            *light = kept[i].light;
+            return true;
+        }
+    return false;
+}
+
+static void set_flag(struct session *s, const json_t *p, const char *name, uint32_t flag)
+{
+    const json_t *v = json_object_get(p, name);
+
+    if (json_is_boolean(v))
+        s->flags = json_is_true(v) ? s->flags | flag : s->flags & ~flag;
+}
+
+static int set_label(struct session *s, const json_t *p, const char *name, struct err *e)
+{
+    const json_t *v = json_object_get(p, name);
+    struct view text = view_trim(json_view_of(v));
+    char *label = NULL;
+
+    if (!v)
+        return 0;
+    if (text.n && !(label = mem_dup(text.p, text.n)))
+        return err_set(e, ERR_NOMEM, "session: out of memory");
+    mem_free(s->label);
+    s->label = label;
+    return 0;
+}
+
+static int set_kept(struct session *s, const json_t *p, struct err *e)
+{
+    struct buf b = BUF_INIT(64 * KIB);
+    int rc = 0;
+
+    for (size_t i = 0; i < COUNT_OF(kept) && rc == 0; i++) {
+        const json_t *v = json_object_get(p, kept[i].name);
+
+        if (!v)
+            continue;
+        buf_reset(&b, 4 * KIB);
+        if (!json_is_null(v))
+            rc = json_dump(v, &b, e);
+        if (rc == 0)
+            rc = session_rest_set(s, kept[i].name, buf_view(&b), e);
+    }
+    buf_fini(&b);
+    return rc;
+}
+
+static int set_model(struct hub *h, struct session *s, const json_t *p, struct err *e)
+{
+    const json_t *v = json_object_get(p, "model");
+    struct view ref = view_trim(json_view_of(v));
+    const struct model_conf *m;
+    char full[400];
+
+    if (!v)
+        return 0;
+    if (json_is_null(v) || ref.n == 0)
+        return session_rest_set(s, "modelOverride", VIEW_EMPTY, e);
+    if (!(m = settings_model(h->settings, ref))) {
+        size_t slash = view_find(ref, '/');
+
+        for (unsigned i = 0; i < h->settings->model_count && slash < ref.n; i++)
+            if (view_eq(view_str(h->settings->models[i].provider), view_of(ref.p, slash)))
+                return err_set(e, ERR_INVALID,
+                               "Unknown model \"%.*s\". Use /models to list models.",
+                               VIEW_FMT(ref));
+        return err_set(e, ERR_INVALID, "Unknown provider \"%.*s\". Use /models to list providers.",
+                       VIEW_FMT(view_of(ref.p, slash)));
+    }
+    (void)snprintf(full, sizeof(full), "%s/%s", m->provider, m->id);
+    return session_rest_set_str(s, "modelOverride", view_str(full), e);
+}
+
+static int check_patch(struct call *c, const struct session_key *key)
+{
+    json_t *v, *thinking = json_object_get(c->params, "thinkingLevel");
+    struct view label = view_trim(json_view(c->params, "label"));
+    struct session_key owner;
+    const char *name;
+    bool light;
+
+    json_object_foreach(c->params, name, v)
+    {
+        if (!is_handled(name, &light))
+            return call_error(c, RPC_INVALID_REQUEST, "%s cannot be set by this gateway yet",
+                              name) < 0
+                       ? -1
+                       : 1;
+        if (!light && !(c->conn->who.scopes & SCOPE_ADMIN))
+            return call_error(c, RPC_INVALID_REQUEST, "missing scope: operator.admin") < 0 ? -1 : 1;
+    }
+    if (json_is_string(thinking) && !view_eq(json_view_of(thinking), V("off"))) {
+        struct model_pick pick;
+        const struct model_conf *m;
+        struct view level = json_view_of(thinking);
+
+        model_split(c->hub, json_view(c->params, "model"), &pick);
+        m = settings_model(c->hub->settings, view_str(pick.model));
+        if (!m || !m->reasoning ||
+            !(view_eq(level, V("low")) || view_eq(level, V("medium")) || view_eq(level, V("high"))))
+            return call_error(c, RPC_INVALID_REQUEST, "invalid thinkingLevel (use %s)",
+                              m && m->reasoning ? "off, low, medium, high" : "off") < 0
+                       ? -1
+                       : 1;
+    }
+    if (label.n && session_labelled(c->hub, label, &owner) &&
+        !view_eq(session_key_view(&owner), session_key_view(key)))
+        return call_error(c, RPC_INVALID_REQUEST, "label already in use: %.*s", VIEW_FMT(label)) < 0
+                   ? -1
+                   : 1;
+    return 0;
+}
+
+int rpc_sessions_patch(struct call *c)
+{
+    struct view expected = json_view(c->params, "expectedSessionId");
+    struct session_key key;
+    struct session trial;
+    struct err e = ERR_INIT;
+    struct live *l;
+    int rc;
+
+    if (session_key(c->hub, json_view(c->params, "key"), json_view(c->params, "agentId"), &key,
+                    &e) < 0)
+        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
+    if ((rc = check_patch(c, &key)) != 0)
+        return rc < 0 ? rc : 0;
+    if (live_get(c->hub, &key, true, &l, &e) < 0)
+        return unavailable(c, &e);
+    if (expected.n && !view_eq(view_str(l->s.id), expected)) {
+        live_put(c->hub, l);
+        return call_error(c, RPC_INVALID_REQUEST, "session changed; reload and retry");
+    }
+    /* on a copy: a patch is taken whole or not at all */
+    trial = l->s;
+    trial.label = l->s.label ? mem_dup(l->s.label, strlen(l->s.label)) : NULL;
+    trial.rest = mem_dup(l->s.rest, strlen(l->s.rest));
+    if (!trial.rest || (l->s.label && !trial.label)) {
+        rc = err_set(&e, ERR_NOMEM, "session: out of memory");
+    } else if ((rc = set_label(&trial, c->params,
+                               json_object_get(c->params, "label") ? "label" : "autoLabel", &e)) ==
+                   0 &&
+               (rc = set_kept(&trial, c->params, &e)) == 0 &&
+               (rc = set_model(c->hub, &trial, c->params, &e)) == 0) {
+        set_flag(&trial, c->params, "archived", SESSION_ARCHIVED);
+        set_flag(&trial, c->params, "pinned", SESSION_PINNED);
+        set_flag(&trial, c->params, "unread", SESSION_UNREAD);
+        trial.updated_at = clock_wall_ms();
+        rc = session_save(c->hub, &trial, &e);
+    }
+    if (rc < 0) {
+        mem_free(trial.label);
+        mem_free(trial.rest);
+        live_put(c->hub, l);
+        return rc == ERR_INVALID || rc == ERR_LIMIT
+                   ? call_error(c, RPC_INVALID_REQUEST, "%s", e.text)
+                   : unavailable(c, &e);
+    }
+    mem_free(l->s.label);
+    mem_free(l->s.rest);
+    l->s = trial;
+    rc = answer_entry(c, &l->s, true);
+    session_changed_reason(c->hub, session_key_view(&key), "patch");
+    live_put(c->hub, l);
+    return rc;
+}
+
+/* ---- sessions.reset, sessions.delete ---- */
+
+/* Stop every turn; l stays. */
+static void stop_turns(struct hub *h, struct live *l)
+{
+    l->hold = true;
+    (void)live_abort(h, l, "aborted", NULL);
+    l->hold = false;
+}
+
+int session_reset(struct hub *h, const struct session_key *key, struct err *e)
+{
+    struct store_rec del = {.type = REC_session_del};
+    struct session *s;
+    struct live *l;
+    char revision[37];
+    int rc;
+
+    if ((rc = live_get(h, key, true, &l, e)) < 0)
+        return rc;
+    stop_turns(h, l);
+    s = &l->s;
+    if (l->active) {
+        rc = err_set(e, ERR_AGAIN, "a turn of this session is just ending");
+        goto out;
+    }
+    if (s->sid) {
+        /* a transcript is never cut: the old one goes as a whole, the row comes back with a new one
+         */
+        del.session_del.key = session_key_view(key);
+        if ((rc = hub_put(h, &del, e)) < 0)
+            goto out;
+        s->sid = 0;
+    }
+    rand_uuid(revision);
+    s->input_tokens = s->output_tokens = s->total_tokens = 0;
+    s->status = SESSION_IDLE;
+    s->flags &= ~(uint32_t)(SESSION_SYSTEM_SENT | SESSION_ABORTED_LAST_RUN);
+    s->started_at = s->ended_at = 0;
+    s->updated_at = clock_wall_ms();
+    if ((rc = session_rest_set(s, "displayName", VIEW_EMPTY, e)) == 0 &&
+        (rc = session_rest_set_str(s, "lifecycleRevision", view_str(revision), e)) == 0)
+        rc = session_save(h, s, e);
+    if (rc == 0)
+        session_changed_reason(h, session_key_view(key), "reset");
+out:
+    live_put(h, l);
+    return rc;
+}
+
+static bool other_session(struct call *c, const struct session_key *key)
+{
+    struct view expected = json_view(c->params, "expectedSessionId");
+    struct rec_session_put row;
+    struct err e = ERR_INIT;
+
+    return expected.n && store_session_get(c->hub->store, session_key_view(key), &row, &e) == 0 &&
+           !view_eq(row.session_id, expected);
+}
+
+int rpc_sessions_reset(struct call *c)
+{
+    struct session_key key;
+    struct session s;
+    struct err e = ERR_INIT;
+    int rc;
+
+    if (session_key(c->hub, json_view(c->params, "key"), json_view(c->params, "agentId"), &key,
+                    &e) < 0)
+        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
+    if (other_session(c, &key))
+        return call_error(c, RPC_INVALID_REQUEST, "session changed; reload and retry");
+    if (session_reset(c->hub, &key, &e) < 0 ||
+        session_load(c->hub, session_key_view(&key), &s, &e) < 0)
+        return unavailable(c, &e);
+    rc = answer_entry(c, &s, false);
+    session_fini(&s);
+    return rc;
+}
+
+int rpc_sessions_delete(struct call *c)
+{
+    struct store_rec del = {.type = REC_session_del};
+    struct rec_session_put row;
+    struct session_key key;
+    struct err e = ERR_INIT;
+    struct live *l;
+    bool found, archived_only = json_flag(c->params, "archivedOnly", false);
+    struct jw *w;
+
+    if (session_key(c->hub, json_view(c->params, "key"), json_view(c->params, "agentId"), &key,
+                    &e) == ERR_INVALID)
+        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
+    if (!archived_only && !(c->conn->who.scopes & SCOPE_ADMIN))
+        return call_error(c, RPC_INVALID_REQUEST, "missing scope: operator.admin");
+    if (session_key_is_main(c->hub, session_key_view(&key)))
+        return call_error(c, RPC_INVALID_REQUEST, "Cannot delete the main session (%s).", key.s);
+    if (other_session(c, &key))
+        return call_error(c, RPC_INVALID_REQUEST, "session changed; reload and retry");
+    found = store_session_get(c->hub->store, session_key_view(&key), &row, &e) == 0;
+    if (found && archived_only && !(row.flags & SESSION_ARCHIVED))
+        return call_error(c, RPC_INVALID_REQUEST, "session is not archived");
+    if (found && (l = live_find(c->hub, session_key_view(&key)))) {
+        stop_turns(c->hub, l);
+        if (l->active)
+            return call_error_full(c, RPC_UNAVAILABLE, "a turn of this session is just ending",
+                                   VIEW_EMPTY, 1, 1000);
+        live_put(c->hub, l);
+    }
+    del.session_del.key = session_key_view(&key);
+    if (found && hub_put(c->hub, &del, &e) < 0)
+        return unavailable(c, &e);
+    w = call_ok(c);
+    jw_obj(w);
+    jw_kbool(w, "ok", true);
+    jw_kcstr(w, "key", key.s);
+    jw_kbool(w, "deleted", found);
+    jw_kraw(w, "archived", V("[]"));
+    jw_obj_end(w);
+    if (call_end(c) < 0)
+        return -1;
+    if (found)
+        session_changed_reason(c->hub, session_key_view(&key), "delete");
+    return 0;
+}
+
+/* ---- sessions.create ---- */
+
+int session_created(struct call *c, const struct session *s, const char *run_id)
+{
+    struct jw *w = call_ok(c);
+
+    jw_obj(w);
+    jw_kbool(w, "ok", true);
+    jw_kcstr(w, "key", s->key);
+    jw_kcstr(w, "sessionId", s->id);
+    jw_key(w, "entry");
+    put_entry(w, s);
+    jw_kbool(w, "runStarted", run_id != NULL);
+    if (run_id)
+        jw_kcstr(w, "runId", run_id);
+    put_resolved(c->hub, w, s);
+    jw_obj_end(w);
+    return call_end(c);
+}
+
+static int create(struct call *c, const struct session_key *key, struct err *e)
+{
+    struct view name = view_trim(json_view(c->params, "displayName"));
+    struct live *l;
+    int rc;
+
+    if ((rc = live_get(c->hub, key, true, &l, e)) < 0)
+        return rc;
+    if ((rc = set_label(&l->s, c->params, "label", e)) == 0 &&
+        (rc = set_model(c->hub, &l->s, c->params, e)) == 0 &&
+        (rc = name.n ? session_rest_set_str(&l->s, "displayName", name, e) : 0) == 0)
+        rc = session_save(c->hub, &l->s, e);
+    live_put(c->hub, l);
+    if (rc == 0)
+        session_changed_reason(c->hub, session_key_view(key), "create");
+    return rc;
+}
+
+int rpc_sessions_create(struct call *c)
+{
+    struct view asked = json_view(c->params, "key"),
+                label = view_trim(json_view(c->params, "label")),
+                message = view_trim(json_view(c->params, "message"));
+    char made[64], id[37];
+    struct session_key key, owner;
+    struct session s;
+    struct err e = ERR_INIT;
+    int rc;
+
+    if (asked.n == 0) {
+        rand_uuid(id);
+        asked = view_of(made, (size_t)snprintf(made, sizeof(made), "dashboard:%s", id));
+    }
+    if (session_key(c->hub, asked, json_view(c->params, "agentId"), &key, &e) < 0)
+        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
+    if (label.n && session_labelled(c->hub, label, &owner) &&
+        !view_eq(session_key_view(&owner), session_key_view(&key)))
+        return call_error(c, RPC_INVALID_REQUEST, "label already in use: %.*s", VIEW_FMT(label));
+    if ((rc = create(c, &key, &e)) < 0)
+        return rc == ERR_INVALID ? call_error(c, RPC_INVALID_REQUEST, "%s", e.text)
+                                 : unavailable(c, &e);
+    if (message.n == 0)
+        message = view_trim(json_view(c->params, "task"));
+    if (message.n) {
+        struct view run_id = json_view(c->params, "idempotencyKey");
+        struct chat_input in = {
+            .form = FORM_CREATE, .key = &key, .message = message, .plain = true};
+
+        rand_uuid(id);
+        in.run_id = run_id.n ? run_id : view_str(id);
+        return chat_take(c, &in);
+    }
+    if (session_load(c->hub, session_key_view(&key), &s, &e) < 0)
+        return unavailable(c, &e);
+    rc = session_created(c, &s, NULL);
+    session_fini(&s);
+    return rc;
+}
