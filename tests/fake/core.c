@@ -1,9 +1,9 @@
 /*
  * tests/fake/core.c - supervisor and hub in one small process, so that the front can be driven
- * without the rest: fake-core FRONT_BINARY PORT TOKEN. Listens on 127.0.0.1, starts the front,
- * hands it connections, accepts whoever's connect params hold the token, answers every method with
- * the error of an unknown one. On stdin: "h" ends the hub's line and makes a new one after 500 ms,
- * "e" sends an event to everybody, "s" stops the front.
+ * without the rest: fake-core FRONT_BINARY PORT TOKEN [CONFIG]. Listens on 127.0.0.1, starts the
+ * front, hands it connections, accepts whoever's connect params hold the token, answers every
+ * method with the error of an unknown one. On stdin: "h" ends the hub's line and makes a new one
+ * after 500 ms, "e" sends an event to everybody, "s" stops the front.
  */
 #include "fd.h"
 #include "jw.h"
@@ -21,10 +21,11 @@ struct core {
     struct loop *loop;
     struct link *front, *hub;
     struct loop_io listener, in;
-    struct loop_timer again;
     uint64_t next_id, generation;
     const char *token;
     int pid;
+    const char *conf;
+    bool stopping;
 };
 
 static void die(const char *what, const struct err *e)
@@ -35,9 +36,9 @@ static void die(const char *what, const struct err *e)
 
 static int on_hello(void *ctx, struct link *l, struct ipc_hello *m, struct err *e)
 {
-    (void)ctx;
     (void)m;
-    return msg_send_config(l, &(struct ipc_config){.slice = V("{}")}, e);
+    return msg_send_config(l, &(struct ipc_config){.slice = view_str(((struct core *)ctx)->conf)},
+                           e);
 }
 
 static int on_log(void *ctx, struct link *l, struct ipc_log *m, struct err *e)
@@ -90,15 +91,15 @@ static int on_connect(void *ctx, struct link *l, struct ipc_connect *m, struct e
 static int on_rpc(void *ctx, struct link *l, struct ipc_rpc *m, struct err *e)
 {
     struct buf b = BUF_INIT(4096);
-    struct jw w = JW_INIT(&b);
     int r;
 
-    (void)ctx;
+    if (((struct core *)ctx)->generation == 1 &&
+        memmem(m->params.p, m->params.n, "hold", strlen("hold")))
+        return 0;
     buf_put_str(&b, "\"ok\":false,\"error\":{\"code\":\"INVALID_REQUEST\",\"message\":\"unknown "
                     "method: ");
     jw_escape(&b, m->method);
     buf_put_str(&b, "\"}}");
-    (void)w;
     r = msg_send_reply(
         l, &(struct ipc_reply){.conn_id = m->conn_id, .req = m->req, .body = buf_view(&b)}, e);
     buf_fini(&b);
@@ -126,14 +127,16 @@ static const struct ipc_handlers hub_on = {
 
 static void hub_closed(void *ctx, struct link *l, const struct err *why)
 {
-    (void)ctx;
-    (void)l;
-    die("hub link", why);
+    struct core *c = ctx;
+
+    if (!c->stopping)
+        die("hub link", why);
+    link_close(&l);
+    c->hub = NULL;
 }
 
-static void make_hub(void *ctx)
+static void make_hub(struct core *c)
 {
-    struct core *c = ctx;
     struct err e = ERR_INIT;
     int pair[2];
     struct link_conf conf = {
@@ -210,10 +213,26 @@ static void on_accept(void *ctx, bool readable, bool writable)
             die("conn", &e);
 }
 
+static void send_event(struct core *c, size_t n, uint32_t flags)
+{
+    struct buf b = BUF_INIT(2 * MIB);
+    struct err e = ERR_INIT;
+
+    buf_put_str(&b, "{\"type\":\"event\",\"event\":\"tick\",\"payload\":{\"fill\":\"");
+    for (size_t i = 0; i < n; i++)
+        buf_put_char(&b, 'f');
+    buf_put_str(&b, "\"}");
+    if (msg_send_event(
+            c->hub, &(struct ipc_event){.audience = AUD_ALL, .flags = flags, .frame = buf_view(&b)},
+            &e) < 0)
+        die("event", &e);
+    buf_fini(&b);
+}
+
 static void on_stdin(void *ctx, bool readable, bool writable)
 {
     struct core *c = ctx;
-    struct err e = ERR_INIT;
+    struct err e = ERR_INIT; /* for stop */
     char ch;
 
     (void)readable;
@@ -222,18 +241,18 @@ static void on_stdin(void *ctx, bool readable, bool writable)
         loop_io_fini(&c->in);
         return;
     }
-    if (ch == 'h') {
+    if (ch == 'd') {
         link_close(&c->hub);
-        loop_timer_set(&c->again, 500);
+    } else if (ch == 'u') {
+        make_hub(c);
     } else if (ch == 'e') {
-        if (msg_send_event(c->hub,
-                           &(struct ipc_event){.audience = AUD_ALL,
-                                               .flags = EVENT_SEQ,
-                                               .frame = V("{\"type\":\"event\",\"event\":\"tick\","
-                                                          "\"payload\":{\"ts\":1}")},
-                           &e) < 0)
-            die("event", &e);
+        send_event(c, 10, EVENT_SEQ);
+    } else if (ch == 'b') {
+        send_event(c, 64 * KIB, EVENT_SEQ | EVENT_DROPPABLE);
+    } else if (ch == 'B') {
+        send_event(c, MIB, EVENT_SEQ);
     } else if (ch == 's') {
+        c->stopping = true;
         if (msg_send_stop(c->front, &(struct ipc_stop){.grace_ms = 2000}, &e) < 0)
             die("stop", &e);
     }
@@ -251,12 +270,13 @@ int main(int argc, char **argv)
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int pair[2], lfd, one = 1;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: fake-core FRONT_BINARY PORT TOKEN\n");
+    if (argc < 4) {
+        fprintf(stderr, "usage: fake-core FRONT_BINARY PORT TOKEN [CONFIG]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     c.token = argv[3];
+    c.conf = argc > 4 ? argv[4] : "{}";
     sa.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
     lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     (void)setsockopt(lfd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -276,7 +296,6 @@ int main(int argc, char **argv)
     (void)close(pair[1]);
     if (link_open(&c.front, c.loop, pair[0], &conf, &e) < 0)
         die("front", &e);
-    loop_timer_init(&c.again, c.loop, make_hub, &c);
     loop_io_init(&c.listener, c.loop, lfd, on_accept, &c);
     loop_io_want(&c.listener, true, false);
     loop_io_init(&c.in, c.loop, 0, on_stdin, &c);

@@ -2,7 +2,6 @@
 hub goes away and comes back, with slow clients, with floods, and when it is told to stop."""
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -14,13 +13,14 @@ TOKEN = "front-test-token"
 
 
 class Core:
-    def __init__(self, t):
+    def __init__(self, t, config=None):
         s = socket.socket()
         s.bind(("127.0.0.1", 0))
         self.port = s.getsockname()[1]
         s.close()
         self.p = subprocess.Popen([os.path.join(t.build, "tests", "fake-core"), os.path.join(t.build, "openclaw-front"),
-                                   str(self.port), TOKEN], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   str(self.port), TOKEN, json.dumps(config or {})],
+                                  stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         self.lines = []
         self.until("hub.linked")
 
@@ -66,7 +66,7 @@ class Core:
 
 def with_core(fn):
     def run(t, *args):
-        core = Core(t)
+        core = Core(t, getattr(fn, "config", None))
         try:
             fn(core, *args)
             core.stop()
@@ -126,43 +126,48 @@ def test_seq(core):
     assert a.ws.wait(lambda f: f.get("seq") == 4, "event 4")
 
 
-@with_core
-def test_slow_consumer(core):
+class Deaf(WebSocket):
+    """Connects, sends, and reads nothing."""
+
+    def __init__(self, port):
+        self.sock, self.rest = socket.socket(), b""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.sock.connect(("127.0.0.1", port))
+        self.upgrade("127.0.0.1", port, "/", ())
+
+    def drain(self):
+        """Bytes until the end."""
+        self.sock.settimeout(20)
+        total = 0
+        try:
+            while True:
+                part = self.sock.recv(1 << 20)
+                if not part:
+                    return total
+                total += len(part)
+        except ConnectionError:
+            return total
+
+
+def test_slow_consumer(t):
     """Droppable events are left out for who does not read, others end the connection; nobody else notices."""
-    slow, other = core.client(), core.client()
-    # stop its reader thread: nothing is read any more
-    os.set_blocking(slow.ws.sock.fileno(), True)
-    slow.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    stuck = socket.socket(fileno=os.dup(slow.ws.sock.fileno()))
-    raw = core.client(auth=False)
-    del stuck
-    quiet = socket.create_connection(("127.0.0.1", core.port))
-    quiet.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    w = WebSocket.__new__(WebSocket)
-    w.sock, w.rest = quiet, b""
-    w.upgrade("127.0.0.1", core.port, "/", ())
-    w.send({"type": "req", "id": "c", "method": "connect", "params": Client.connect_params(TOKEN)})
-    other.answer(other.start("sessions.list", {}))
-    time.sleep(0.2)  # until its hello is on the way; only its number of events depends on it
-    for n in range(1, 81):
-        core.say("b")
-        other.ws.wait(lambda f, n=n: f.get("seq") == n, "droppable %d" % n)
-    for n in range(81, 141):
-        core.say("B")
-        other.ws.wait(lambda f, n=n: f.get("seq") == n, "event %d" % n)
-    # it is closed: its socket ends after what it had been sent
-    quiet.settimeout(20)
-    total = 0
+    core = Core(t, {"gateway": {"limits": {"bufferedBytes": 8 << 20}}})
     try:
-        while True:
-            part = quiet.recv(1 << 20)
-            if not part:
-                break
-            total += len(part)
-    except ConnectionError:
-        pass
-    assert total < 60 << 20, total
-    assert raw.ws.close_code is None
+        other = core.client()
+        deaf = Deaf(core.port)
+        deaf.send({"type": "req", "id": "c", "method": "connect", "params": Client.connect_params(TOKEN)})
+        other.answer(other.start("none"))
+        for n in range(1, 201):  # more than 8 MiB, and the kernel's buffers
+            core.say("b")
+            other.ws.wait(lambda f, n=n: f.get("seq") == n, "droppable %d" % n)
+        assert b"live" in core.http(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        for n in range(201, 213):
+            core.say("B")
+            other.ws.wait(lambda f, n=n: f.get("seq") == n, "event %d" % n)
+        assert deaf.drain() < 16 << 20
+        core.stop()
+    finally:
+        core.p.kill()
 
 
 @with_core
@@ -274,7 +279,7 @@ def test_idle_costs_little(core):
     end = time.monotonic() + 20
     while len(os.listdir("/proc/%d/fd" % pid)) > fds and time.monotonic() < end:
         time.sleep(0.02)
-    assert len(os.listdir("/proc/%d/fd" % pid)) == fds
+    assert len(os.listdir("/proc/%d/fd" % pid)) <= fds
 
 
 @with_core

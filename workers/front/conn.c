@@ -194,7 +194,7 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
     size_t total = 0, head_n;
     char *to;
 
-    if (c->state >= CONN_LINGER || (droppable && c->out.n > FRONT_BACKLOG_DROP))
+    if (c->state >= CONN_LINGER || (droppable && c->out.n > c->f->lim.drop_bytes))
         return;
     for (unsigned i = 0; i < n; i++)
         total += parts[i].n;

@@ -55,6 +55,7 @@ struct front_limits {
     size_t pre_bytes;     /* a message before hello */
     size_t message_bytes; /* policy.maxPayload */
     size_t backlog_bytes; /* policy.maxBufferedBytes */
+    size_t drop_bytes;    /* a quarter of it, at most FRONT_BACKLOG_DROP */
 };
 
 struct front {

@@ -132,6 +132,9 @@ static void read_limits(struct front *f, const json_t *conf)
 
         memcpy((char *)&f->lim + rows[i].offset, &n, sizeof(n));
     }
+    f->lim.drop_bytes = f->lim.backlog_bytes / 4;
+    if (f->lim.drop_bytes > FRONT_BACKLOG_DROP)
+        f->lim.drop_bytes = FRONT_BACKLOG_DROP;
 }
 
 static int on_config(void *ctx, json_t *conf, struct err *e)
