@@ -146,3 +146,38 @@ void event_end_session(struct hub *h, struct view session_key, unsigned flags)
     }
     buf_fini(&s.ids);
 }
+
+/* ---- who listens ---- */
+
+struct search {
+    unsigned audience;
+    struct view key; /* empty: look at the audience */
+    bool found;
+};
+
+static bool listens(void *ctx, struct conn *c)
+{
+    struct search *s = ctx;
+
+    if (s->key.n == 0)
+        s->found = c->audience & s->audience;
+    for (unsigned i = 0; s->key.n && i < c->sub_count && !s->found; i++)
+        s->found = view_eq(view_str(c->sub_keys[i]), s->key);
+    return !s->found;
+}
+
+bool event_wanted(struct hub *h, unsigned audience)
+{
+    struct search s = {.audience = audience};
+
+    conn_each(h, listens, &s);
+    return s.found;
+}
+
+bool event_session_wanted(struct hub *h, struct view session_key)
+{
+    struct search s = {.key = session_key};
+
+    conn_each(h, listens, &s);
+    return s.found;
+}
