@@ -37,12 +37,7 @@ size_t config_key_count(void)
     return COUNT_OF(config_keys);
 }
 
-enum match {
-    MATCH_NO,
-    MATCH_EXACT,
-    MATCH_BELOW,
-    MATCH_ABOVE
-}; /* the row is below, above the place */
+_Static_assert(COUNT_OF(config_keys) <= CONFIG_ROWS_MAX, "more rows than a set has bits");
 
 /* The next step of a row's path: a name, "*" or "[]" (out->p == NULL). */
 static const char *next_step(const char *at, struct view *out)
@@ -71,23 +66,67 @@ static struct view step_of(const struct config_path *p, unsigned i)
     return entries && i == 2 ? (struct view){NULL, 0} : p->part[i].key;
 }
 
-static enum match match(const char *row, const struct config_path *p)
+/* The step of a row at depth i, and what is left of it; false when the row ends before. */
+static bool row_step(const char *row, unsigned i, struct view *step, const char **rest)
 {
-    unsigned i = 0;
+    do {
+        if (!*row)
+            return false;
+        row = next_step(row, step);
+    } while (i--);
+    *rest = row;
+    return true;
+}
 
-    while (*row && i < p->n) {
-        struct view want, got = step_of(p, i);
+static bool row_agrees(size_t row, const struct config_path *p, unsigned i)
+{
+    struct view want, got = step_of(p, i);
+    const char *rest;
 
-        row = next_step(row, &want);
-        if (!want.p != !got.p)
-            return MATCH_NO;
-        if (want.p && !view_eq(want, V("*")) && !view_eq(want, got))
-            return MATCH_NO;
-        i++;
+    if (!row_step(config_keys[row].path, i, &want, &rest) || !want.p != !got.p)
+        return false;
+    return !want.p || view_eq(want, V("*")) || view_eq(want, got);
+}
+
+/* The rows that agree with the whole path: of the place itself or below it. NULL for the root: all.
+ */
+static const uint64_t *rows_of(struct config_path *p)
+{
+    /* the meaning of "entries" hangs on what follows it */
+    if (p->known > 1 && p->part[1].key.p && view_eq(p->part[1].key, V("entries")))
+        p->known = 1;
+    for (; p->known < p->n; p->known++) {
+        const uint64_t *from = p->known ? p->rows[p->known - 1] : NULL;
+        uint64_t *to = p->rows[p->known];
+
+        memset(to, 0, sizeof(p->rows[0]));
+        for (size_t i = 0; i < COUNT_OF(config_keys); i++)
+            if ((!from || from[i / 64] >> (i % 64) & 1) && row_agrees(i, p, p->known))
+                to[i / 64] |= (uint64_t)1 << (i % 64);
     }
-    if (*row)
-        return MATCH_BELOW;
-    return i == p->n ? MATCH_EXACT : MATCH_ABOVE;
+    return p->n ? p->rows[p->n - 1] : NULL;
+}
+
+/* The next row of a set from *i on; NULL at the end. *ret_rest is what its path has below p. */
+static const struct config_key *next_row(const struct config_path *p, const uint64_t *set,
+                                         size_t *i, const char **ret_rest)
+{
+    for (; *i < COUNT_OF(config_keys); ++*i) {
+        const char *rest = config_keys[*i].path;
+        struct view step;
+
+        if (set && set[*i / 64] == 0) { /* most are */
+            *i |= 63;
+            continue;
+        }
+        if (set && !(set[*i / 64] >> (*i % 64) & 1))
+            continue;
+        if (p->n)
+            (void)row_step(rest, p->n - 1, &step, &rest);
+        *ret_rest = rest;
+        return &config_keys[(*i)++];
+    }
+    return NULL;
 }
 
 static bool has_star(const char *row)
@@ -95,55 +134,55 @@ static bool has_star(const char *row)
     return strchr(row, '*') != NULL;
 }
 
-const struct config_key *config_key_find(const struct config_path *p)
+const struct config_key *config_key_find(struct config_path *p)
 {
-    const struct config_key *found = NULL;
+    const struct config_key *found = NULL, *k;
+    const uint64_t *set = rows_of(p);
+    const char *rest;
+    size_t i = 0;
 
-    for (size_t i = 0; i < COUNT_OF(config_keys); i++) {
-        const struct config_key *k = &config_keys[i];
-
-        if (match(k->path, p) == MATCH_EXACT &&
-            (!found || strlen(k->path) > strlen(found->path) || !has_star(k->path)))
+    while (set && (k = next_row(p, set, &i, &rest)))
+        if (!*rest && (!found || strlen(k->path) > strlen(found->path) || !has_star(k->path)))
             found = k;
-    }
     return found;
 }
 
-const struct config_key *config_key_over(const struct config_path *p)
+const struct config_key *config_key_over(struct config_path *p)
 {
     const struct config_key *found = NULL;
-    struct config_path up = *p;
+    unsigned n = p->n;
 
-    for (; up.n && !found; up.n--)
-        found = config_key_find(&up);
+    for (; p->n && !found; p->n--)
+        found = config_key_find(p);
+    p->n = n; /* what is known of the longer path still holds */
     return found;
 }
 
-bool config_key_below(const struct config_path *p, bool *ret_list)
+bool config_key_below(struct config_path *p, bool *ret_list)
 {
-    for (size_t i = 0; i < COUNT_OF(config_keys); i++)
-        if (match(config_keys[i].path, p) == MATCH_BELOW) {
-            const char *at = config_keys[i].path;
-            struct view step;
+    const uint64_t *set = rows_of(p);
+    const char *rest;
+    size_t i = 0;
 
-            for (unsigned n = 0; n <= p->n; n++)
-                at = next_step(at, &step);
+    while (next_row(p, set, &i, &rest))
+        if (*rest) {
             if (ret_list)
-                *ret_list = !step.p;
+                *ret_list = *rest == '[';
             return true;
         }
     return false;
 }
 
-bool config_key_seen(const struct config_path *p, unsigned role_bit)
+bool config_key_seen(struct config_path *p, unsigned role_bit)
 {
-    for (size_t i = 0; i < COUNT_OF(config_keys); i++) {
-        const struct config_key *k = &config_keys[i];
-        enum match m = k->roles & role_bit ? match(k->path, p) : MATCH_NO;
+    const uint64_t *set = rows_of(p);
+    const struct config_key *k;
+    const char *rest;
+    size_t i = 0;
 
-        if (m == MATCH_EXACT || m == MATCH_BELOW)
+    while ((k = next_row(p, set, &i, &rest)))
+        if (k->roles & role_bit)
             return true;
-    }
     return false;
 }
 
@@ -188,20 +227,13 @@ static unsigned distance(struct view a, struct view b)
     return d[now][b.n];
 }
 
-/* The name at the depth of p's last part in a row that agrees with p up to there; p == NULL for a
- * list or wildcard. */
-static struct view sibling(const char *row, const struct config_path *p)
+/* The name that a row has right below p; p == NULL for a list or wildcard. */
+static struct view child_name(const char *rest)
 {
-    struct config_path parent = *p;
     struct view step = {NULL, 0};
-    enum match m;
 
-    parent.n--;
-    m = match(row, &parent);
-    if (m != MATCH_BELOW)
-        return (struct view){NULL, 0};
-    for (unsigned i = 0; i < p->n; i++)
-        row = next_step(row, &step);
+    if (*rest)
+        (void)next_step(rest, &step);
     return step.p && view_eq(step, V("*")) ? (struct view){NULL, 0} : step;
 }
 
@@ -214,35 +246,51 @@ static struct view last_step(const char *row)
     return step;
 }
 
-bool config_key_nearest(const struct config_path *p, char out[CONFIG_PATH_TEXT_MAX])
+/* A row that has this name at its end, wherever. */
+static const char *elsewhere(struct view key)
 {
-    struct view key = p->part[p->n - 1].key;
+    for (size_t i = 0; i < COUNT_OF(config_keys); i++) {
+        struct view last = last_step(config_keys[i].path);
+
+        if (!(config_keys[i].flags & K_LATER) && last.p && view_ieq(last, key))
+            return config_keys[i].path;
+    }
+    return NULL;
+}
+
+bool config_key_nearest(struct config_path *p, char out[CONFIG_PATH_TEXT_MAX])
+{
+    struct view key = p->part[p->n - 1].key, near = {NULL, 0};
     unsigned best = (unsigned)(key.n / 3 < 2 ? 2 : key.n / 3) + 1;
-    struct config_path near = *p;
-    const char *elsewhere = NULL;
-    bool found = false;
+    const char *rest, *other;
+    const uint64_t *set;
+    size_t i = 0;
 
     if (!key.p)
         return false;
     if (key.n <= 2) /* two edits turn it into anything */
         best = 2;
-    for (size_t i = 0; i < COUNT_OF(config_keys); i++) {
-        struct view name = sibling(config_keys[i].path, p);
-        struct view last = last_step(config_keys[i].path);
+    config_path_pop(p);
+    set = rows_of(p);
+    while (next_row(p, set, &i, &rest)) {
+        struct view name = child_name(rest);
 
         if (name.p && distance(key, name) < best) {
             best = distance(key, name);
-            near.part[near.n - 1].key = name;
-            found = true;
+            near = name;
         }
-        if (!elsewhere && !(config_keys[i].flags & K_LATER) && last.p && view_ieq(last, key))
-            elsewhere = config_keys[i].path;
     }
-    if (found)
-        config_path_text(&near, out);
-    else if (elsewhere)
-        (void)snprintf(out, CONFIG_PATH_TEXT_MAX, "%s", elsewhere);
-    return found || elsewhere;
+    if (near.p) {
+        config_path_key(p, near);
+        config_path_text(p, out);
+        config_path_pop(p);
+    }
+    config_path_key(p, key);
+    if (near.p)
+        return true;
+    if ((other = elsewhere(key)))
+        (void)snprintf(out, CONFIG_PATH_TEXT_MAX, "%s", other);
+    return other != NULL;
 }
 
 bool config_choice(const char **list, struct view *out)

@@ -45,17 +45,18 @@ struct config_key {
 extern const struct config_key config_keys[];
 size_t config_key_count(void);
 
+/* All of these keep in p what they found, for the next question. */
 /* The row of this place, a literal name before a wildcard; NULL when there is none.
  * agents.entries.X counts as agents.list[]. */
-const struct config_key *config_key_find(const struct config_path *p);
+const struct config_key *config_key_find(struct config_path *p);
 /* The row of this place or of the nearest place above it. */
-const struct config_key *config_key_over(const struct config_path *p);
+const struct config_key *config_key_over(struct config_path *p);
 /* Whether rows lie below this place, and whether as elements of a list. */
-bool config_key_below(const struct config_path *p, bool *ret_list);
+bool config_key_below(struct config_path *p, bool *ret_list);
 /* Whether a row of this role lies at or below this place. */
-bool config_key_seen(const struct config_path *p, unsigned role_bit);
+bool config_key_seen(struct config_path *p, unsigned role_bit);
 /* The known key that an unknown one may be a slip of; false when none is near. */
-bool config_key_nearest(const struct config_path *p, char out[CONFIG_PATH_TEXT_MAX]);
+bool config_key_nearest(struct config_path *p, char out[CONFIG_PATH_TEXT_MAX]);
 /* The next name of an ENUM's choices; false at the end. */
 bool config_choice(const char **list, struct view *out);
 

@@ -6,12 +6,16 @@
 void config_path_key(struct config_path *p, struct view key)
 {
     assert(p->n < CONFIG_PATH_MAX);
+    if (p->known > p->n) /* of what stood here before */
+        p->known = p->n;
     p->part[p->n++] = (struct config_part){.key = key};
 }
 
 void config_path_index(struct config_path *p, size_t index)
 {
     assert(p->n < CONFIG_PATH_MAX);
+    if (p->known > p->n)
+        p->known = p->n;
     p->part[p->n++] = (struct config_part){.key = {NULL, 0}, .index = index};
 }
 

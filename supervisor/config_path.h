@@ -16,9 +16,15 @@ struct config_part {
     size_t index;
 };
 
+enum { CONFIG_ROWS_MAX = 512 }; /* bits of a set of rows of conf/keys.def */
+
 struct config_path {
     unsigned n;
     struct config_part part[CONFIG_PATH_MAX];
+    /* Which rows agree with the parts up to here, for the first `known` parts; config_keys.c's own.
+     */
+    unsigned known;
+    uint64_t rows[CONFIG_PATH_MAX][CONFIG_ROWS_MAX / 64];
 };
 
 /* Push and pop; pushing beyond the depth of any document we parse is a bug. */

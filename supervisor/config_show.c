@@ -33,7 +33,7 @@ static bool secret_name(struct view name)
 
 /* Whether the text or number here is kept back: secrets, and all that the table does not know or
  * use. */
-static bool hidden(const struct config_path *p, struct view text)
+static bool hidden(struct config_path *p, struct view text)
 {
     const struct config_key *k = config_key_find(p);
     const struct config_key *over = k ? k : config_key_over(p);

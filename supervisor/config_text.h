@@ -9,7 +9,7 @@
 #include "config_path.h"
 
 struct config_spot {
-    const struct config_path *path;
+    struct config_path *path;
     struct view at;    /* the key as written, or the element's first byte */
     struct view value; /* whole, for a container too; n == 0 when it opens */
     bool open;         /* a container: its parts follow */
