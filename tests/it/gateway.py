@@ -165,7 +165,7 @@ class Gateway:
 
     def write_config(self, config):
         self.config = config
-        with open(self.config_path, "w") as f:
+        with open(self.config_path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
             f.write(config if isinstance(config, str) else json.dumps(config, indent=2))
 
     def env(self):

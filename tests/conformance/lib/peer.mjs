@@ -129,7 +129,13 @@ export class Raw {
   static async open(target, options = {}) {
     const raw = new Raw();
     raw.ws = new WebSocket(target.url, { perMessageDeflate: false, ...options });
-    raw.ws.on("message", (data) => raw.frames.push(JSON.parse(data.toString())));
+    raw.ws.on("message", (data) => {
+      try {
+        raw.frames.push(JSON.parse(data.toString()));
+      } catch {
+        raw.frames.push({ type: "broken", text: data.toString() }); // the tap has complained already
+      }
+    });
     raw.ws.on("close", (code, reason) => raw.closed.push({ code, reason: reason.toString() }));
     await within(
       new Promise((resolve, reject) => {
