@@ -170,6 +170,17 @@ void jw_str(struct jw *w, struct view v)
     buf_put_char(w->b, '"');
 }
 
+void jw_str_open(struct jw *w)
+{
+    before(w);
+    buf_put_char(w->b, '"');
+}
+
+void jw_str_close(struct jw *w)
+{
+    buf_put_char(w->b, '"');
+}
+
 void jw_cstr(struct jw *w, const char *s)
 {
     jw_str(w, view_str(s));

@@ -31,6 +31,9 @@ void jw_key_view(struct jw *w, struct view key); /* escaped */
 /* A string value; bytes that are not valid UTF-8 become U+FFFD, lone surrogates cannot arise. */
 void jw_str(struct jw *w, struct view v);
 void jw_cstr(struct jw *w, const char *s);
+/* A string value in parts: open, any number of jw_escape into the buffer, close. */
+void jw_str_open(struct jw *w);
+void jw_str_close(struct jw *w);
 void jw_u64(struct jw *w, uint64_t v);
 void jw_i64(struct jw *w, int64_t v);
 void jw_dbl(struct jw *w, double v);

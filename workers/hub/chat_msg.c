@@ -18,10 +18,10 @@ static void tail(struct jw *w, struct view run_id, const char *id, int64_t ts, b
     if (user) {
         jw_kbool(w, "senderIsOwner", true);
         jw_key(w, "idempotencyKey");
-        buf_put_char(w->b, '"');
+        jw_str_open(w);
         jw_escape(w->b, run_id);
-        buf_put_view(w->b, V(":user\""));
-        w->after_key = false;
+        buf_put_view(w->b, V(":user"));
+        jw_str_close(w);
     }
     jw_ki64(w, "recordTimestampMs", ts);
     jw_obj_end(w);

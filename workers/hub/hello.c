@@ -71,9 +71,11 @@ static void write_defaults(struct hub *h, struct buf *b)
     jw_kbool(&w, "selectionRequired", false);
     jw_kcstr(&w, "mainKey", "main");
     jw_key(&w, "mainSessionKey");
-    buf_put_view(b, V("\"agent:"));
+    jw_str_open(&w);
+    buf_put_view(b, V("agent:"));
     jw_escape(b, view_str(agent));
-    buf_put_view(b, V(":main\""));
+    buf_put_view(b, V(":main"));
+    jw_str_close(&w);
     jw_kcstr(&w, "scope", "per-sender");
     jw_obj_end(&w);
 }

@@ -31,6 +31,7 @@ static void write_self(struct hub *h, struct buf *out)
     struct jw w = JW_INIT(out);
     struct buf text = BUF_INIT(1024);
     struct utsname u;
+    char platform[sizeof(u.release) + 8];
 
     if (uname(&u) < 0)
         memset(&u, 0, sizeof(u));
@@ -39,10 +40,8 @@ static void write_self(struct hub *h, struct buf *out)
     jw_obj(&w);
     jw_kcstr(&w, "host", u.nodename[0] ? u.nodename : "gateway");
     jw_kcstr(&w, "version", h->settings->wire_version);
-    jw_key(&w, "platform");
-    buf_put_view(out, V("\"linux "));
-    jw_escape(out, view_str(u.release));
-    buf_put_char(out, '"');
+    (void)snprintf(platform, sizeof(platform), "linux %s", u.release);
+    jw_kcstr(&w, "platform", platform);
     jw_kcstr(&w, "deviceFamily", "Linux");
     jw_kcstr(&w, "mode", "gateway");
     jw_kcstr(&w, "reason", "self");
