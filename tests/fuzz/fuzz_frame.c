@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n > 1 << 16)
         return 0;
     kind = frame_parse(view_of((const char *)data, n), &fr, &why);
-    need(!why.failed && (kind == FRAME_INVALID) == (why.n > 0));
+    need(!why.failed && (kind == FRAME_INVALID || kind == FRAME_BROKEN) == (why.n > 0));
     need(jscan_check(fr.id, &e) == 0 && fr.id.n <= FRAME_ID_MAX + 2);
     if (kind == FRAME_REQUEST) {
         need(fr.method.n > 0 && fr.method.n <= FRAME_METHOD_MAX);

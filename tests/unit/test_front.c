@@ -26,7 +26,11 @@ static const struct {
     {"", FRAME_GARBAGE, NULL, NULL},
     {"hello", FRAME_GARBAGE, NULL, NULL},
     {"{\"type\":\"req\"", FRAME_GARBAGE, NULL, NULL},
-    {"{\"id\":\"a\",\"id\":\"b\",\"type\":\"req\",\"method\":\"m\"}", FRAME_GARBAGE, NULL, NULL},
+    {"{\"id\":\"a\",\"id\":\"b\",\"type\":\"req\",\"method\":\"m\"}", FRAME_BROKEN, "\"invalid\"",
+     NULL},
+    {"{\"type\":\"req\",\"id\":\"a\",\"method\":\"m\",\"params\":1e999}", FRAME_BROKEN,
+     "\"invalid\"", NULL},
+    {" {\"type\":\"req\",} ", FRAME_BROKEN, "\"invalid\"", NULL},
     {"null", FRAME_INVALID, "\"invalid\"", "must be object"},
     {"[1]", FRAME_INVALID, "\"invalid\"", "must be object"},
     /* the next five as captured from the gateway whose behaviour we follow */

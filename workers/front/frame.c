@@ -136,8 +136,13 @@ enum frame_kind frame_parse(struct view text, struct frame *out, struct buf *why
         complain(&c, e.text, VIEW_EMPTY, "");
         return FRAME_INVALID;
     }
-    if (r < 0)
-        return FRAME_GARBAGE;
+    if (r < 0) { /* a number out of range, a key twice: whoever wrote that wants to know */
+        text = view_trim(text);
+        if (!view_starts(text, V("{")) || !view_ends(text, V("}")))
+            return FRAME_GARBAGE;
+        complain(&c, e.text, VIEW_EMPTY, "");
+        return FRAME_BROKEN;
+    }
     if (s.type != JSCAN_OBJECT) {
         complain(&c, "must be object", VIEW_EMPTY, "");
         return FRAME_INVALID;

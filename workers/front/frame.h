@@ -19,7 +19,8 @@ enum {
 enum frame_kind {
     FRAME_REQUEST,
     FRAME_INVALID, /* JSON, but no request: why says what is wrong with it */
-    FRAME_GARBAGE, /* no JSON */
+    FRAME_BROKEN,  /* meant as an object, but not JSON as we take it; why says where */
+    FRAME_GARBAGE, /* anything else */
 };
 
 struct frame {
@@ -32,7 +33,7 @@ struct frame {
 };
 
 /* Views point into text or *out. why (a buffer of at least FRAME_WHY_MAX) gets the message for
- * FRAME_INVALID. */
+ * FRAME_INVALID and FRAME_BROKEN. */
 enum frame_kind frame_parse(struct view text, struct frame *out, struct buf *why);
 
 #endif

@@ -82,6 +82,7 @@ static void on_first(struct conn *c, struct view text)
 
     buf_reset(&c->f->why, c->f->why.max);
     switch (frame_parse(text, &fr, &c->f->why)) {
+    case FRAME_BROKEN:
     case FRAME_GARBAGE: /* protocol reference, 1.3 */
         conn_close(c, WS_NORMAL, VIEW_EMPTY);
         return;
@@ -202,6 +203,7 @@ static void on_message(struct conn *c, struct view text)
     switch (frame_parse(text, &fr, &c->f->why)) {
     case FRAME_GARBAGE: /* ignored: protocol reference, 1.4 */
         return;
+    case FRAME_BROKEN: /* the reference ignores it, and lets the client wait for its timeout */
     case FRAME_INVALID:
         ws_conn_error(c, fr.id, RPC_INVALID_REQUEST, buf_view(&c->f->why), false);
         return;
