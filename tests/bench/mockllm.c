@@ -5,7 +5,6 @@
  *   mockllm PORT [CHUNKS=20] [DELAY_MS between chunks=0] [FAULT: none|429|500|cut|stall|garbage]
  * build: cc -O2 -o mockllm mockllm.c
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,12 +1,13 @@
 /*
- * tests/bench/wslimit.c - the least a server can do for wsload's protocol: one epoll thread, no checks, no
- * parsing. What it reaches is the machine's ceiling for the same load. Answers every request with BYTES of payload.
- *   wslimit PORT BYTES (less than 65000) build: cc -O2 -o wslimit wslimit.c
+ * tests/bench/wslimit.c - the least a server can do for wsload's protocol: one epoll thread, no
+ * checks, no parsing. What it reaches is the machine's ceiling for the same load. Answers every
+ * request with BYTES of payload. wslimit PORT BYTES (less than 1 MiB) build: cc -O2 -o wslimit
+ * wslimit.c
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,9 @@ struct conn {
     size_t n;
     char in[65536];
 };
-static char out[1 << 20];
+static char out[16 << 20];
 static size_t on;
-static char pay[65536];
+static char pay[1 << 20];
 static int paylen;
 static void frame(const char *p, size_t n)
 {
@@ -31,15 +32,35 @@ static void frame(const char *p, size_t n)
     h[0] = 0x81;
     if (n < 126)
         h[1] = n;
-    else {
+    else if (n < 65536) {
         h[1] = 126;
         h[2] = n >> 8;
         h[3] = n;
         k = 4;
+    } else {
+        h[1] = 127;
+        for (int i = 0; i < 8; i++)
+            h[k++] = (uint64_t)n >> (56 - 8 * i);
     }
     memcpy(h + k, p, n);
     on += k + n;
 }
+
+/* Waits for room: the load generator always reads. */
+static void send_all(int fd)
+{
+    for (size_t at = 0; at < on;) {
+        ssize_t r = write(fd, out + at, on - at);
+        if (r < 0 && errno != EAGAIN)
+            break;
+        if (r < 0)
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        else
+            at += r;
+    }
+    on = 0;
+}
+
 int main(int c, char **v)
 {
     int port = atoi(v[1]), bytes = c > 2 ? atoi(v[2]) : 200, one = 1, ep = epoll_create1(0);
@@ -117,22 +138,20 @@ int main(int c, char **v)
                 char *id = memmem(p + h, len, "\"id\":\"", 6);
                 if (!id)
                     continue;
-                char b[70000];
+                static char b[(1 << 20) + 200];
                 int m = snprintf(
                     b, sizeof b,
                     "{\"type\":\"res\",\"id\":\"%.*s\",\"ok\":true,\"payload\":{\"x\":\"%.*s\"}}",
                     (int)strcspn(id + 6, "\""), id + 6, paylen, pay);
                 frame(b, m);
-                if (on > sizeof out - 140000) {
-                    if (write(k->fd, out, on) < 0) {
-                    }
-                    on = 0;
+                if (on > sizeof out - 2 * sizeof b) {
+                    send_all(k->fd);
                 }
             }
             memmove(k->in, k->in + o, k->n - o);
             k->n -= o;
-            if (on && write(k->fd, out, on) < 0) {
-            }
+            if (on)
+                send_all(k->fd);
         }
     }
 }
