@@ -183,12 +183,13 @@ static int build(struct config *c, struct config_walk *w, struct err *e)
     w->doc = c->doc;
     if (config_walk_doc(w) < 0)
         return err_set(e, ERR_NOMEM, "out of memory for the configuration");
+    if (overrides(w, c) < 0)
+        return err_set(e, ERR_NOMEM, "out of memory for the configuration");
     if (w->report->errors) /* shapes are not what the steps below take for granted */
         return 0;
     if ((r = config_normalize(c->doc, e)) < 0 || (r = config_normalize(c->shown, e)) < 0 ||
-        (r = overrides(w, c)) < 0 || (r = config_defaults(c->doc, e)) < 0 ||
-        (r = config_defaults(c->shown, e)) < 0)
-        return r == ERR_NOMEM ? err_set(e, r, "out of memory for the configuration") : r;
+        (r = config_defaults(c->doc, e)) < 0 || (r = config_defaults(c->shown, e)) < 0)
+        return r;
     config_rules(w);
     return config_conf_fill(&c->conf, c->doc, e);
 }

@@ -58,6 +58,9 @@ static void rule_auth(struct config_walk *w)
     else if (!view_eq(mode, V("token")))
         config_error_at(w, "gateway.auth.mode", "%.*s is not supported by this build; use token",
                         VIEW_FMT(mode));
+    if (json_is_true(json_at(w->doc, "gateway.controlUi.dangerouslyDisableDeviceAuth")))
+        config_warn_at(w, "gateway.controlUi.dangerouslyDisableDeviceAuth",
+                       "control pages connect with the token alone");
     if (json_is_true(json_at(w->doc, "gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback")))
         config_warn_at(w, "gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback",
                        "pages of other sites may be able to connect");
@@ -217,6 +220,39 @@ static void rule_agents(struct config_walk *w)
         config_error_at(w, "agents.list", "several agents and none marked default: true");
 }
 
+enum { DAY_S = 86400, AGENTS_MAX = 256, MODELS_MAX = 4000 }; /* what the hub has room for */
+
+/* Every wait ends: a turn after a day. */
+static void rule_longest_turn(struct config_walk *w)
+{
+    static const char path[] = "agents.defaults.timeoutSeconds";
+    json_int_t s = json_integer_value(json_at(w->doc, path));
+    struct err e = ERR_INIT;
+
+    if (s > 0 && s <= DAY_S)
+        return;
+    if (s > DAY_S)
+        config_warn_at(w, path, "the longest turn is a day (%d)", DAY_S);
+    if (json_set_at(w->doc, path, json_integer(DAY_S), &e) < 0)
+        config_error_at(w, path, "%s", e.text);
+}
+
+static void rule_counts(struct config_walk *w)
+{
+    size_t agents = json_array_size(json_at(w->doc, "agents.list")), models = 0;
+    const char *name;
+    json_t *p;
+
+    json_object_foreach(json_at(w->doc, "models.providers"), name, p)
+    {
+        models += json_array_size(json_object_get(p, "models"));
+    }
+    if (agents > AGENTS_MAX)
+        config_error_at(w, "agents", "%zu agents, limit %d", agents, AGENTS_MAX);
+    if (models > MODELS_MAX)
+        config_error_at(w, "models.providers", "%zu models, limit %d", models, MODELS_MAX);
+}
+
 static void rule_times(struct config_walk *w)
 {
     const json_t *doc = w->doc;
@@ -242,5 +278,7 @@ void config_rules(struct config_walk *w)
     rule_agents(w);
     rule_models(w);
     rule_times(w);
+    rule_longest_turn(w);
+    rule_counts(w);
     w->path = keep;
 }

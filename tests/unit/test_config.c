@@ -298,6 +298,20 @@ static const struct {
      "gateway.port"},
 };
 
+/* A mistake on the command line is reported beside those of the file. */
+START_TEST(test_override_and_file)
+{
+    struct config_source src = {.port = "x"};
+    struct loaded l;
+
+    load_with(&l, &src, "{logging:{level:1},gateway:7}", usual);
+    ck_assert_int_eq(l.r, ERR_INVALID);
+    ck_assert_msg(l.report.errors == 3 && strstr(words(&l), "--port: gateway.port"), "%s",
+                  words(&l));
+    unload(&l);
+}
+END_TEST
+
 START_TEST(test_overrides)
 {
     struct config_source src = {
@@ -519,6 +533,10 @@ static const struct {
     {PROVIDER("headers:{'X-Org':'${MOCK_KEY}'},params:{a:{b:['${SPACE}']}}"), NULL},
     {"{models:{providers:{p:{baseUrl:'http://10.0.0.1/',apiKey:'x'}}}}", "not https"},
     {"{gateway:{tls:{enabled:false}}}", NULL},
+    {"{agents:{defaults:{timeoutSeconds:0}}}", NULL},
+    {"{agents:{defaults:{timeoutSeconds:86400}}}", NULL},
+    {"{agents:{defaults:{timeoutSeconds:86401}}}", "the longest turn is a day"},
+    {"{gateway:{controlUi:{dangerouslyDisableDeviceAuth:true}}}", "token alone"},
     {"{session:{resetTriggers:['/new','/reset'],reset:{mode:'daily',atHour:4}}}", NULL},
 };
 
@@ -533,6 +551,48 @@ START_TEST(test_good)
     else
         ck_assert_msg(l.report.warnings == 0, "%s: %s", good[_i].text, words(&l));
     unload(&l);
+}
+END_TEST
+
+/* Limits at n and n + 1: what a list or all lists together may hold. */
+static const struct {
+    const char *name, *before, *item, *after;
+    unsigned limit;
+} counts[] = {
+    {"proxies", "{gateway:{trustedProxies:[", "'::1',", "]}}", 64},
+    {"fallbacks", "{agents:{defaults:{model:{fallbacks:[", "'demo/demo',", "]}}}}", 15},
+    {"agents", "{agents:{ownership:'explicit',list:[", "{id:'a%u'},", "]}}", 256},
+    {"entries", "{agents:{ownership:'explicit',list:[{id:'b'}],entries:{", "a%u:{},", "}}}", 255},
+    {"providers", "{models:{providers:{", "p%u:{baseUrl:'http://h/'},", "}}}", 128},
+    {"models", "{models:{providers:{p:{baseUrl:'http://h/',models:[", "{id:'m%u'},", "]}}}}", 1024},
+    {"headers", "{models:{providers:{p:{baseUrl:'http://h/',headers:{", "h%u:'v',", "}}}}}", 32},
+};
+
+START_TEST(test_counts)
+{
+    for (unsigned over = 0; over < 2; over++) {
+        struct buf b = BUF_INIT(1024 * 1024);
+        struct loaded l;
+        char item[128];
+
+        buf_put_str(&b, counts[_i].before);
+        for (unsigned i = 0; i < counts[_i].limit + over; i++) {
+            const char *at = strstr(counts[_i].item, "%u");
+
+            if (at)
+                (void)snprintf(item, sizeof(item), "%.*s%u%s", (int)(at - counts[_i].item),
+                               counts[_i].item, i, at + 2);
+            buf_put_str(&b, at ? item : counts[_i].item);
+        }
+        buf_put_str(&b, counts[_i].after);
+        buf_put_char(&b, 0);
+        load(&l, buf_view(&b).p);
+        ck_assert_msg((l.r == 0) == (over == 0), "%s, %u over: %s", counts[_i].name, over,
+                      words(&l));
+        ck_assert_msg(!over || strstr(words(&l), "limit "), "%s: %s", counts[_i].name, words(&l));
+        unload(&l);
+        buf_fini(&b);
+    }
 }
 END_TEST
 
@@ -751,8 +811,10 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_defaults);
     tcase_add_test(tc, test_file);
     tcase_add_loop_test(tc, test_overrides, 0, COUNT_OF(overrides));
+    tcase_add_test(tc, test_override_and_file);
     tcase_add_loop_test(tc, test_bad, 0, COUNT_OF(bad));
     tcase_add_loop_test(tc, test_good, 0, COUNT_OF(good));
+    tcase_add_loop_test(tc, test_counts, 0, COUNT_OF(counts));
     tcase_add_test(tc, test_all_problems);
     tcase_add_test(tc, test_secret_files);
     tcase_add_test(tc, test_mutations);
