@@ -18,7 +18,7 @@
 #define FIN(why)                                                                                   \
     E("content_block_stop", ",\"index\":0")                                                        \
     E("message_delta", ",\"delta\":{\"stop_reason\":\"" why "\"},\"usage\":{\"output_tokens\":"    \
-                                                            "20}")
+                       "20}")
 #define STOP E("message_stop", "")
 
 struct answer {
@@ -72,12 +72,12 @@ static const struct {
      "a", STOP_END, FAIL_NONE, 0},
     {"tool",
      START BLOCK T("a") E("content_block_start", ",\"index\":1,\"content_block\":{\"type\":\"tool_"
-                                                 "use\",\"id\":\"t\",\"name\":\"f\"}") E(
-         "content_block_delta",
-         ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":\"}")
-         E("content_block_delta",
-           ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}")
-             FIN("tool_use") STOP,
+                                                 "use\",\"id\":\"t\",\"name\":\"f\"}")
+         E("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_"
+                                  "json\":\"{\\\"a\\\":\"}")
+             E("content_block_delta",
+               ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}")
+                 FIN("tool_use") STOP,
      "a", STOP_TOOLS, FAIL_NONE, 1},
     {"unknown things",
      START E("message_hiccup", "")
@@ -167,7 +167,8 @@ static const struct {
 
 START_TEST(test_body)
 {
-    struct model_spec model = {.id = V("m"), .max_tokens = bodies[_i].max_tokens};
+    struct model_spec model = {
+        .id = V("m"), .temperature = -1, .top_p = -1, .max_tokens = bodies[_i].max_tokens};
     struct buf out = BUF_INIT(BODY_MAX);
     struct err e = ERR_INIT;
     json_t *job = NULL;

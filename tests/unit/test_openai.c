@@ -349,7 +349,7 @@ static const struct {
      "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":["
      "{\"role\":\"system\",\"content\":\"Be kind\"},{\"role\":\"user\",\"content\":\"hi "
      "\\\"x\\\"\"}]}",
-     {.id = {"m", 1}}},
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1}},
     {"history with parts, empty ones left out",
      "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":"
      "\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
@@ -357,7 +357,7 @@ static const struct {
      "\"content\":[{\"type\":\"text\",\"text\":\"c\"}]}]}",
      "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"a\\nb\"},"
      "{\"role\":\"assistant\",\"content\":\"c\"}]}",
-     {.id = {"m", 1}, .no_stream_usage = true}},
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1, .no_stream_usage = true}},
     {"image",
      "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"see\"},{"
      "\"type\":"
@@ -365,30 +365,35 @@ static const struct {
      "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
      "\"text\",\"text\":\"see\"},{\"type\":\"image_url\",\"image_url\":{\"url\":"
      "\"data:image/gif;base64,R0lG\"}}]}]}",
-     {.id = {"m", 1}, .no_stream_usage = true}},
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1, .no_stream_usage = true}},
     {"limits, compatible server",
      "{\"thinking\":\"low\",\"messages\":[]}",
      "{\"model\":\"m\",\"stream\":true,\"max_tokens\":100,\"messages\":[]}",
-     {.id = {"m", 1}, .no_stream_usage = true, .max_tokens = 100}},
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1, .no_stream_usage = true, .max_tokens = 100}},
     {"limits, native and reasoning",
      "{\"thinking\":\"low\",\"system\":\"s\",\"messages\":[]}",
      "{\"model\":\"m\",\"stream\":true,\"max_completion_tokens\":100,\"reasoning_effort\":\"low\","
      "\"store\":false,\"messages\":[{\"role\":\"developer\",\"content\":\"s\"}]}",
      {.id = {"m", 1},
+      .temperature = -1,
+      .top_p = -1,
       .no_stream_usage = true,
       .max_tokens = 100,
       .native = true,
       .reasoning = true}},
-    {"no messages", "{}", NULL, {.id = {"m", 1}}},
+    {"no messages", "{}", NULL, {.id = {"m", 1}, .temperature = -1, .top_p = -1}},
     {"unknown role",
      "{\"messages\":[{\"role\":\"boss\",\"content\":\"x\"}]}",
      NULL,
-     {.id = {"m", 1}}},
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1}},
     {"content is a number",
      "{\"messages\":[{\"role\":\"user\",\"content\":1}]}",
      NULL,
-     {.id = {"m", 1}}},
-    {"message is a number", "{\"messages\":[1]}", NULL, {.id = {"m", 1}}},
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1}},
+    {"message is a number",
+     "{\"messages\":[1]}",
+     NULL,
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1}},
 };
 
 START_TEST(test_body)

@@ -89,6 +89,7 @@ static int anthropic_body(const struct model_request *q, struct buf *out, struct
     jw_kstr(&w, "model", q->model->id);
     jw_ku64(&w, "max_tokens", q->model->max_tokens ? q->model->max_tokens : MAX_TOKENS_DEFAULT);
     jw_kbool(&w, "stream", true);
+    provider_sampling(q->model, &w);
     if (system.n)
         jw_kstr(&w, "system", system);
     jw_key(&w, "messages");

@@ -6,6 +6,7 @@
  * one has acknowledged it.
  */
 #include "fd.h"
+#include "json.h"
 #include "log.h"
 #include "mem.h"
 #include "pages.h"
@@ -343,6 +344,20 @@ static void on_drain(void *ctx, struct link *l)
 
 /* ---- configuration, leaving ---- */
 
+/* Documents hold keys until models.c has taken them, and parsing leaves copies behind: what they
+ * free is wiped. The hot path makes no documents. */
+static void *json_room(size_t n)
+{
+    return mem_alloc(n);
+}
+
+static void json_gone(void *p)
+{
+    if (p)
+        mem_wipe(p, malloc_usable_size(p));
+    mem_free(p);
+}
+
 /* libcurl comes in only for models on the network, and before the sandbox closes. */
 static int take_config(struct agent *a, json_t *conf, struct err *e)
 {
@@ -395,6 +410,7 @@ int main(void)
     a.w.on_peer = on_peer;
     a.w.on_drain = on_drain;
     a.w.on_stop = on_stop;
+    json_set_alloc_funcs(json_room, json_gone);
     (void)mallopt(M_ARENA_MAX, 1); /* libcurl's resolver threads need no heaps of their own */
     if (worker_open(&a.w, &agent_on, &e) < 0 || worker_recv_config(&a.w, &e) < 0 ||
         take_config(&a, a.w.conf, &e) < 0 || worker_sandbox(&a.w, &agent_sandbox, &e) < 0)

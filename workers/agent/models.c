@@ -4,11 +4,18 @@
 
 #include <stdio.h>
 
+/* What params may hold; the rest of them belongs to runtimes we are not. */
+struct params {
+    double temperature, top_p; /* below 0: not given */
+    uint32_t max_tokens;       /* 0: not given */
+};
+
 struct model {
     char *id, *api, *max_tokens_field; /* owned; api and field NULL: as the provider says */
     uint32_t max_tokens;
     bool reasoning, no_stream_usage;
     struct reply_cost cost;
+    struct params params;
     struct secret *line; /* owned: headers of this model alone */
     unsigned lines;
 };
@@ -16,17 +23,27 @@ struct model {
 struct provider {
     char *id, *base_url, *api;           /* owned */
     char problem[200];                   /* why it cannot be asked; empty when it can */
-    struct secret line[HEADERS_MAX + 1]; /* the key's among them */
+    struct secret line[HEADERS_MAX + 2]; /* the key's among them */
     unsigned lines;
     struct secret key;
     struct patience patience;
     uint32_t max_tokens; /* 0: the service's own limit */
+    struct params params;
     struct model *model;
     unsigned models;
 };
 
+/* agents.defaults.models: params of one model, whatever its provider's list says. */
+struct override {
+    char *ref; /* owned */
+    struct params params;
+};
+
 struct models {
     unsigned refs;
+    struct params params; /* of every model */
+    struct override *override;
+    unsigned overrides;
     struct patience patience;
     struct provider *provider;
     unsigned providers;
@@ -116,12 +133,21 @@ static int read_headers(struct provider *p, json_t *headers, struct secret *room
     return 0;
 }
 
+/* Whether the key goes as a bearer token although the interface has a header of its own. */
+static bool as_bearer(const json_t *conf, struct view key)
+{
+    struct view auth = json_view(conf, "auth");
+
+    return json_flag(conf, "authHeader", false) || view_eq(auth, V("token")) ||
+           view_eq(auth, V("oauth")) || view_starts(key, V("sk-ant-oat"));
+}
+
 static int read_key(struct provider *p, const json_t *conf, struct err *e)
 {
     const json_t *value = json_object_get(conf, "apiKey");
     const struct provider_ops *ops = provider_find(view_str(p->api));
     struct view key = json_view_of(value);
-    bool bearer = json_flag(conf, "authHeader", false);
+    bool bearer = as_bearer(conf, key);
     int r;
 
     if (json_is_object(value))
@@ -133,6 +159,12 @@ static int read_key(struct provider *p, const json_t *conf, struct err *e)
     if (r < 0)
         return r;
     p->lines++;
+    if (view_starts(key, V("sk-ant-oat"))) { /* setup tokens; source: providers 3 */
+        if ((r = make_line(&p->line[p->lines], p, V("anthropic-beta"), "", V("oauth-2025-04-20"),
+                           e)) < 0)
+            return r;
+        p->lines++;
+    }
     return secret_set(&p->key, key, e);
 }
 
@@ -158,6 +190,58 @@ static void read_patience(struct patience *p, const json_t *models)
     p->retry_after_max_ms = bounded(r, "maxRetryAfterMs", p->retry_after_max_ms, HOUR_MS);
 }
 
+/* What conf gives replaces what is there. */
+static void read_params(struct params *p, const json_t *conf)
+{
+    const json_t *temperature = json_object_get(conf, "temperature");
+    const json_t *top_p = json_object_get(conf, "topP");
+
+    if (!top_p)
+        top_p = json_object_get(conf, "top_p");
+    if (json_is_number(temperature))
+        p->temperature = json_number_value(temperature);
+    if (json_is_number(top_p))
+        p->top_p = json_number_value(top_p);
+    p->max_tokens = bounded(conf, "maxTokens", p->max_tokens, INT32_MAX);
+}
+
+static const struct params no_params = {.temperature = -1, .top_p = -1};
+
+static void merge_params(struct params *into, const struct params *p)
+{
+    if (p->temperature >= 0)
+        into->temperature = p->temperature;
+    if (p->top_p >= 0)
+        into->top_p = p->top_p;
+    if (p->max_tokens)
+        into->max_tokens = p->max_tokens;
+}
+
+static int read_overrides(struct models *m, json_t *conf, struct err *e)
+{
+    const char *ref;
+    json_t *row;
+
+    m->override = mem_calloc(json_object_size(conf), sizeof(*m->override));
+    if (!m->override)
+        return err_set(e, ERR_NOMEM, "no memory for models' parameters");
+    json_object_foreach(conf, ref, row)
+    {
+        struct override *o = &m->override[m->overrides];
+        const json_t *params = json_object_get(row, "params");
+
+        if (!params)
+            continue;
+        o->params = no_params;
+        read_params(&o->params, params);
+        o->ref = mem_dup(ref, strlen(ref));
+        if (!o->ref)
+            return err_set(e, ERR_NOMEM, "no memory for models' parameters");
+        m->overrides++;
+    }
+    return 0;
+}
+
 static int read_model(struct provider *p, struct model *m, json_t *conf, struct err *e)
 {
     const json_t *compat = json_object_get(conf, "compat"), *cost = json_object_get(conf, "cost");
@@ -175,6 +259,8 @@ static int read_model(struct provider *p, struct model *m, json_t *conf, struct 
         .cache_read = json_number_value(json_object_get(cost, "cacheRead")),
         .cache_write = json_number_value(json_object_get(cost, "cacheWrite")),
     };
+    m->params = no_params;
+    read_params(&m->params, json_object_get(conf, "params"));
     if (!m->id)
         problem(p, "a model has no id");
     if (json_object_size(headers) == 0)
@@ -234,6 +320,8 @@ static int read_provider(struct provider *p, const char *id, json_t *conf,
     if (!provider_find(view_str(p->api)))
         problem(p, "api is none that this version speaks");
     p->max_tokens = bounded(conf, "maxTokens", 0, INT32_MAX);
+    p->params = no_params;
+    read_params(&p->params, json_object_get(conf, "params"));
     p->patience = *patience;
     if (longest)
         p->patience.first_byte_ms = p->patience.idle_ms = longest;
@@ -292,6 +380,10 @@ int models_new(struct models **out, json_t *conf, struct err *e)
     m->refs = 1;
     m->patience = PATIENCE_DEFAULT;
     read_patience(&m->patience, json_object_get(conf, "models"));
+    m->params = no_params;
+    read_params(&m->params, json_at(conf, "agents.defaults.params"));
+    if ((r = read_overrides(m, json_at(conf, "agents.defaults.models"), e)) < 0)
+        goto out;
     if (json_object_size(list) > PROVIDERS_MAX) {
         r = err_set(e, ERR_LIMIT, "models.providers: %zu, limit %d", json_object_size(list),
                     PROVIDERS_MAX);
@@ -328,6 +420,9 @@ void models_unref(struct models **mp)
         return;
     for (unsigned i = 0; i < m->providers; i++)
         provider_fini(&m->provider[i]);
+    for (unsigned i = 0; i < m->overrides; i++)
+        mem_free(m->override[i].ref);
+    mem_free(m->override);
     mem_free(m->provider);
     mem_free(m);
 }
@@ -383,6 +478,23 @@ static void add_fixed_lines(struct model_route *out)
             out->lines[out->line_count++] = out->ops->lines[i];
 }
 
+/* From the most general place to the most particular one. */
+static void set_params(struct model_spec *spec, const struct models *m, const struct provider *p,
+                       const struct model *row, struct view ref)
+{
+    struct params all = m->params;
+
+    merge_params(&all, &p->params);
+    if (row)
+        merge_params(&all, &row->params);
+    for (unsigned i = 0; i < m->overrides; i++)
+        if (view_eq(view_str(m->override[i].ref), ref))
+            merge_params(&all, &m->override[i].params);
+    spec->temperature = all.temperature;
+    spec->top_p = all.top_p;
+    spec->max_tokens = all.max_tokens ? all.max_tokens : row ? row->max_tokens : p->max_tokens;
+}
+
 bool models_route(const struct models *m, struct view ref, struct model_route *out,
                   struct failure *why)
 {
@@ -418,12 +530,12 @@ bool models_route(const struct models *m, struct view ref, struct model_route *o
     out->spec.base_url = view_str(p->base_url);
     out->spec.native = is_native(out->spec.base_url);
     if (row) {
-        out->spec.max_tokens = row->max_tokens;
         out->spec.max_tokens_field = view_str(row->max_tokens_field);
         out->spec.reasoning = row->reasoning;
         out->spec.no_stream_usage = row->no_stream_usage;
         out->spec.cost = row->cost;
     }
+    set_params(&out->spec, m, p, row, ref);
     add_lines(out, p->line, p->lines);
     if (row)
         add_lines(out, row->line, row->lines);

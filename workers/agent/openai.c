@@ -96,6 +96,7 @@ static void put_limits(struct jw *w, const struct model_request *q)
     }
     if (m->reasoning && effort.n && !view_eq(effort, V("off")))
         jw_kstr(w, "reasoning_effort", effort);
+    provider_sampling(m, w);
     if (m->native)
         jw_kbool(w, "store", false);
 }

@@ -1,5 +1,6 @@
 #include "provider.h"
 
+#include "jw.h"
 #include "mem.h"
 
 static const struct provider_ops *const all[] = {
@@ -23,6 +24,18 @@ void provider_url(const struct model_spec *m, const char *path, struct buf *out)
         base.n--;
     buf_put_view(out, base);
     buf_put_str(out, path);
+}
+
+void provider_sampling(const struct model_spec *m, struct jw *w)
+{
+    if (m->temperature >= 0) {
+        jw_key(w, "temperature");
+        jw_dbl(w, m->temperature);
+    }
+    if (m->top_p >= 0) {
+        jw_key(w, "top_p");
+        jw_dbl(w, m->top_p);
+    }
 }
 
 /* The code unit of an escape \uXXXX at p, or -1. */

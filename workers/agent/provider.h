@@ -19,6 +19,8 @@ struct model_spec {
     bool reasoning;
     bool no_stream_usage; /* compat.supportsUsageInStreaming is false */
     struct reply_cost cost;
+    /* Sampling, as configured; below 0: leave it to the provider. */
+    double temperature, top_p;
 };
 
 /* What is asked. The document's rules are checked while the body is built. */
@@ -53,6 +55,9 @@ void provider_url(const struct model_spec *m, const char *path, struct buf *out)
 /* A document out of a stream; escapes of half a surrogate pair become U+FFFD, which servers send
  * when they cut a character in two. On failure r->fail is set and NULL returned. */
 json_t *provider_json(struct reply *r, struct view data);
+/* temperature and top_p, which most interfaces call so. */
+struct jw;
+void provider_sampling(const struct model_spec *m, struct jw *w);
 /* The row of an interface, or NULL. */
 const struct provider_ops *provider_find(struct view api);
 
