@@ -47,6 +47,8 @@ struct hub {
     json_t *fleet; /* what the supervisor said last; may be NULL */
 };
 
+/* The commit task. */
+void hub_init(struct hub *h);
 /* Something was put into the store this turn: it is committed before any queued frame goes out. */
 void hub_changed(struct hub *h);
 /* The line to a front, or NULL. */

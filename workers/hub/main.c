@@ -22,7 +22,6 @@
 #include "tick.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 enum {
     STOP_MARGIN_MS = 300, /* of the grace, for the last words to the clients */
@@ -31,54 +30,11 @@ enum {
 
 static const struct sandbox hub_sandbox = {.allow = SB_STATE_DIR | SB_MEMFD};
 
-/* ---- durability ---- */
-
-/* Nothing that was queued this turn may leave unless it is on the disk: not even the log line,
- * whose line to the supervisor may hold jobs of the lost batch. */
-static void commit(void *ctx)
-{
-    struct hub *h = ctx;
-    struct err e = ERR_INIT;
-
-    if (store_commit(h->store, &e) == 0)
-        return;
-    dprintf(STDERR_FILENO, "openclaw-hub: commit failed, nothing of this turn is answered: %s\n",
-            e.text);
-    _exit(1);
-}
-
-void hub_changed(struct hub *h)
-{
-    loop_defer(h->w.loop, &h->commit, LOOP_COMMIT);
-    health_stale(h);
-}
-
 /* ---- lines ---- */
-
-/* The newest one: an older line of the same front may not have ended yet. */
-struct link *hub_front(const struct hub *h, unsigned instance)
-{
-    struct link *best = NULL;
-
-    for (unsigned i = 0; i < h->w.peer_count; i++) {
-        struct link *l = h->w.peers[i];
-
-        if (link_peer(l) == ROLE_FRONT && link_instance(l) == instance &&
-            (!best || link_generation(l) >= link_generation(best)))
-            best = l;
-    }
-    return best;
-}
 
 static bool is_stale(const struct hub *h, const struct link *l)
 {
     return hub_front(h, link_instance(l)) != l;
-}
-
-void hub_front_mark(struct link *l)
-{
-    if (ipc_over_high(link_ipc(l)))
-        ipc_pause(link_ipc(l), true);
 }
 
 static void on_drain(void *ctx, struct link *l)
@@ -228,7 +184,7 @@ static int open_all(struct hub *h, struct err *e)
 
     h->started_ms = clock_wall_ms();
     rand_uuid(h->boot_id);
-    h->commit = (struct loop_task){.run = commit, .ctx = h};
+    hub_init(h);
     tick_open(h);
     if ((r = settings_new(&h->settings, h->w.conf, e)) < 0) {
         h->w.exit_code = 2; /* the same slice would fail again */

@@ -378,11 +378,11 @@ int rpc_diagnostics_lanes(struct call *c)
     {
         jw_obj(w);
         jw_kstr(w, "lane", json_view(l, "lane"));
-        jw_ki64(w, "queuedCount", json_i64(l, "queuedCount", 0));
-        jw_ki64(w, "activeCount", json_i64(l, "activeCount", 0));
-        jw_ki64(w, "maxConcurrent", json_i64(l, "maxConcurrent", 0));
+        jw_ki64(w, "queuedCount", json_i64(l, "waiting", 0));
+        jw_ki64(w, "activeCount", json_i64(l, "running", 0));
+        jw_ki64(w, "maxConcurrent", json_i64(l, "concurrency", 0));
         jw_kbool(w, "draining", c->hub->stopping);
-        jw_ki64(w, "generation", json_i64(l, "generation", 0));
+        jw_ki64(w, "generation", 0);
         jw_key(w, "blockedBy");
         jw_null(w);
         jw_obj_end(w);

@@ -1,0 +1,61 @@
+/*
+ * workers/hub/admit.h - one connect under decision: the checks of protocol 2.3, in their order. No
+ * lines and no store here; what it takes to decide is in the attempt, the answer in the refusal.
+ * Makes no identity (auth.c does).
+ */
+#ifndef ADMIT_H
+#define ADMIT_H
+
+#include "buf.h"
+#include "mac.h"
+#include "msg.h"
+#include "params.h"
+#include "settings.h"
+#include "throttle.h"
+
+enum {
+    ADMIT_PROTOCOL = 4,
+    ADMIT_PROTOCOL_PROBE = 3, /* probes and legacy nodes */
+    ADMIT_CLOSE_POLICY = 1008,
+    ADMIT_CLOSE_PROTOCOL = 1002,
+    ADMIT_CLOSE_TRY_AGAIN = 1013,
+    ADMIT_TEXT_MAX = 64 * 1024, /* of a refusal's message and details */
+};
+
+/* The schema of connect's parameters, in the notation of params.h. */
+extern const char admit_schema[];
+
+struct attempt {
+    const struct settings *settings;
+    const struct params *schema; /* admit_schema, compiled */
+    struct mac *mac;
+    struct throttle *throttle;
+    const struct ipc_connect *m;
+    bool stopping;
+    /* found out by the checks */
+    json_t *params; /* owned by the caller */
+    const json_t *client, *auth, *device;
+    struct view id, mode, role;
+    int64_t min, max;
+    bool local, node, secret_ok, secret_given, device_ok;
+};
+
+/* Why not. */
+struct refusal {
+    const char *code;
+    struct view message; /* also the close reason */
+    uint16_t close;
+    bool silent;   /* no response, only the close */
+    int retryable; /* -1 absent */
+    uint64_t retry_after_ms;
+    uint64_t wait_ms;         /* answer this much later */
+    struct buf details, text; /* owned by the caller, initialised with ADMIT_TEXT_MAX */
+};
+
+/* True: may connect. Otherwise *r says why not. */
+bool admit_check(struct attempt *a, struct refusal *r);
+bool admit_refuse(struct refusal *r, const char *code, struct view message);
+/* Whether an admitted client keeps the scopes it asks for (protocol, 2.5). */
+bool admit_keeps_scopes(const struct attempt *a);
+
+#endif
