@@ -22,7 +22,8 @@ TAIL = 60
 # name: (CC, meson options)
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release", "-Dwerror=true"]),
-    "san": ("gcc", ["--buildtype=debugoptimized", "-Dwerror=true", "-Db_sanitize=address,undefined"]),
+    # without -Werror: with sanitizers gcc warns of null pointers that its own checks have brought in
+    "san": ("gcc", ["--buildtype=debugoptimized", "-Db_sanitize=address,undefined"]),
     "clang": ("clang", ["--buildtype=release", "-Dwerror=true"]),
 }
 SAN_ENV = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=66:detect_stack_use_after_return=1",

@@ -1,9 +1,9 @@
 /*
- * tests/bench/mockllm.c - a fast model server for load tests (OpenAI's protocol, HTTP/1.1 keep-alive, one epoll thread).
- * POST .../chat/completions with "stream":true: CHUNKS SSE deltas, then usage, then [DONE]; else one JSON body.
- * GET .../models: one model. A body that contains "slow msg" gets 50 ms between chunks.
- *   mockllm PORT [CHUNKS=20] [DELAY_MS between chunks=0] [FAULT: none|429|500|cut|stall|garbage]
- * build: cc -O2 -o mockllm mockllm.c
+ * tests/bench/mockllm.c - a fast model server for load tests (OpenAI's protocol, HTTP/1.1
+ * keep-alive, one epoll thread). POST .../chat/completions with "stream":true: CHUNKS SSE deltas,
+ * then usage, then [DONE]; else one JSON body. GET .../models: one model. A body that contains
+ * "slow msg" gets 50 ms between chunks. mockllm PORT [CHUNKS=20] [DELAY_MS between chunks=0]
+ * [FAULT: none|429|500|cut|stall|garbage] build: cc -O2 -o mockllm mockllm.c
  */
 #include <arpa/inet.h>
 #include <errno.h>
