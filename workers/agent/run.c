@@ -466,6 +466,11 @@ bool run_is_over(const struct run *r)
     return r->outcome != OUTCOME_RUNNING;
 }
 
+const char *run_last_failure(const struct run *r)
+{
+    return fail_reason_name(r->last.reason);
+}
+
 struct view run_text(const struct run *r)
 {
     return buf_view(&r->reply.text);

@@ -65,6 +65,8 @@ uint64_t run_job(const struct run *r);
 uint32_t run_attempt(const struct run *r);
 bool run_is_over(const struct run *r);
 void run_result(const struct run *r, struct run_result *out);
+/* Why the last attempt that failed did: a name for logs. */
+const char *run_last_failure(const struct run *r);
 /* Everything the model has said so far. */
 struct view run_text(const struct run *r);
 
