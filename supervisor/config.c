@@ -194,11 +194,18 @@ static int build(struct config *c, struct config_walk *w, struct err *e)
     return config_conf_fill(&c->conf, c->doc, e);
 }
 
-static void check_mode(struct config_walk *w, const struct config *c)
+/* What the file is, apart from what is in it. */
+static void check_file(struct config_walk *w, const struct config *c)
 {
+    const char *named = env_of(w->src, "OPENCLAW_CONFIG_PATH");
     struct stat st;
 
     w->path.n = 0;
+    if (!c->exists && !w->src->text.p && named) {
+        w->origin = "OPENCLAW_CONFIG_PATH";
+        config_warn(w, "%.200s: no such file; the defaults hold", c->path);
+        w->origin = NULL;
+    }
     if (c->exists && stat(c->path, &st) == 0 && st.st_mode & (S_IWOTH | S_IROTH))
         config_warn(w, "everybody on this machine can %s this file; chmod 600 it",
                     st.st_mode & S_IWOTH ? "change" : "read");
@@ -257,7 +264,7 @@ int config_load(struct config **out, const struct config_source *src, struct con
         (void)fatal(report, e);
         goto out;
     }
-    check_mode(&w, c);
+    check_file(&w, c);
     if ((r = build(c, &w, e)) < 0)
         goto out;
     if (report->failed)

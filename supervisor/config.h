@@ -145,7 +145,7 @@ void config_diff_fini(struct config_diff *d);
 int config_redacted(const struct config *c, const struct config_report *report,
                     struct view hash_key, json_t **out, struct err *e) MUST_USE;
 
-/* The payload of config.schema without generatedAt; and the table as Markdown. */
+/* The payload of config.schema without version and generatedAt; and the table as Markdown. */
 int config_schema(struct buf *out, struct err *e) MUST_USE;
 int config_docs(struct buf *out, struct err *e) MUST_USE;
 

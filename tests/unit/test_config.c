@@ -158,6 +158,16 @@ START_TEST(test_file)
     ck_assert_str_eq(config_path_of(l.c), path);
     unload(&l);
 
+    {
+        char named[80];
+        const char *env[] = {named, NULL};
+
+        (void)snprintf(named, sizeof(named), "OPENCLAW_CONFIG_PATH=%s/other", dir);
+        load_with(&l, &src, NULL, env);
+        ck_assert_msg(l.r == 0 && strstr(words(&l), "OPENCLAW_CONFIG_PATH: warning: "), "%s",
+                      words(&l));
+        unload(&l);
+    }
     src.must_exist = true;
     load_with(&l, &src, NULL, usual);
     ck_assert_int_eq(l.r, ERR_NOT_FOUND);
@@ -298,6 +308,29 @@ static const struct {
      "gateway.port"},
 };
 
+/* A secret in the wrong place is not repeated. */
+START_TEST(test_no_echo)
+{
+    static const char *const rows[] = {
+        "{gateway:{auth:{mode:'hunter2'}}}",
+        "{gateway:{auth:{token:['hunter2']}}}",
+        "{models:{providers:{p:{baseUrl:'http://me:hunter2@h/'}}}}",
+        "{models:{providers:{p:{baseUrl:'http://h/',headers:{a:'hunter2\\n'}}}}}",
+        "{env:{vars:{A:'hunter2'}},gateway:{bind:'${A}'}}",
+        "{env:{vars:{A:'hunter2'}},gateway:{trustedProxies:['${A}']}}",
+        "{gateway:{auth:{token:{source:'env',id:'hunter2'}}}}",
+        "{gateway:{aut:'hunter2'},zzzz:'hunter2',channels:{x:'hunter2'}}",
+    };
+    struct loaded l;
+
+    load(&l, rows[_i]);
+    ck_assert_msg(l.report.errors + l.report.warnings > 0, "%s", rows[_i]);
+    ck_assert_msg(!strstr(words(&l), "hunter2"), "%s", words(&l));
+    ck_assert_msg(!strstr(l.e.text, "hunter2"), "%s", l.e.text);
+    unload(&l);
+}
+END_TEST
+
 /* A mistake on the command line is reported beside those of the file. */
 START_TEST(test_override_and_file)
 {
@@ -386,6 +419,8 @@ static const struct {
     {"{gateway:{auth:{mode:'trusted-proxy'}}}", "gateway.auth.mode", "not supported"},
     {"{gateway:{auth:{mode:'tailscale'}}}", "gateway.auth.mode", "not supported"},
     {"{gateway:{auth:{mode:'off'}}}", "gateway.auth.mode", "must be one of"},
+    {"{gateway:{auth:{rateLimit:{maxAttempts:0}}}}", "gateway.auth.rateLimit.maxAttempts",
+     "must be a whole"},
     {"{gateway:{auth:{mode:null}}}", "gateway.auth.mode", "null"},
     {"{gateway:{auth:'none'}}", "gateway.auth", "must be a map"},
     {"{gateway:{auth:{mod:'none'}}}", "gateway.auth.mod", "did you mean gateway.auth.mode?"},
@@ -812,6 +847,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_file);
     tcase_add_loop_test(tc, test_overrides, 0, COUNT_OF(overrides));
     tcase_add_test(tc, test_override_and_file);
+    tcase_add_loop_test(tc, test_no_echo, 0, 8);
     tcase_add_loop_test(tc, test_bad, 0, COUNT_OF(bad));
     tcase_add_loop_test(tc, test_good, 0, COUNT_OF(good));
     tcase_add_loop_test(tc, test_counts, 0, COUNT_OF(counts));
