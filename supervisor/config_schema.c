@@ -85,18 +85,22 @@ struct tree {
     size_t n;
 };
 
+/* The end goes before a separator, that before every letter: a subtree stays together. */
+static int rank(char c)
+{
+    return c == '.' || c == '[' ? 1 : (unsigned char)c;
+}
+
 static int by_path(const void *a, const void *b)
 {
     const struct config_key *const *x = a, *const *y = b;
-    const unsigned char *p = (const unsigned char *)(*x)->path,
-                        *q = (const unsigned char *)(*y)->path;
+    const char *p = (*x)->path, *q = (*y)->path;
 
     while (*p && *p == *q) {
         p++;
         q++;
     }
-    /* a separator goes before every letter: a subtree stays together */
-    return (*p == '.' || *p == '[' ? (*p ? 1 : 0) : *p) - (*q == '.' || *q == '[' ? 1 : *q);
+    return rank(*p) - rank(*q);
 }
 
 static size_t step_length(const char *p)
@@ -104,60 +108,62 @@ static size_t step_length(const char *p)
     return p[0] == '[' ? 2 : strcspn(p, ".[");
 }
 
-/* rows[from, to) share the first `at` bytes; writes one schema for that place. */
+static void put_node(struct jw *w, const struct tree *t, size_t from, size_t to, size_t at);
+
+/* The end of the rows from j on that go through the same name at this place. */
+static size_t same_name(const struct tree *t, size_t j, size_t to, size_t at)
+{
+    const char *name = t->row[j]->path + at;
+    size_t n = step_length(name);
+
+    do
+        j++;
+    while (j < to && strncmp(t->row[j]->path + at, name, n) == 0 &&
+           rank(t->row[j]->path[at + n]) <= 1);
+    return j;
+}
+
+/* What lies below a map: either its wildcard or its names. */
+static void put_names(struct jw *w, const struct tree *t, size_t from, size_t to, size_t at,
+                      bool star)
+{
+    for (size_t j = from, end; j < to; j = end) {
+        struct view name = view_of(t->row[j]->path + at, step_length(t->row[j]->path + at));
+
+        end = same_name(t, j, to, at);
+        if (view_eq(name, V("*")) != star)
+            continue;
+        if (star)
+            jw_key(w, "additionalProperties");
+        else
+            jw_key_view(w, name);
+        put_node(w, t, j, end, at + name.n);
+    }
+}
+
+/* rows[from, to) share the first `at` bytes; writes the schema for that place. */
 static void put_node(struct jw *w, const struct tree *t, size_t from, size_t to, size_t at)
 {
-    const struct config_key *self = NULL;
-    size_t i = from;
+    const struct config_key *self = at && t->row[from]->path[at] == 0 ? t->row[from++] : NULL;
 
-    if (at && t->row[from]->path[at] == 0) {
-        self = t->row[from];
-        i++;
-    }
     jw_obj(w);
-    if (self && i == to) {
+    if (from == to) {
         put_type(w, self);
-        jw_obj_end(w);
-        return;
-    }
-    if (self && self->type == CT_MODELREF) /* "a/b" or {primary, fallbacks} */
-        jw_kraw(w, "type", V("[\"string\",\"object\"]"));
-    else if (t->row[i]->path[at] != '[')
-        jw_kcstr(w, "type", "object");
-    if (t->row[i]->path[at] == '[') {
+    } else if (t->row[from]->path[at] == '[') {
         jw_kcstr(w, "type", "array");
         jw_key(w, "items");
-        put_node(w, t, i, to, at + 2);
+        put_node(w, t, from, to, at + 2);
+    } else {
+        at += t->row[from]->path[at] == '.';
+        if (self && self->type == CT_MODELREF) /* "a/b" or {primary, fallbacks} */
+            jw_kraw(w, "type", V("[\"string\",\"object\"]"));
+        else
+            jw_kcstr(w, "type", "object");
+        put_names(w, t, from, to, at, true);
+        jw_key(w, "properties");
+        jw_obj(w);
+        put_names(w, t, from, to, at, false);
         jw_obj_end(w);
-        return;
-    }
-    at += t->row[i]->path[at] == '.';
-    for (bool star = true, more = true; more; star = false) { /* wildcards apart from names */
-        size_t j = i;
-
-        more = star;
-        if (!star) {
-            jw_key(w, "properties");
-            jw_obj(w);
-        }
-        while (j < to) {
-            const char *name = t->row[j]->path + at;
-            size_t n = step_length(name), end = j + 1;
-
-            while (end < to && strncmp(t->row[end]->path + at, name, n) == 0 &&
-                   (t->row[end]->path[at + n] == 0 || strchr(".[", t->row[end]->path[at + n])))
-                end++;
-            if ((name[0] == '*') == star) {
-                if (star)
-                    jw_key(w, "additionalProperties");
-                else
-                    jw_key_view(w, view_of(name, n));
-                put_node(w, t, j, end, at + n);
-            }
-            j = end;
-        }
-        if (!star)
-            jw_obj_end(w);
     }
     jw_obj_end(w);
 }
