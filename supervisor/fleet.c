@@ -233,6 +233,9 @@ static void exited(struct proc *p, int status)
         conns_front_gone(f, p);
     if (p->role == ROLE_AGENT)
         jobs_agent_gone(f, p);
+    /* lines end before the kernel tells of a death: then it was the hub's, and nobody broke a rule */
+    for (unsigned i = 0; i < f->count && p->role == ROLE_HUB; i++)
+        f->proc[i].suspect = false;
     proc_event(p, refused ? FSM_EV_REFUSED : FSM_EV_EXIT);
     if (p->role == ROLE_FRONT)
         conns_fronts_changed(f);
