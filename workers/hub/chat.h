@@ -118,7 +118,7 @@ struct runs {
     struct waiter *waiters;
     unsigned waiter_count;
     void (*on_idle)(struct hub *h);
-    struct loop_timer prune;
+    struct loop_timer prune, resume;
     struct loop_task idle_task;
 };
 
@@ -155,6 +155,8 @@ int run_accept_waiting(struct run *r, struct view message, struct err *e) MUST_U
 void run_start(struct run *r);
 /* Put its message into the transcript. */
 int run_consume(struct run *r, struct view message, struct err *e) MUST_USE;
+/* session.message for the user's message, once it is in the transcript. */
+void run_show_message(struct run *r);
 /* The session's title, when it has none yet. */
 void live_title(struct live *l, struct view message);
 /* End it now, agent or not, waiting or not. The run, and its live entry when that was the last, are

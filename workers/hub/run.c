@@ -15,6 +15,7 @@
 
 enum {
     STORE_RETRY_MS = 500, /* the store has no room: its answer is kept until it has */
+    RESUME_MS = 20,       /* agents that live on speak first: what they have is not run again */
     PRUNE_MS = 60 * 1000, /* finished rows and deleted messages are given back in small steps */
     PRUNE_ROWS = 2000,
     RUNS_KEPT_MS = 48 * 3600 * 1000, /* chaos.md I3 asks for 24 h or 100,000 ids */
@@ -104,10 +105,18 @@ int run_consume(struct run *r, struct view message, struct err *e)
                           buf_view(&b), now, &seq, e);
     if (rc == ERR_CONFLICT)
         rc = 0; /* it is there since an attempt that the store did not take whole */
-    else if (rc == 0)
-        chat_message(r->hub, r->live, r->message_id, seq, buf_view(&b));
     buf_fini(&b);
     return rc;
+}
+
+void run_show_message(struct run *r)
+{
+    struct rec_message_add m;
+    struct err e = ERR_INIT;
+
+    if (event_session_wanted(r->hub, view_str(r->live->s.key)) &&
+        store_message_by_id(r->hub->store, view_str(r->message_id), &m, &e) == 0)
+        chat_message(r->hub, r->live, r->message_id, m.seq, m.text);
 }
 
 void live_title(struct live *l, struct view message)
@@ -220,12 +229,17 @@ void run_start(struct run *r)
         chat_status(r, "preparing_workspace");
         chat_status(r, "preparing_context");
     }
+    if (r->segment == 0)
+        run_show_message(r);
     set_limit(r);
     job_submit(r);
 }
 
 void run_resume(struct run *r)
 {
+    if (r->phase != RUN_SENT)
+        return; /* its agent spoke already */
+    r->resubmitted = true;
     set_limit(r);
     job_submit(r);
 }
@@ -359,6 +373,7 @@ int run_on_resume(struct hub *h, struct link *from, struct ipc_run_resume *m, st
     (void)e;
     if (!r)
         return 0;
+    r->began = true; /* clients saw that from the hub before us */
     model_is(r, m->provider, m->model);
     /* what clients saw of it before we were here is unknown to us */
     if (r->shown.n == r->shown_seg)
@@ -575,8 +590,8 @@ void run_finish(struct run *r)
     }
     chat_end(r);
     run_acked(r);
-    log_info("run.end", KV("run", r->run_id), KV("job", r->job_id), KV("end", (int)r->result.end),
-             KV("ms", (long)(r->ended_ms - r->accepted_ms)));
+    log_debug("run.end", KV("run", r->run_id), KV("job", r->job_id), KV("end", (int)r->result.end),
+              KV("ms", (long)(r->ended_ms - r->accepted_ms)));
     waiters_ended(r);
     l->active = NULL;
     h->runs->active--;
@@ -633,6 +648,7 @@ static void abort_waiting(struct run *r, const char *stop_reason)
         log_error("run.abort", KV("run", r->run_id),
                   KV("why", e.text)); /* it comes back at the next start */
     buf_fini(&summary);
+    run_show_message(r);
     if (!r->announced_end)
         chat_end(r);
     waiters_ended(r);
@@ -657,17 +673,19 @@ unsigned live_abort(struct hub *h, struct live *l, const char *stop_reason, stru
 {
     struct run *active = l->active && l->active->phase != RUN_ENDING ? l->active : NULL;
     unsigned n = l->waiting_count + (active ? 1 : 0);
+    bool was = l->hold;
 
-    (void)h;
     if (active && ids)
         jw_cstr(ids, active->run_id);
     for (struct run *r = l->waiting; r && ids; r = r->next)
         jw_cstr(ids, r->run_id);
-    /* what waits first, so that nothing of it starts; l lives as long as it has a run */
-    for (unsigned left = l->waiting_count; left > 0; left--)
-        abort_waiting(l->waiting, stop_reason);
+    l->hold = true; /* nothing of what waits starts meanwhile */
     if (active)
         run_abort(active, stop_reason);
+    for (unsigned left = l->waiting_count; left > 0; left--)
+        abort_waiting(l->waiting, stop_reason);
+    l->hold = was;
+    live_put(h, l);
     return n;
 }
 
@@ -692,6 +710,11 @@ static void on_prune(void *ctx)
     if (dropped || left)
         hub_changed(h);
     loop_timer_set(&h->runs->prune, left || dropped == PRUNE_ROWS ? PRUNE_MS / 60 : PRUNE_MS);
+}
+
+static void on_resume(void *ctx)
+{
+    runs_resume(ctx);
 }
 
 static void on_idle(void *ctx)
@@ -720,7 +743,8 @@ int runs_open(struct hub *h, struct err *e)
     loop_timer_set(&rs->prune, PRUNE_MS);
     if ((rc = store_runs_open(h->store, 0, on_open_run, h, e)) < 0)
         return rc;
-    runs_resume(h);
+    loop_timer_init(&rs->resume, h->w.loop, on_resume, h);
+    loop_timer_set(&rs->resume, RESUME_MS);
     return 0;
 }
 
@@ -735,6 +759,8 @@ void runs_close(struct hub *h)
     run_table_fini(rs);
     if (rs->prune.loop)
         loop_timer_fini(&rs->prune);
+    if (rs->resume.loop)
+        loop_timer_fini(&rs->resume);
     if (h->w.loop)
         loop_undefer(h->w.loop, &rs->idle_task);
     mem_free(rs);

@@ -43,6 +43,7 @@ static void merged(struct run *in)
 {
     if (!in->ids)
         chat_ids(in);
+    run_show_message(in);
     if (!in->announced_end)
         chat_final_empty(in);
     live_remove(in->live, in);
@@ -290,7 +291,11 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         live_push(l, r);
     } else {
         r->phase = RUN_SENT;
-        r->resubmitted = r->replace = true;
+        r->replace = true;
+        /* above every number that a hub before us can have used: two events per delta and a few
+         * more */
+        r->seq = 64 + (uint32_t)((uint64_t)(clock_wall_ms() - r->accepted_ms) / (DELTA_MS / 3));
+        chat_ids(r);
         l->active = r;
         h->runs->active++;
     }
@@ -321,8 +326,6 @@ void runs_resume(struct hub *h)
             next = l->next;
             count++;
             if (l->active) {
-                if (!l->active->ids)
-                    chat_ids(l->active);
                 run_resume(l->active);
             } else {
                 live_next(h, l);
