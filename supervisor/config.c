@@ -194,6 +194,27 @@ static int build(struct config *c, struct config_walk *w, struct err *e)
     return config_conf_fill(&c->conf, c->doc, e);
 }
 
+static bool literal(const json_t *v)
+{
+    struct view text = json_view_of(v);
+
+    return text.n && !memmem(text.p, text.n, "${", 2);
+}
+
+/* Whether the file holds a secret itself, instead of where to find it. */
+static bool holds_secret(const json_t *doc)
+{
+    const char *name;
+    json_t *p;
+    bool found = literal(json_at(doc, "gateway.auth.token"));
+
+    json_object_foreach(json_at(doc, "models.providers"), name, p)
+    {
+        found |= literal(json_object_get(p, "apiKey"));
+    }
+    return found;
+}
+
 /* What the file is, apart from what is in it. */
 static void check_file(struct config_walk *w, const struct config *c)
 {
@@ -206,9 +227,13 @@ static void check_file(struct config_walk *w, const struct config *c)
         config_warn(w, "%.200s: no such file; the defaults hold", c->path);
         w->origin = NULL;
     }
-    if (c->exists && stat(c->path, &st) == 0 && st.st_mode & (S_IWOTH | S_IROTH))
-        config_warn(w, "everybody on this machine can %s this file; chmod 600 it",
-                    st.st_mode & S_IWOTH ? "change" : "read");
+    if (!c->exists || stat(c->path, &st) < 0)
+        return;
+    if (st.st_mode & S_IWOTH)
+        config_warn(w, "everybody on this machine can change this file; chmod 600 it");
+    else if (st.st_mode & S_IROTH && holds_secret(c->source))
+        config_warn(w,
+                    "everybody on this machine can read this file and its secrets; chmod 600 it");
 }
 
 static int first_error(const struct config_report *report, struct err *e)
