@@ -630,8 +630,53 @@ START_TEST(test_bad_jobs)
 }
 END_TEST
 
+/* Whichever allocation fails, the run ends by itself, once, and nothing leaks. */
+START_TEST(test_no_memory)
+{
+    static struct answer answers[ANSWERS_MAX];
+    static struct world w;
+
+    for (size_t i = 0; i < COUNT_OF(answers); i++)
+        answers[i] = (struct answer){OK_HEAD, WHOLE, KEEP};
+    for (uint64_t n = 1;; n++) {
+        struct run_conf conf = {.on = &tells, .ctx = &w};
+        struct run_result res;
+        struct err e = ERR_INIT;
+        uint64_t before;
+        int fd = -1, r;
+
+        world_open(&w, answers);
+        conf.loop = w.loop;
+        conf.http = w.http;
+        conf.models = w.models;
+        ck_assert_int_eq(fd_sealed("job",
+                                   V("{\"model\":\"mock/m\",\"messages\":[{\"role\":\"user\","
+                                     "\"content\":\"hi\"}]}"),
+                                   &fd, &e),
+                         0);
+        before = mem_count();
+        mem_fail_after(n, 0);
+        r = run_start(&w.run, &conf, fd, &e);
+        if (r == 0) {
+            wait_done(&w);
+            run_result(w.run, &res);
+            if (res.outcome == OUTCOME_OK)
+                ck_assert_msg(view_eq(res.text, V("Hello world")), "%d", (int)n);
+            else
+                ck_assert_msg(res.outcome == OUTCOME_ERROR, "%d", (int)n);
+        }
+        mem_fail_after(0, 0);
+        before = mem_count() - before;
+        world_close(&w);
+        if (before < n)
+            break; /* none failed any more */
+    }
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
+    tcase_add_test(tc, test_no_memory);
     tcase_add_loop_test(tc, test_rows, 0, (int)COUNT_OF(rows));
     tcase_add_test(tc, test_request);
     tcase_add_test(tc, test_proxy_of_environment_is_ignored);
