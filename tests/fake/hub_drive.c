@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "json.h"
 #include "mem.h"
 
 #include <signal.h>
@@ -50,6 +51,24 @@ static void note_fini(struct hub_note *n)
     *n = (struct hub_note){.text = NULL};
 }
 
+/* What clients get must be JSON. */
+static void must_be_json(struct view before, struct view text, struct view behind)
+{
+    struct buf b = BUF_INIT(64 << 20);
+    struct err e = ERR_INIT;
+    json_t *doc = NULL;
+
+    buf_put_view(&b, before);
+    buf_put_view(&b, text);
+    buf_put_view(&b, behind);
+    if (text.n && json_parse(buf_view(&b), &doc, &e) < 0) {
+        fprintf(stderr, "%.*s\n", VIEW_FMT(text));
+        die("not JSON", &e);
+    }
+    json_decref(doc);
+    buf_fini(&b);
+}
+
 static void note(struct hub_drive *d, struct hub_note n, struct view text, struct view extra)
 {
     if (d->count == HUB_DRIVE_NOTES_MAX) {
@@ -62,6 +81,12 @@ static void note(struct hub_drive *d, struct hub_note n, struct view text, struc
     n.extra = mem_dup(extra.p, extra.n);
     n.extra_len = extra.n;
     d->notes[d->count++] = n;
+    if (n.type == MSG_reply || n.type == MSG_connect_ok || n.type == MSG_connect_refused)
+        must_be_json(V("{"), text, VIEW_EMPTY);
+    else if (n.type == MSG_event || n.type == MSG_event_to)
+        must_be_json(VIEW_EMPTY, text, V("}"));
+    else if (n.type == MSG_snapshot)
+        must_be_json(VIEW_EMPTY, text, VIEW_EMPTY);
     loop_stop(d->loop);
 }
 

@@ -134,7 +134,7 @@ static int list(const struct attempt *a, struct conn *c, struct view scopes, str
     if (c->who.scopes_listed)
         jw_kraw(&w, "scopes", scopes);
     jw_key(&w, "text");
-    buf_put_view(&b, V("\"Node: "));
+    jw_raw(&w, V("\"Node: "));
     jw_escape(&b, name.n ? name : V("unknown"));
     buf_put_view(&b, V(" · mode "));
     jw_escape(&b, a->mode);
