@@ -39,6 +39,7 @@ enum {
     AUD_TALK = 1 << 7,
     AUD_TOOL = 1 << 8,     /* read and cap tool-events */
     AUD_SESSIONS = 1 << 9, /* read and subscribed to sessions.changed */
+    AUD_RUNS = 1 << 10,    /* read and not cap session-scoped-events: runs of every session */
 };
 #define AUD_ALL 0xffffffffu
 

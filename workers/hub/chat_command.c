@@ -75,7 +75,7 @@ static void tell(struct run *r, struct view msg)
     struct hub *h = r->hub;
     struct jw *w;
 
-    if (!event_wanted(h, AUD_READ))
+    if (!event_run_wanted(h, view_str(r->live->s.key), r->owner))
         return;
     w = event_begin(h, "chat");
     jw_obj(w);
@@ -85,7 +85,7 @@ static void tell(struct run *r, struct view msg)
     jw_kcstr(w, "state", "final");
     jw_kraw(w, "message", msg);
     jw_obj_end(w);
-    event_end(h, AUD_READ, EVENT_SEQ);
+    event_end_run(h, view_str(r->live->s.key), r->owner, EVENT_SEQ);
 }
 
 static int save(struct run *r, struct view asked, struct view answer, struct err *e)

@@ -45,7 +45,7 @@ static struct jw *chat_open(struct run *r, const char *state, uint32_t seq)
 static void chat_close(struct run *r, struct jw *w, unsigned flags)
 {
     jw_obj_end(w);
-    event_end(r->hub, AUD_READ, EVENT_SEQ | flags);
+    event_end_run(r->hub, view_str(r->live->s.key), r->owner, EVENT_SEQ | flags);
 }
 
 /* The next agent event up to its data value. */
@@ -65,12 +65,12 @@ static void agent_close(struct run *r, struct jw *w)
     jw_ki64(w, "ts", clock_wall_ms());
     jw_kbool(w, "isHeartbeat", false);
     jw_obj_end(w);
-    event_end(r->hub, AUD_READ, EVENT_SEQ);
+    event_end_run(r->hub, view_str(r->live->s.key), r->owner, EVENT_SEQ);
 }
 
 static bool wanted(const struct run *r)
 {
-    return event_wanted(r->hub, AUD_READ);
+    return event_run_wanted(r->hub, view_str(r->live->s.key), r->owner);
 }
 
 void chat_agent_event(struct run *r, const char *stream, struct view data)

@@ -10,6 +10,7 @@ struct conns {
     struct conn **slot;
     unsigned slots; /* a power of two, at least the count */
     unsigned count;
+    unsigned scoped; /* of those: cap session-scoped-events */
 };
 
 enum { CONNS_SLOTS_MIN = 64 };
@@ -88,7 +89,7 @@ void conn_free(struct conn **cp)
 /* Twice the slots; when there is no memory the chains grow longer instead. */
 static void grow(struct conns *cs)
 {
-    struct conns bigger = {.slots = cs->slots * 2, .count = cs->count};
+    struct conns bigger = {.slots = cs->slots * 2, .count = cs->count, .scoped = cs->scoped};
 
     if (!(bigger.slot = mem_calloc(bigger.slots, sizeof(*bigger.slot))))
         return;
@@ -103,6 +104,16 @@ static void grow(struct conns *cs)
         }
     mem_free(cs->slot);
     *cs = bigger;
+}
+
+static unsigned is_scoped(const struct conn *c)
+{
+    return c->caps & CAP_SESSION_SCOPED_EVENTS ? 1 : 0;
+}
+
+unsigned conns_scoped(const struct hub *h)
+{
+    return h->conns->scoped;
 }
 
 unsigned conn_audience(const struct conn *c)
@@ -121,6 +132,8 @@ unsigned conn_audience(const struct conn *c)
             a |= map[i].audience;
     if ((c->who.scopes & SCOPE_READ) && (c->caps & CAP_TOOL_EVENTS))
         a |= AUD_TOOL;
+    if ((c->who.scopes & SCOPE_READ) && !(c->caps & CAP_SESSION_SCOPED_EVENTS))
+        a |= AUD_RUNS;
     if ((c->who.scopes & (SCOPE_READ | SCOPE_SESSIONS_READ)) && c->sub_sessions)
         a |= AUD_SESSIONS;
     return a;
@@ -143,6 +156,7 @@ int conn_add(struct hub *h, struct conn **cp, struct err *e)
     c->next = cs->slot[at];
     cs->slot[at] = c;
     cs->count++;
+    cs->scoped += is_scoped(c);
     *cp = NULL;
     presence_joined(h, c);
     tick_conns(h);
@@ -152,6 +166,7 @@ int conn_add(struct hub *h, struct conn **cp, struct err *e)
 static void leave(struct hub *h, struct conn *c)
 {
     h->conns->count--;
+    h->conns->scoped -= is_scoped(c);
     presence_left(h, c);
     conn_free(&c);
     tick_conns(h);

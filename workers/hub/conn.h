@@ -55,6 +55,8 @@ enum { CONNS_MAX = 65536 }; /* some 1 KiB each; the supervisor's own budget is l
 int conns_open(struct hub *h, struct err *e) MUST_USE;
 void conns_close(struct hub *h);
 unsigned conns_count(const struct hub *h);
+/* Those with cap session-scoped-events. */
+unsigned conns_scoped(const struct hub *h);
 /* A zeroed connection that nobody knows yet. */
 int conn_new(struct conn **out, unsigned front, uint64_t id, struct err *e) MUST_USE;
 void conn_free(struct conn **c);

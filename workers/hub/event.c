@@ -6,6 +6,7 @@ enum {
     EVENT_MAX = 32 * 1024 * 1024, /* ipc.def: event.frame */
     EVENT_KEEP = 64 * 1024,
     EVENT_IDS_MAX = 16 * 1024, /* connections of one front in one message */
+    EVENT_SCOPED_MAX = 1024,   /* connections with cap session-scoped-events that hear of one run */
 };
 
 struct jw *event_begin(struct hub *h, const char *name)
@@ -151,18 +152,32 @@ void event_end_session(struct hub *h, struct view session_key, unsigned flags)
 
 struct search {
     unsigned audience;
-    struct view key; /* empty: look at the audience */
+    struct view key;   /* of a session */
+    const char *owner; /* of a run; NULL: any subscriber of the session */
     bool found;
 };
+
+static bool subscribed(const struct conn *c, struct view key)
+{
+    for (unsigned i = 0; i < c->sub_count; i++)
+        if (view_eq(view_str(c->sub_keys[i]), key))
+            return true;
+    return false;
+}
+
+/* A reader that hears of some sessions only, and of this one. */
+static bool scoped(const struct conn *c, struct view key, const char *owner)
+{
+    return (c->caps & CAP_SESSION_SCOPED_EVENTS) && (c->who.scopes & SCOPE_READ) &&
+           (strcmp(c->conn_uuid, owner) == 0 || subscribed(c, key));
+}
 
 static bool listens(void *ctx, struct conn *c)
 {
     struct search *s = ctx;
 
-    if (s->key.n == 0)
-        s->found = c->audience & s->audience;
-    for (unsigned i = 0; s->key.n && i < c->sub_count && !s->found; i++)
-        s->found = view_eq(view_str(c->sub_keys[i]), s->key);
+    s->found = (c->audience & s->audience) ||
+               (s->key.n && (s->owner ? scoped(c, s->key, s->owner) : subscribed(c, s->key)));
     return !s->found;
 }
 
@@ -180,4 +195,48 @@ bool event_session_wanted(struct hub *h, struct view session_key)
 
     conn_each(h, listens, &s);
     return s.found;
+}
+
+bool event_run_wanted(struct hub *h, struct view session_key, const char *owner)
+{
+    struct search s = {.audience = AUD_RUNS, .key = session_key, .owner = owner};
+
+    conn_each(h, listens, &s);
+    return s.found;
+}
+
+struct scoped_set {
+    struct view key;
+    const char *owner;
+    struct conn *to[EVENT_SCOPED_MAX];
+    unsigned count;
+};
+
+static bool collect_scoped(void *ctx, struct conn *c)
+{
+    struct scoped_set *s = ctx;
+
+    if (scoped(c, s->key, s->owner))
+        s->to[s->count++] = c;
+    return s->count < EVENT_SCOPED_MAX;
+}
+
+static void to_scoped(struct hub *h, struct view session_key, const char *owner, unsigned flags)
+{
+    struct scoped_set s;
+
+    s.key = session_key;
+    s.owner = owner;
+    s.count = 0;
+    conn_each(h, collect_scoped, &s);
+    if (s.count)
+        event_end_to(h, s.to, s.count, flags);
+}
+
+void event_end_run(struct hub *h, struct view session_key, const char *owner, unsigned flags)
+{
+    if (conns_count(h) > conns_scoped(h))
+        event_end(h, AUD_RUNS, flags);
+    if (conns_scoped(h) > 0)
+        to_scoped(h, session_key, owner, flags);
 }

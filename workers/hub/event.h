@@ -1,7 +1,8 @@
 /*
  * workers/hub/event.h - events to clients: scoped and serialised once, one message per front.
- *     struct jw *w = event_begin(h, "chat"); jw_obj(w); ...; jw_obj_end(w); event_end(h, AUD_READ, EVENT_SEQ);
- * event_begin opens {"type":"event","event":"chat","payload": and hands over the writer for the payload value.
+ *     struct jw *w = event_begin(h, "chat"); jw_obj(w); ...; jw_obj_end(w); event_end(h, AUD_READ,
+ * EVENT_SEQ); event_begin opens {"type":"event","event":"chat","payload": and hands over the writer
+ * for the payload value.
  */
 #ifndef EVENT_H
 #define EVENT_H
@@ -21,6 +22,10 @@ void event_state_version(struct hub *h);
 void event_end(struct hub *h, unsigned audience, unsigned flags);
 /* To those connections only. */
 void event_end_to(struct hub *h, struct conn *const *to, unsigned count, unsigned flags);
+/* An event of a run: to every reader, but for those with cap session-scoped-events only when they
+ * subscribed to the session's messages or made the run (owner: its connection's uuid). */
+void event_end_run(struct hub *h, struct view session_key, const char *owner, unsigned flags);
+bool event_run_wanted(struct hub *h, struct view session_key, const char *owner);
 /* To subscribers of one session's messages. */
 void event_end_session(struct hub *h, struct view session_key, unsigned flags);
 
