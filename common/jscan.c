@@ -33,6 +33,16 @@ __attribute__((cold, noinline)) static const char *fail(struct scan *s, const ch
     return NULL;
 }
 
+/* As fail, for what the grammar allows and we do not: other readers would differ about its meaning.
+ */
+__attribute__((cold, noinline)) static const char *ambiguous(struct scan *s, const char *p,
+                                                             const char *what)
+{
+    if (s->out)
+        s->out->ambiguous = true;
+    return fail(s, p, what);
+}
+
 __attribute__((cold, noinline)) static const char *limit(struct scan *s, const char *p,
                                                          const char *what, unsigned max)
 {
@@ -95,7 +105,7 @@ static const char *scan_escape(struct scan *s, const char *p)
     if (hi < 0xd800 || hi > 0xdfff)
         return p + 6;
     if (hi > 0xdbff || !jstr_unit(p + 6, s->end, &lo) || lo < 0xdc00 || lo > 0xdfff)
-        return fail(s, p, "half of a surrogate pair");
+        return ambiguous(s, p, "half of a surrogate pair");
     return p + 12;
 }
 
@@ -196,7 +206,7 @@ static const char *scan_real(struct scan *s, const char *digits, const char *p)
             exp = -exp;
     }
     if (whole + exp > DOUBLE_EXP_MAX && overflows(digits, end, exp))
-        return fail(s, digits, "the number is out of range");
+        return ambiguous(s, digits, "the number is out of range");
     return p;
 }
 
@@ -220,7 +230,7 @@ static const char *scan_number(struct scan *s, const char *p)
     if (n > INT64_DIGITS ||
         (n == INT64_DIGITS &&
          memcmp(digits, minus ? "9223372036854775808" : "9223372036854775807", INT64_DIGITS) > 0))
-        return fail(s, digits, "the number is out of range");
+        return ambiguous(s, digits, "the number is out of range");
     return p;
 }
 
@@ -289,7 +299,7 @@ static inline const char *scan_key(struct scan *s, const char *p)
     key = view_of(from, (size_t)(p - from));
     r = jkeys_add(&s->keys, &s->level[s->depth - 1].keys, key, s->escaped, s->e);
     if (r < 0)
-        return r == ERR_CONFLICT ? fail(s, from - 1, "the key is there already") : NULL;
+        return r == ERR_CONFLICT ? ambiguous(s, from - 1, "the key is there already") : NULL;
     if (m) {
         if (s->out->count == JSCAN_TOP_MAX)
             return limit(s, from - 1, "members", JSCAN_TOP_MAX);
@@ -424,6 +434,7 @@ int jscan(struct view text, struct jscan *out, struct err *e)
     int r;
 
     out->count = 0;
+    out->ambiguous = false;
     r = scan(text, out, e);
     if (r < 0)
         out->count = 0;

@@ -30,6 +30,8 @@ struct jscan {
     enum jscan_type type; /* of the whole text */
     unsigned count;       /* members of the outermost object, at most JSCAN_TOP_MAX are kept (more:
                              ERR_LIMIT) */
+    bool ambiguous; /* it failed on what the grammar allows but readers understand differently: a
+                       key twice, a number out of range, half a surrogate pair */
     struct jscan_member member[JSCAN_TOP_MAX];
 };
 

@@ -19,8 +19,8 @@ enum {
 enum frame_kind {
     FRAME_REQUEST,
     FRAME_INVALID, /* JSON, but no request: why says what is wrong with it */
-    FRAME_BROKEN,  /* meant as an object, but not JSON as we take it; why says where */
-    FRAME_GARBAGE, /* anything else */
+    FRAME_BROKEN, /* JSON to others: too deep, a key twice, a number out of range; why says where */
+    FRAME_GARBAGE, /* no JSON */
 };
 
 struct frame {

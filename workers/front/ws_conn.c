@@ -82,10 +82,10 @@ static void on_first(struct conn *c, struct view text)
 
     buf_reset(&c->f->why, c->f->why.max);
     switch (frame_parse(text, &fr, &c->f->why)) {
-    case FRAME_BROKEN:
     case FRAME_GARBAGE: /* protocol reference, 1.3 */
         conn_close(c, WS_NORMAL, VIEW_EMPTY);
         return;
+    case FRAME_BROKEN:
     case FRAME_INVALID:
         conn_close(c, WS_POLICY, V("invalid request frame"));
         return;
@@ -203,7 +203,7 @@ static void on_message(struct conn *c, struct view text)
     switch (frame_parse(text, &fr, &c->f->why)) {
     case FRAME_GARBAGE: /* ignored: protocol reference, 1.4 */
         return;
-    case FRAME_BROKEN: /* the reference ignores it, and lets the client wait for its timeout */
+    case FRAME_BROKEN:
     case FRAME_INVALID:
         ws_conn_error(c, fr.id, RPC_INVALID_REQUEST, buf_view(&c->f->why), false);
         return;
