@@ -56,8 +56,11 @@ class Core:
 
     def stop(self):
         """The front leaves with 0 and without a complaint of a sanitizer."""
-        self.say("s")
-        self.p.stdin.close()
+        try:
+            self.say("s")
+            self.p.stdin.close()
+        except BrokenPipeError:
+            pass  # it was told before
         for line in self.p.stderr:
             self.lines.append(line.decode("utf-8", "replace"))
         assert self.p.wait() == 0, self.lines[-10:]
