@@ -79,10 +79,18 @@ static const struct {
     {"not an object", "[]", "", true, 1008, "invalid connect params: must be object",
      "invalid connect params: must be object"},
     {"protocol 3",
-     "{\"minProtocol\":3,\"maxProtocol\":3,\"client\":{\"id\":\"cli\",\"version\":\"1\","
+     "{\"minProtocol\":3,\"maxProtocol\":3,\"client\":{\"id\":\"test\",\"version\":\"1\","
+     "\"platform\":\"l\",\"mode\":\"test\"}" TOKEN ADMIN "}",
+     "", true, 0, "\"protocol\":3", NULL},
+    {"protocol 3, scopes",
+     "{\"minProtocol\":3,\"maxProtocol\":3,\"client\":{\"id\":\"test\",\"version\":\"1\","
+     "\"platform\":\"l\",\"mode\":\"test\"}" TOKEN ADMIN "}",
+     "", true, 0, "\"scopes\":[\"operator.admin\"]", NULL},
+    {"protocol 2",
+     "{\"minProtocol\":2,\"maxProtocol\":2,\"client\":{\"id\":\"cli\",\"version\":\"1\","
      "\"platform\":\"l\",\"mode\":\"cli\"}}",
      "", true, 1002,
-     "\"details\":{\"code\":\"PROTOCOL_MISMATCH\",\"clientMinProtocol\":3,\"clientMaxProtocol\":3,"
+     "\"details\":{\"code\":\"PROTOCOL_MISMATCH\",\"clientMinProtocol\":2,\"clientMaxProtocol\":2,"
      "\"expectedProtocol\":4,\"minimumProbeProtocol\":3}",
      "protocol mismatch"},
     {"protocol 3 probe",

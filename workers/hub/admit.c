@@ -99,23 +99,26 @@ static bool check_worker(struct attempt *a, struct refusal *r)
     return admit_refuse(r, RPC_INVALID_REQUEST, V("invalid-handshake"));
 }
 
+/* The original of this era refuses protocol 3; serving it costs one number and keeps older clients
+ * (protocol, 2.4). */
 static bool check_protocol(struct attempt *a, struct refusal *r)
 {
     struct jw w = JW_INIT(&r->details);
 
+    a->protocol = ADMIT_PROTOCOL;
     if (a->min <= ADMIT_PROTOCOL && a->max >= ADMIT_PROTOCOL)
         return true;
-    if (is(a->mode, "probe") && a->min <= ADMIT_PROTOCOL && a->max >= ADMIT_PROTOCOL_PROBE)
+    if (a->min <= ADMIT_PROTOCOL_OLD && a->max >= ADMIT_PROTOCOL_OLD) {
+        if (!is(a->mode, "probe"))
+            a->protocol = ADMIT_PROTOCOL_OLD;
         return true;
-    if (a->node && is(a->mode, "node") && a->min <= ADMIT_PROTOCOL_PROBE &&
-        a->max >= ADMIT_PROTOCOL_PROBE)
-        return true;
+    }
     jw_obj(&w);
     jw_kcstr(&w, "code", "PROTOCOL_MISMATCH");
     jw_ki64(&w, "clientMinProtocol", a->min);
     jw_ki64(&w, "clientMaxProtocol", a->max);
     jw_ki64(&w, "expectedProtocol", ADMIT_PROTOCOL);
-    jw_ki64(&w, "minimumProbeProtocol", ADMIT_PROTOCOL_PROBE);
+    jw_ki64(&w, "minimumProbeProtocol", ADMIT_PROTOCOL_OLD);
     jw_obj_end(&w);
     r->close = ADMIT_CLOSE_PROTOCOL;
     return admit_refuse(r, RPC_INVALID_REQUEST, V("protocol mismatch"));
@@ -302,6 +305,8 @@ bool admit_keeps_scopes(const struct attempt *a)
 {
     if (a->device_ok)
         return a->local;
+    if (a->protocol == ADMIT_PROTOCOL_OLD)
+        return true; /* protocol, 11: the shared secret alone decides */
     if (control_ui(a) || is(a->id, "openclaw-tui"))
         return true; /* without a device only where the configuration says so */
     return a->local && a->m->origin.n == 0 &&

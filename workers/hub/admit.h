@@ -15,7 +15,7 @@
 
 enum {
     ADMIT_PROTOCOL = 4,
-    ADMIT_PROTOCOL_PROBE = 3, /* probes and legacy nodes */
+    ADMIT_PROTOCOL_OLD = 3, /* spoken with who cannot do better; probes hear 4 all the same */
     ADMIT_CLOSE_POLICY = 1008,
     ADMIT_CLOSE_PROTOCOL = 1002,
     ADMIT_CLOSE_TRY_AGAIN = 1013,
@@ -37,6 +37,7 @@ struct attempt {
     const json_t *client, *auth, *device;
     struct view id, mode, role;
     int64_t min, max;
+    unsigned protocol; /* agreed on */
     bool local, node, secret_ok, secret_given, device_ok;
 };
 

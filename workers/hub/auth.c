@@ -180,6 +180,7 @@ static int accept_conn(struct hub *h, struct link *front, struct attempt *a, str
     grant(a, &c->who, &au->scopes);
     c->caps = read_caps(a);
     c->local = a->local;
+    c->protocol = a->protocol;
     copy_text(c->peer, sizeof(c->peer), a->m->peer);
     rand_uuid(c->conn_uuid);
     known = c;

@@ -35,6 +35,7 @@ struct conn {
     uint64_t id;
     unsigned front; /* instance */
     struct identity who;
+    unsigned protocol; /* 4, or 3 for a client of that era (protocol, 11) */
     unsigned caps;     /* CAP_* */
     unsigned audience; /* AUD_* of msg.h, derived from who, caps and subscriptions */
     char conn_uuid[37];

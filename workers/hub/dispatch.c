@@ -6,6 +6,8 @@
 #include "log.h"
 #include "params.h"
 
+#include <stdio.h>
+
 struct dispatch {
     struct params *params[RPC_COUNT];
     json_t *none; /* the empty parameters that most requests have */
@@ -77,6 +79,7 @@ static int authorize(struct call *c, enum scope needs, int *answered)
 {
     enum scope missing = needs;
     struct buf *b = &c->hub->dispatch->text;
+    char text[64];
 
     *answered = 0;
     switch (authority_judge(&c->conn->who, needs, &missing)) {
@@ -91,16 +94,16 @@ static int authorize(struct call *c, enum scope needs, int *answered)
     case VERDICT_MISSING:
         break;
     }
+    (void)snprintf(text, sizeof(text), "missing scope: %s", scope_name(missing));
+    if (c->conn->protocol < 4) { /* protocol, 11 */
+        *answered = call_error(c, RPC_INVALID_REQUEST, "%s", text);
+        return 1;
+    }
     buf_reset(b, PARAMS_TEXT_MAX);
     buf_printf(b,
                "{\"code\":\"MISSING_SCOPE\",\"missingScope\":\"%s\",\"requiredScopes\":[\"%s\"]}",
                scope_name(missing), scope_name(missing));
-    {
-        char text[64];
-
-        (void)snprintf(text, sizeof(text), "missing scope: %s", scope_name(missing));
-        *answered = call_error_full(c, RPC_FORBIDDEN, text, buf_view(b), -1, 0);
-    }
+    *answered = call_error_full(c, RPC_FORBIDDEN, text, buf_view(b), -1, 0);
     return 1;
 }
 

@@ -20,7 +20,7 @@ static const char *const events[] = {"connect.challenge", "agent", "chat",     "
                                      "sessions.changed"};
 
 struct hello {
-    struct buf head;     /* up to the value of server.connId, its quote open */
+    struct buf head;     /* behind the protocol's number, up to server.connId, its quote open */
     struct buf features; /* from the end of connId up to the value of snapshot.presence */
     struct buf defaults; /* ,"sessionDefaults":{...} */
     struct buf admin;    /* ,"configPath":...: for admins only */
@@ -29,8 +29,7 @@ struct hello {
 
 static void write_head(struct hub *h, struct buf *b)
 {
-    buf_put_view(b, V("\"ok\":true,\"payload\":{\"type\":\"hello-ok\",\"protocol\":4,\"server\":{"
-                      "\"version\":\""));
+    buf_put_view(b, V(",\"server\":{\"version\":\""));
     jw_escape(b, view_str(h->settings->wire_version));
     buf_put_view(b, V("\",\"bootId\":\""));
     buf_put_str(b, h->boot_id);
@@ -150,6 +149,8 @@ void hello_write(struct hub *h, const struct conn *c, struct view scopes, struct
     struct jw w = JW_INIT(out);
     bool reads = c->who.scopes & SCOPE_READ;
 
+    buf_put_view(out, V("\"ok\":true,\"payload\":{\"type\":\"hello-ok\",\"protocol\":"));
+    buf_put_u64(out, c->protocol);
     buf_put_view(out, buf_view(&he->head));
     buf_put_str(out, c->conn_uuid);
     buf_put_view(out, buf_view(&he->features));

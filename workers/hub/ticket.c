@@ -7,7 +7,7 @@
 
 /* Layout: version, fixed numbers, strings as u16 length and bytes, then the MAC of all that. Both
  * ends are this program; another version means another build, and the client connects again. */
-enum { TICKET_VERSION = 1 };
+enum { TICKET_VERSION = 2 };
 
 static void put_num(struct buf *b, const void *p, size_t n)
 {
@@ -31,7 +31,7 @@ int ticket_seal(struct mac *key, const struct conn *c, struct buf *out, struct e
     uint8_t version = TICKET_VERSION, role = (uint8_t)c->who.role,
             flags = (uint8_t)((c->local ? 1u : 0) | (c->sub_sessions ? 2u : 0));
     uint32_t scopes = c->who.scopes, listed = c->who.scopes_listed, caps = c->caps,
-             subs = c->sub_count;
+             subs = c->sub_count, protocol = c->protocol;
     unsigned char seal[MAC_BYTES];
     size_t from = out->n;
     int r;
@@ -43,6 +43,7 @@ int ticket_seal(struct mac *key, const struct conn *c, struct buf *out, struct e
     put_num(out, &scopes, sizeof(scopes));
     put_num(out, &listed, sizeof(listed));
     put_num(out, &caps, sizeof(caps));
+    put_num(out, &protocol, sizeof(protocol));
     put_text(out, view_str(c->who.method));
     put_text(out, view_str(c->who.client_id));
     put_text(out, view_str(c->who.client_mode));
@@ -125,7 +126,7 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
 {
     unsigned char seal[MAC_BYTES];
     uint8_t version, role, flags;
-    uint32_t scopes, listed, caps;
+    uint32_t scopes, listed, caps, protocol;
     struct view v;
     uint64_t id;
     int r;
@@ -142,7 +143,8 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
         return err_set(e, ERR_DENIED, "ticket of another connection");
     if (!get_num(&v, &role, 1) || !get_num(&v, &flags, 1) ||
         !get_num(&v, &scopes, sizeof(scopes)) || !get_num(&v, &listed, sizeof(listed)) ||
-        !get_num(&v, &caps, sizeof(caps)) || !get_fixed(&v, c->who.method, sizeof(c->who.method)) ||
+        !get_num(&v, &caps, sizeof(caps)) || !get_num(&v, &protocol, sizeof(protocol)) ||
+        !get_fixed(&v, c->who.method, sizeof(c->who.method)) ||
         !get_fixed(&v, c->who.client_id, sizeof(c->who.client_id)) ||
         !get_fixed(&v, c->who.client_mode, sizeof(c->who.client_mode)) ||
         !get_fixed(&v, c->who.device_id, sizeof(c->who.device_id)) ||
@@ -152,6 +154,7 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
     c->who.scopes = scopes;
     c->who.scopes_listed = listed;
     c->caps = caps;
+    c->protocol = protocol;
     c->local = flags & 1;
     c->sub_sessions = flags & 2;
     if ((r = get_owned(&v, &c->listed_key)) < 0 || (r = get_owned(&v, &c->listed)) < 0 ||
