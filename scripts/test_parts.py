@@ -188,6 +188,17 @@ def watchdog():
             pass
 
 
+def on_signal(signo, _frame):
+    """Asked to stop: what was started ends, too."""
+    ended.set()
+    for p in list(running.values()):
+        try:
+            os.killpg(p.pid, signal.SIGKILL)
+        except OSError:
+            pass
+    os._exit(128 + signo)
+
+
 def main():
     wanted = sys.argv[1:]
     if wanted == ["--list"]:
@@ -206,6 +217,8 @@ def main():
     timer = threading.Timer(LIMIT_S, watchdog)
     timer.daemon = True
     timer.start()
+    for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signo, on_signal)
     for t in threads:
         t.start()
     for t in threads:
