@@ -1,7 +1,10 @@
 #include "conn.h"
 
 #include "fd.h"
+#include "http_conn.h"
+#include "hub.h"
 #include "log.h"
+#include "ws_conn.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -257,7 +260,7 @@ static void flush(struct conn *c)
     drained(c);
 }
 
-void front_flush(void *ctx)
+void conn_flush_dirty(void *ctx)
 {
     struct front *f = ctx;
     struct list *l;
@@ -270,7 +273,7 @@ void front_flush(void *ctx)
     }
 }
 
-void front_reap(void *ctx)
+void conn_reap(void *ctx)
 {
     struct front *f = ctx;
     struct list *l;
@@ -349,7 +352,7 @@ static void pump(struct conn *c)
         loop_io_want(&c->io, true, c->io.writing);
 }
 
-void front_resume(void *ctx)
+void conn_resume_ready(void *ctx)
 {
     struct front *f = ctx;
     struct list *l;

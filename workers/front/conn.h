@@ -81,45 +81,9 @@ void conn_wake(struct conn *c);
 /* Forget what was needed until hello. */
 void conn_hello_free(struct conn_hello **h);
 
-/* http_conn.c */
-int http_conn_new(struct conn_http **out, struct err *e) MUST_USE;
-void http_conn_free(struct conn_http **h);
-void http_conn_feed(struct conn *c, char **p, size_t *n);
-/* The deadline came. */
-void http_conn_due(struct conn *c);
-
-/* ws_conn.c */
-/* After 101: send the challenge. */
-void ws_conn_start(struct conn *c);
-void ws_conn_feed(struct conn *c, char **p, size_t *n);
-/* The hub's answer to connect. */
-void ws_conn_accepted(struct conn *c, uint32_t audience, struct view body);
-void ws_conn_refused(struct conn *c, uint16_t code, struct view reason, struct view body);
-/* {"type":"res","id":<id>,<body>: body is the rest of the frame. */
-void ws_conn_answer(struct conn *c, struct view id, struct view body);
-/* Error answer. */
-void ws_conn_error(struct conn *c, struct view id, const char *code, struct view message,
-                   bool retryable);
-
-/* hub_link.c */
-/* Send connect to the hub, or remember to when it is back. */
-void hub_connect(struct conn *c);
-/* Send a request to the hub, or remember to. Answers it itself when there is no room. */
-void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view method,
-                 struct view params);
-/* The connection is over: its requests are forgotten, the hub is told. */
-void hub_gone(struct conn *c);
-bool hub_busy(const struct front *f);
-void hub_peer(struct front *f, struct link *l, bool up);
-void hub_drained(struct front *f);
-int hub_on_connect_ok(void *ctx, struct link *from, struct ipc_connect_ok *m, struct err *e);
-int hub_on_connect_refused(void *ctx, struct link *from, struct ipc_connect_refused *m,
-                           struct err *e);
-int hub_on_conn_update(void *ctx, struct link *from, struct ipc_conn_update *m, struct err *e);
-int hub_on_conn_close(void *ctx, struct link *from, struct ipc_conn_close *m, struct err *e);
-int hub_on_reply(void *ctx, struct link *from, struct ipc_reply *m, struct err *e);
-int hub_on_event(void *ctx, struct link *from, struct ipc_event *m, struct err *e);
-int hub_on_event_to(void *ctx, struct link *from, struct ipc_event_to *m, struct err *e);
-int hub_on_snapshot(void *ctx, struct link *from, struct ipc_snapshot *m, struct err *e);
+/* Tasks of the end of a turn; ctx is the front. */
+void conn_resume_ready(void *ctx); /* read on where there is room again */
+void conn_flush_dirty(void *ctx);  /* send what is queued */
+void conn_reap(void *ctx);         /* free the dead */
 
 #endif

@@ -84,14 +84,14 @@ struct front {
     char *scratch;       /* what one read brought */
 };
 
+/* Everything but the worker itself. On failure front_fini still has to be called. */
+int front_init(struct front *f, struct err *e) MUST_USE;
+void front_fini(struct front *f);
+/* Take the limits from a configuration slice (NULL: the defaults). */
+void front_limits_read(struct front_limits *lim, const json_t *conf);
 /* Whether a line about something a stranger caused may be logged now (10 a second). */
 bool front_may_log(struct front *f);
 /* The snapshot's payload text, or empty. */
 struct view front_snapshot_get(const struct front *f, struct view name);
 struct view front_snapshot_of(const struct front *f, enum rpc_index method);
-/* Tasks of the end of a turn (conn.c). */
-void front_resume(void *ctx); /* read on where there is room again */
-void front_flush(void *ctx);  /* send what is queued */
-void front_reap(void *ctx);   /* free the dead */
-
 #endif

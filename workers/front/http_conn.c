@@ -1,9 +1,8 @@
-/* A connection as long as it speaks HTTP: one request after the other, until one of them upgrades.
- * Refusals end the connection: after a request that we did not understand, the next byte has no
- * meaning. */
+#include "http_conn.h"
+
 #include "clock.h"
-#include "conn.h"
 #include "route.h"
+#include "ws_conn.h"
 
 struct conn_http {
     struct http_scan scan;

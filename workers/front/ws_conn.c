@@ -1,7 +1,8 @@
-/* A connection that speaks WebSocket: the handshake's rules before hello, requests after it. */
+#include "ws_conn.h"
+
 #include "clock.h"
-#include "conn.h"
 #include "frame.h"
+#include "hub.h"
 #include "jw.h"
 #include "log.h"
 #include "rand.h"

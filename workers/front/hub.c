@@ -1,9 +1,7 @@
-/*
- * The line to the hub. The hub may go away and come back at any time: connections stay, requests
- * that may be repeated are sent again, the others are answered honestly.
- */
-#include "conn.h"
+#include "hub.h"
+
 #include "log.h"
+#include "ws_conn.h"
 
 bool hub_busy(const struct front *f)
 {

@@ -1,0 +1,171 @@
+#include "front.h"
+
+#include "clock.h"
+#include "conn.h"
+#include "http_conn.h"
+#include "json.h"
+
+#include <sys/resource.h>
+
+enum { LOG_LINES_PER_SECOND = 10 };
+
+/* -------------------------------------------------------------- configuration */
+void front_limits_read(struct front_limits *lim, const json_t *conf)
+{
+    static const struct {
+        const char *key;
+        size_t offset;
+        json_int_t fallback; /* as in conf/keys.def */
+    } rows[] = {
+        {"gateway.handshakeTimeoutMs", offsetof(struct front_limits, handshake_ms), 15000},
+        {"gateway.timers.pingMs", offsetof(struct front_limits, ping_ms), 25000},
+        {"gateway.timers.httpMs", offsetof(struct front_limits, http_ms), 15000},
+        {"gateway.limits.connections", offsetof(struct front_limits, conns), 10000},
+        {"gateway.limits.preauthBytes", offsetof(struct front_limits, pre_bytes), 65536},
+        {"gateway.limits.payloadBytes", offsetof(struct front_limits, message_bytes), 26214400},
+        {"gateway.limits.bufferedBytes", offsetof(struct front_limits, backlog_bytes), 52428800},
+    };
+
+    _Static_assert(sizeof(size_t) == sizeof(uint64_t), "one way to store both");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const json_t *v = json_at(conf, rows[i].key);
+        uint64_t n = (uint64_t)(json_is_integer(v) ? json_integer_value(v) : rows[i].fallback);
+
+        memcpy((char *)lim + rows[i].offset, &n, sizeof(n));
+    }
+    lim->drop_bytes = lim->backlog_bytes / 4;
+    if (lim->drop_bytes > FRONT_BACKLOG_DROP)
+        lim->drop_bytes = FRONT_BACKLOG_DROP;
+}
+
+bool front_may_log(struct front *f)
+{
+    uint64_t second = loop_now_ms(f->w.loop) / 1000;
+
+    if (second != f->log_second) {
+        f->log_second = second;
+        f->log_budget = LOG_LINES_PER_SECOND;
+    }
+    return f->log_budget && f->log_budget--;
+}
+
+struct view front_snapshot_get(const struct front *f, struct view name)
+{
+    for (unsigned i = 0; i < f->snap_n; i++)
+        if (view_eq(buf_view(&f->snap[i].name), name))
+            return buf_view(&f->snap[i].payload);
+    return VIEW_EMPTY;
+}
+
+struct view front_snapshot_of(const struct front *f, enum rpc_index method)
+{
+    for (unsigned i = 0; i < f->snap_n; i++)
+        if (f->snap[i].method == method)
+            return buf_view(&f->snap[i].payload);
+    return VIEW_EMPTY;
+}
+
+/* -------------------------------------------------------------- deadlines */
+static void on_due(void *ctx, struct wheel_node *n)
+{
+    struct conn *c = LIST_OF(n, struct conn, due);
+
+    (void)ctx;
+    switch (c->state) {
+    case CONN_HTTP:
+        http_conn_due(c);
+        break;
+    case CONN_CHALLENGED:
+    case CONN_CONNECTING:
+        conn_close(c, WS_NORMAL, VIEW_EMPTY); /* protocol reference, 1.2: handshake time */
+        break;
+    case CONN_OPEN:
+        if (c->pinged && !c->paused) { /* paused: perhaps it answered, we did not look */
+            conn_kill(c);
+            break;
+        }
+        c->pinged = true;
+        ws_put(&c->out, WS_OP_PING, VIEW_EMPTY, false);
+        conn_due(c, c->f->lim.ping_ms);
+        conn_touch(c);
+        break;
+    case CONN_LINGER:
+        conn_kill(c);
+        break;
+    case CONN_DEAD:
+        break;
+    }
+}
+
+static void on_tick(void *ctx)
+{
+    struct front *f = ctx;
+    uint64_t next, now = loop_now_ms(f->w.loop);
+
+    f->tick_at = 1; /* deadlines that are set meanwhile do not start the timer */
+    wheel_turn(&f->wheel, now, on_due, f);
+    f->tick_at = 0;
+    if (wheel_next(&f->wheel, &next)) {
+        f->tick_at = next;
+        loop_timer_set(&f->tick, next > now ? next - now : 0);
+    }
+}
+
+/* -------------------------------------------------------------- life */
+/* What must not be done for the first time inside the sandbox: the crypto library reads files when
+ * it is first used; and as many descriptors as the kernel gives us. */
+static int warm_up(struct err *e)
+{
+    char accept[WS_ACCEPT_LEN + 1];
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r); /* fewer connections then */
+    }
+    return ws_accept(V("AAAAAAAAAAAAAAAAAAAAAA=="), accept, e);
+}
+
+int front_init(struct front *f, struct err *e)
+{
+    uint64_t now = loop_now_ms(f->w.loop);
+    int r;
+
+    f->started_ms = now;
+    list_init(&f->fresh);
+    list_init(&f->open);
+    list_init(&f->waiting);
+    list_init(&f->ready);
+    list_init(&f->dirty);
+    list_init(&f->grave);
+    f->flush = (struct loop_task){.run = conn_flush_dirty, .ctx = f};
+    f->resume = (struct loop_task){.run = conn_resume_ready, .ctx = f};
+    f->reap = (struct loop_task){.run = conn_reap, .ctx = f};
+    wheel_init(&f->wheel, now);
+    loop_timer_init(&f->tick, f->w.loop, on_tick, f);
+    buf_init(&f->why, 8 * KIB);
+    if ((r = mem_new(&f->scratch, FRONT_SCRATCH, e)) < 0)
+        return r;
+    return warm_up(e);
+}
+
+void front_fini(struct front *f)
+{
+    struct conn *c;
+    size_t at = 0;
+
+    if (!f->scratch)
+        return; /* not even begun */
+    while ((c = cmap_next(&f->conns, &at)))
+        conn_kill(c);
+    conn_reap(f);
+    cmap_fini(&f->conns);
+    reqs_fini(&f->reqs);
+    for (unsigned i = 0; i < f->snap_n; i++) {
+        buf_fini(&f->snap[i].name);
+        buf_fini(&f->snap[i].payload);
+    }
+    buf_fini(&f->why);
+    mem_free(f->scratch);
+    loop_timer_fini(&f->tick);
+}

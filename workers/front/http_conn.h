@@ -1,0 +1,17 @@
+/*
+ * workers/front/http_conn.h - a connection as long as it speaks HTTP: one request after the other,
+ * until one of them upgrades. A refusal ends the connection: after a request that we did not
+ * understand, the next byte has no meaning.
+ */
+#ifndef HTTP_CONN_H
+#define HTTP_CONN_H
+
+#include "conn.h"
+
+int http_conn_new(struct conn_http **out, struct err *e) MUST_USE;
+void http_conn_free(struct conn_http **h);
+void http_conn_feed(struct conn *c, char **p, size_t *n);
+/* The deadline came. */
+void http_conn_due(struct conn *c);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * workers/front/hub.h - the line to the hub. The hub may go away and come back at any time:
+ * connections stay, requests that may be repeated are sent again, the others are answered honestly.
+ * Not here: what a request means.
+ */
+#ifndef HUB_H
+#define HUB_H
+
+#include "conn.h"
+
+/* Send connect to the hub, or remember to when it is back. */
+void hub_connect(struct conn *c);
+/* Send a request to the hub, or remember to. Answers it itself when there is no room. */
+void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view method,
+                 struct view params);
+/* The connection is over: its requests are forgotten, the hub is told. */
+void hub_gone(struct conn *c);
+bool hub_busy(const struct front *f);
+void hub_peer(struct front *f, struct link *l, bool up);
+void hub_drained(struct front *f);
+int hub_on_connect_ok(void *ctx, struct link *from, struct ipc_connect_ok *m, struct err *e);
+int hub_on_connect_refused(void *ctx, struct link *from, struct ipc_connect_refused *m,
+                           struct err *e);
+int hub_on_conn_update(void *ctx, struct link *from, struct ipc_conn_update *m, struct err *e);
+int hub_on_conn_close(void *ctx, struct link *from, struct ipc_conn_close *m, struct err *e);
+int hub_on_reply(void *ctx, struct link *from, struct ipc_reply *m, struct err *e);
+int hub_on_event(void *ctx, struct link *from, struct ipc_event *m, struct err *e);
+int hub_on_event_to(void *ctx, struct link *from, struct ipc_event_to *m, struct err *e);
+int hub_on_snapshot(void *ctx, struct link *from, struct ipc_snapshot *m, struct err *e);
+
+#endif
