@@ -12,10 +12,19 @@ static const struct rpc_row rows[RPC_COUNT] = {
 #undef RPC
 };
 
+static const struct {
+    struct view name;
+    enum rpc_index row;
+} aliases[] = {
+#define ALIAS(name_, fn) {{name_, sizeof(name_) - 1}, RPC_##fn},
+#include "alias.def"
+#undef ALIAS
+};
+
 /* Open addressing over the table: one hash and mostly one comparison a request. */
 enum { SLOTS = 2048 };
-_Static_assert(RPC_COUNT * 2 < SLOTS, "the table stays half empty");
-static uint16_t slots[SLOTS]; /* row + 1 */
+_Static_assert((RPC_COUNT + COUNT_OF(aliases)) * 2 < SLOTS, "the table stays half empty");
+static uint16_t slots[SLOTS]; /* 0 free, row + 1, RPC_COUNT + alias + 1 */
 
 static unsigned hash(struct view v)
 {
@@ -26,10 +35,15 @@ static unsigned hash(struct view v)
     return (h ^ h >> 15) & (SLOTS - 1);
 }
 
+static struct view name_of(unsigned i)
+{
+    return i < RPC_COUNT ? rows[i].name : aliases[i - RPC_COUNT].name;
+}
+
 static void fill(void)
 {
-    for (unsigned i = 0; i < RPC_COUNT; i++) {
-        unsigned at = hash(rows[i].name);
+    for (unsigned i = 0; i < RPC_COUNT + COUNT_OF(aliases); i++) {
+        unsigned at = hash(name_of(i));
 
         while (slots[at])
             at = (at + 1) & (SLOTS - 1);
@@ -45,9 +59,12 @@ enum rpc_index rpc_find(struct view name)
         fill();
         filled = true;
     }
-    for (unsigned at = hash(name); slots[at]; at = (at + 1) & (SLOTS - 1))
-        if (view_eq(rows[slots[at] - 1].name, name))
-            return (enum rpc_index)(slots[at] - 1);
+    for (unsigned at = hash(name); slots[at]; at = (at + 1) & (SLOTS - 1)) {
+        unsigned i = slots[at] - 1u;
+
+        if (view_eq(name_of(i), name))
+            return i < RPC_COUNT ? (enum rpc_index)i : aliases[i - RPC_COUNT].row;
+    }
     return RPC_COUNT;
 }
 
@@ -70,7 +87,8 @@ bool rpc_known(struct view name, enum scope *out)
     size_t lo = 0, hi = COUNT_OF(known);
 
     while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2, n = known[mid].name.n < name.n ? known[mid].name.n : name.n;
+        size_t mid = lo + (hi - lo) / 2,
+               n = known[mid].name.n < name.n ? known[mid].name.n : name.n;
         int c = memcmp(known[mid].name.p, name.p, n);
 
         if (c == 0 && known[mid].name.n == name.n) {

@@ -49,7 +49,7 @@ enum rpc_index {
     RPC_COUNT
 };
 
-/* Index of the row, or RPC_COUNT. */
+/* Index of the row of that name or alias (alias.def), or RPC_COUNT. */
 enum rpc_index rpc_find(struct view name);
 const struct rpc_row *rpc_row(enum rpc_index i);
 /* Whether stock clients know a method of that name (methods.def), served or not, and its scope. */

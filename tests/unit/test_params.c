@@ -113,9 +113,19 @@ START_TEST(test_table)
         if (rpc_known(row->name, &known) && !(row->flags & RPC_HIDDEN))
             ck_assert_msg(known == row->scope ||
                               (known == SCOPE_READ && row->scope == SCOPE_SESSIONS_READ) ||
-                              (known == SCOPE_WRITE && row->scope == SCOPE_SESSIONS_WRITE),
+                              ((known == SCOPE_WRITE || known == SCOPE_DYNAMIC) &&
+                               row->scope == SCOPE_SESSIONS_WRITE),
                           "%.*s: scope differs from methods.def", VIEW_FMT(row->name));
     }
+}
+END_TEST
+
+START_TEST(test_alias)
+{
+    ck_assert_int_eq(rpc_find(V("sessions")), RPC_sessions_list);
+    ck_assert_int_eq(rpc_find(V("config")), RPC_config_get);
+    ck_assert_int_eq(rpc_find(V("sessionss")), RPC_COUNT);
+    ck_assert_int_eq(rpc_find(VIEW_EMPTY), RPC_COUNT);
 }
 END_TEST
 
@@ -164,6 +174,7 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_check, 0, (int)COUNT_OF(cases));
     tcase_add_loop_test(tc, test_broken, 0, (int)COUNT_OF(broken));
     tcase_add_test(tc, test_table);
+    tcase_add_test(tc, test_alias);
     tcase_add_test(tc, test_many_complaints);
     tcase_add_test(tc, test_no_memory);
 }
