@@ -43,7 +43,10 @@ static int on_config(void *ctx, struct link *from, struct ipc_config *m, struct 
     int r;
 
     (void)from;
-    if ((r = json_parse(m->slice, &doc, e)) < 0)
+    r = json_parse(m->slice, &doc, e);
+    /* it may hold keys, and the line's buffer is not kept for them */
+    mem_wipe((char *)(uintptr_t)m->slice.p, m->slice.n);
+    if (r < 0)
         return r;
     if (w->have_conf && w->on_config && (r = w->on_config(w, doc, e)) < 0) {
         log_error("config.refused", KV("why", e->text));
@@ -250,10 +253,14 @@ void worker_fini(struct worker *w)
     w->conf = NULL;
 }
 
+/* The newest: the line of a predecessor may not have ended yet. */
 struct link *worker_peer(const struct worker *w, enum role r)
 {
+    struct link *best = NULL;
+
     for (unsigned i = 0; i < w->peer_count; i++)
-        if (link_peer(w->peers[i]) == r)
-            return w->peers[i];
-    return NULL;
+        if (link_peer(w->peers[i]) == r &&
+            (!best || link_generation(w->peers[i]) > link_generation(best)))
+            best = w->peers[i];
+    return best;
 }

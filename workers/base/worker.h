@@ -61,7 +61,7 @@ void worker_leave(struct worker *w);
 void worker_fail(struct worker *w, const struct err *e);
 void worker_fini(struct worker *w);
 
-/* The first line to a worker of this role, or NULL. */
+/* The newest line to a worker of this role, or NULL. */
 struct link *worker_peer(const struct worker *w, enum role r);
 
 #endif
