@@ -1,9 +1,9 @@
 /*
  * workers/agent/main.c - runs turns: takes jobs from the supervisor, asks the models, tells the
  * hub. Trusts: supervisor and hub. Holds: the providers' keys, the text of the turns under way,
- * nothing on disk. May: use fd 3, its line to the hub, outbound TCP; read the notes in the agents'
- * folders (prompt.h). Dies: the supervisor names its jobs to the hub, which hands them out again.
- * A result is kept and told to every new hub until one has acknowledged it.
+ * nothing on disk. May: use fd 3, its line to the hub, and outbound TCP. Dies: the supervisor names
+ * its jobs to the hub, which hands them out again. A result is kept and told to every new hub until
+ * one has acknowledged it.
  */
 #include "fd.h"
 #include "json.h"
