@@ -404,10 +404,7 @@ START_TEST(test_body)
     int r;
 
     ck_assert_msg(json_parse(view_str(bodies[_i].job), &job, &e) == 0, "%s", bodies[_i].name);
-    r = openai_ops.body(&(struct model_request){.model = &bodies[_i].model,
-                                                .job = job,
-                                                .system = json_view(job, "system")},
-                        &out, &e);
+    r = openai_ops.body(&(struct model_request){.model = &bodies[_i].model, .job = job}, &out, &e);
     ck_assert_msg((r == 0) == (bodies[_i].want != NULL), "%s: %s", bodies[_i].name, e.text);
     if (bodies[_i].want)
         ck_assert_msg(view_eq(buf_view(&out), view_str(bodies[_i].want)), "%s: %.*s",

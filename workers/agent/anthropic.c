@@ -79,6 +79,7 @@ static int put_messages(struct jw *w, const json_t *messages, struct err *e)
 static int anthropic_body(const struct model_request *q, struct buf *out, struct err *e)
 {
     const json_t *messages = json_object_get(q->job, "messages");
+    struct view system = json_view(q->job, "system");
     struct jw w = JW_INIT(out);
     int r;
 
@@ -89,8 +90,8 @@ static int anthropic_body(const struct model_request *q, struct buf *out, struct
     jw_ku64(&w, "max_tokens", q->model->max_tokens ? q->model->max_tokens : MAX_TOKENS_DEFAULT);
     jw_kbool(&w, "stream", true);
     provider_sampling(q->model, &w);
-    if (q->system.n)
-        jw_kstr(&w, "system", q->system);
+    if (system.n)
+        jw_kstr(&w, "system", system);
     jw_key(&w, "messages");
     if ((r = put_messages(&w, messages, e)) < 0)
         return r;

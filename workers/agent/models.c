@@ -1,7 +1,6 @@
 #include "models.h"
 
 #include "mem.h"
-#include "prompt.h"
 
 #include <stdio.h>
 
@@ -46,7 +45,6 @@ struct models {
     struct override *override;
     unsigned overrides;
     struct patience patience;
-    struct prompt *prompt; /* owned */
     struct provider *provider;
     unsigned providers;
 };
@@ -384,8 +382,7 @@ int models_new(struct models **out, json_t *conf, struct err *e)
     read_patience(&m->patience, json_object_get(conf, "models"));
     m->params = no_params;
     read_params(&m->params, json_at(conf, "agents.defaults.params"));
-    if ((r = prompt_new(&m->prompt, conf, e)) < 0 ||
-        (r = read_overrides(m, json_at(conf, "agents.defaults.models"), e)) < 0)
+    if ((r = read_overrides(m, json_at(conf, "agents.defaults.models"), e)) < 0)
         goto out;
     if (json_object_size(list) > PROVIDERS_MAX) {
         r = err_set(e, ERR_LIMIT, "models.providers: %zu, limit %d", json_object_size(list),
@@ -426,7 +423,6 @@ void models_unref(struct models **mp)
     for (unsigned i = 0; i < m->overrides; i++)
         mem_free(m->override[i].ref);
     mem_free(m->override);
-    prompt_free(&m->prompt);
     mem_free(m->provider);
     mem_free(m);
 }
@@ -442,11 +438,6 @@ bool models_need_network(const struct models *m)
 const struct patience *models_patience(const struct models *m)
 {
     return &m->patience;
-}
-
-struct view models_system(const struct models *m, struct view agent, uint64_t now_ms)
-{
-    return prompt_text(m->prompt, agent, now_ms);
 }
 
 /* ---- finding a model ---- */

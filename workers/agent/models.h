@@ -46,9 +46,6 @@ void models_unref(struct models **m);
 bool models_need_network(const struct models *m);
 const struct patience *models_patience(const struct models *m);
 
-/* The standing instructions of an agent's models (prompt.h). Valid until the next call. */
-struct view models_system(const struct models *m, struct view agent, uint64_t now_ms);
-
 /* One model, found. Borrowed from the table. */
 struct model_route {
     const struct provider_ops *ops; /* NULL: the built-in demo */

@@ -104,6 +104,7 @@ static void put_limits(struct jw *w, const struct model_request *q)
 static int openai_body(const struct model_request *q, struct buf *out, struct err *e)
 {
     const json_t *messages = json_object_get(q->job, "messages"), *msg;
+    struct view system = json_view(q->job, "system");
     struct jw w = JW_INIT(out);
     size_t i;
     int r;
@@ -118,9 +119,8 @@ static int openai_body(const struct model_request *q, struct buf *out, struct er
     put_limits(&w, q);
     jw_key(&w, "messages");
     jw_arr(&w);
-    if (q->system.n)
-        put_message(&w, q->model->native && q->model->reasoning ? "developer" : "system",
-                    q->system);
+    if (system.n)
+        put_message(&w, q->model->native && q->model->reasoning ? "developer" : "system", system);
     json_array_foreach(messages, i, msg)
     {
         if ((r = put_turn(&w, msg, e)) < 0)

@@ -26,8 +26,7 @@ struct model_spec {
 /* What is asked. The document's rules are checked while the body is built. */
 struct model_request {
     const struct model_spec *model;
-    const json_t *job;  /* {messages, thinking?, …}: borrowed */
-    struct view system; /* standing instructions, may be empty */
+    const json_t *job; /* {system, messages, thinking?, …}: borrowed */
 };
 
 enum { BODY_MAX = 32 << 20 }; /* the largest any provider takes (Anthropic: 32 MB) */

@@ -235,24 +235,10 @@ static int read_job(const struct run *r, json_t **out, struct err *e)
     return result;
 }
 
-/* The agent's own files, and what this turn adds to them. */
-static void put_system(const struct run *r, const json_t *job, struct buf *out)
-{
-    struct view more = json_view(job, "system");
-
-    buf_put_view(out,
-                 models_system(r->models, json_view(job, "agentId"), loop_now_ms(r->conf.loop)));
-    if (out->n && more.n)
-        buf_put_str(out, "\n");
-    buf_put_view(out, more);
-}
-
 static int post(struct run *r, const json_t *job, struct err *e)
 {
     static const struct http_events on = {.on_data = on_data, .on_end = on_end};
     struct buf body = BUF_INIT(BODY_MAX), url = BUF_INIT(2 * BASE_URL_MAX);
-    struct buf system = BUF_INIT(BODY_MAX);
-    struct model_request req = {.model = &r->route.spec, .job = job};
     struct http_request q = {
         .body = &body,
         .lines = r->route.lines,
@@ -269,16 +255,12 @@ static int post(struct run *r, const json_t *job, struct err *e)
     if ((result = buf_check(&url, e)) < 0)
         goto out;
     q.url = buf_view(&url).p;
-    put_system(r, job, &system);
-    if ((result = buf_check(&system, e)) < 0)
-        goto out;
-    req.system = buf_view(&system);
-    result = r->route.ops->body(&req, &body, e);
+    result =
+        r->route.ops->body(&(struct model_request){.model = &r->route.spec, .job = job}, &body, e);
     if (result == 0)
         result = http_start(r->conf.http, &q, &on, r, &r->call, e);
 out:
     buf_fini(&body);
-    buf_fini(&system);
     buf_fini(&url);
     return result;
 }
