@@ -3,10 +3,7 @@
 #include "mem.h"
 #include "num.h"
 
-#include <time.h>
-
-/* tchar of RFC 9110, 5.6.2 */
-static bool is_token(unsigned char c)
+bool http_is_token(unsigned char c)
 {
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
@@ -16,7 +13,7 @@ static bool is_token(unsigned char c)
 static bool all_token(struct view v)
 {
     for (size_t i = 0; i < v.n; i++)
-        if (!is_token((unsigned char)v.p[i]))
+        if (!http_is_token((unsigned char)v.p[i]))
             return false;
     return v.n > 0;
 }
@@ -52,7 +49,7 @@ static enum http_result scan_text(struct http_scan *s, unsigned char c, struct h
 
 static enum http_result scan_request(struct http_scan *s, unsigned char c, struct http_refusal *why)
 {
-    if (s->line++ == 0 && !is_token(c))
+    if (s->line++ == 0 && !http_is_token(c))
         return refuse(why, 400, "not an HTTP request");
     if (c == ' ')
         s->spaces = 1;
@@ -366,255 +363,4 @@ enum http_result http_parse(struct view head, struct http_req *out, struct http_
         first = false;
     }
     return judge(out, &s, why);
-}
-
-/* -------------------------------------------------------------- bodies */
-enum {
-    B_SIZE,
-    B_EXT,
-    B_SIZE_LF,
-    B_DATA,
-    B_DATA_CR,
-    B_DATA_LF,
-    B_TRAILER,
-    B_LINE,
-    B_LINE_LF,
-    B_END
-};
-
-enum http_result http_body_start(struct http_body *b, const struct http_req *req, size_t max,
-                                 struct http_refusal *why)
-{
-    *b = (struct http_body){.max = max, .chunked = req->chunked};
-    if (!req->has_body)
-        return HTTP_DONE;
-    if (req->chunked)
-        return HTTP_MORE;
-    if (req->length > max)
-        return refuse(why, 413, "body too large");
-    b->left = req->length;
-    b->at = B_DATA;
-    return HTTP_MORE;
-}
-
-static int hex_digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static enum http_result chunk_size(struct http_body *b, unsigned char c, struct http_refusal *why)
-{
-    int digit = hex_digit(c);
-
-    if (digit >= 0) {
-        if (++b->digits > 16)
-            return refuse(why, 400, "malformed chunk size");
-        b->left = b->left << 4 | (unsigned)digit;
-        return HTTP_MORE;
-    }
-    if (b->digits == 0 || (c != '\r' && c != ';'))
-        return refuse(why, 400, "malformed chunk size");
-    b->at = c == '\r' ? B_SIZE_LF : B_EXT;
-    b->line = 0;
-    return HTTP_MORE;
-}
-
-/* One byte of the framing between the data. */
-static enum http_result chunk_step(struct http_body *b, unsigned char c, struct http_refusal *why)
-{
-    bool text = (c >= ' ' && c != 0x7f) || c == '\t';
-
-    switch (b->at) {
-    case B_SIZE:
-        return chunk_size(b, c, why);
-    case B_EXT:
-        if (c == '\r')
-            b->at = B_SIZE_LF;
-        else if (!text)
-            return refuse(why, 400, "malformed chunk extension");
-        else if (b->line++ >= HTTP_CHUNK_EXT_MAX)
-            return refuse(why, 413, "chunk extension too long");
-        return HTTP_MORE;
-    case B_SIZE_LF:
-        if (c != '\n')
-            return refuse(why, 400, "malformed chunk size");
-        if (b->left > b->max - b->got)
-            return refuse(why, 413, "body too large");
-        b->at = b->left ? B_DATA : B_TRAILER;
-        b->line = 0;
-        return HTTP_MORE;
-    case B_DATA_CR:
-    case B_DATA_LF:
-        if (c != (b->at == B_DATA_CR ? '\r' : '\n'))
-            return refuse(why, 400, "chunk longer than its size");
-        b->at = b->at == B_DATA_CR ? B_DATA_LF : B_SIZE;
-        b->digits = 0;
-        b->left = 0;
-        return HTTP_MORE;
-    case B_TRAILER:
-        if (c == '\r') {
-            b->at = B_END;
-            return HTTP_MORE;
-        }
-        if (!is_token(c))
-            return refuse(why, 400, "malformed trailer");
-        b->at = B_LINE;
-        return HTTP_MORE;
-    case B_LINE:
-        if (c == '\r')
-            b->at = B_LINE_LF;
-        else if (!text)
-            return refuse(why, 400, "malformed trailer");
-        else if (b->line++ >= HTTP_TRAILER_MAX)
-            return refuse(why, 431, "trailers too long");
-        return HTTP_MORE;
-    case B_LINE_LF:
-        if (c != '\n')
-            return refuse(why, 400, "malformed trailer");
-        b->at = B_TRAILER;
-        return HTTP_MORE;
-    default:
-        if (c != '\n')
-            return refuse(why, 400, "malformed end of the body");
-        return HTTP_DONE;
-    }
-}
-
-enum http_result http_body_take(struct http_body *b, struct view in, size_t *used, struct buf *out,
-                                struct http_refusal *why)
-{
-    size_t i = 0;
-
-    while (i < in.n) {
-        if (b->at == B_DATA) {
-            size_t part = b->left < in.n - i ? (size_t)b->left : in.n - i;
-
-            if (out) {
-                buf_put(out, in.p + i, part);
-                if (out->failed)
-                    return refuse(why, 503, "out of memory for a body");
-            }
-            b->left -= part;
-            b->got += part;
-            i += part;
-            if (b->left)
-                break;
-            if (!b->chunked) {
-                *used = i;
-                return HTTP_DONE;
-            }
-            b->at = B_DATA_CR;
-        } else {
-            enum http_result r = chunk_step(b, (unsigned char)in.p[i++], why);
-
-            if (r == HTTP_DONE)
-                *used = i;
-            if (r != HTTP_MORE)
-                return r;
-        }
-    }
-    *used = i;
-    return HTTP_MORE;
-}
-
-/* -------------------------------------------------------------- answers */
-const char *http_reason(unsigned status)
-{
-    static const struct {
-        unsigned status;
-        const char *text;
-    } rows[] = {
-        {101, "Switching Protocols"},
-        {200, "OK"},
-        {302, "Found"},
-        {307, "Temporary Redirect"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {408, "Request Timeout"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},
-        {426, "Upgrade Required"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-        {505, "HTTP Version Not Supported"},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (rows[i].status == status)
-            return rows[i].text;
-    return "Unknown";
-}
-
-/* RFC 9110, 5.6.7: an origin server with a clock says the time. Not strftime: that asks the locale.
- */
-static void put_date(struct buf *b, int64_t wall_ms)
-{
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t t = (time_t)(wall_ms / 1000);
-    struct tm tm;
-
-    if (wall_ms <= 0 || !gmtime_r(&t, &tm))
-        return;
-    buf_printf(b, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[tm.tm_wday], tm.tm_mday,
-               months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-void http_put_answer(struct buf *b, const struct http_answer *a, int64_t wall_ms)
-{
-    buf_put_str(b, "HTTP/1.1 ");
-    buf_put_u64(b, a->status);
-    buf_put_char(b, ' ');
-    buf_put_str(b, http_reason(a->status));
-    buf_put_str(b, "\r\n");
-    put_date(b, wall_ms);
-    if (a->type) {
-        buf_put_str(b, "Content-Type: ");
-        buf_put_str(b, a->type);
-        buf_put_str(b, "\r\n");
-    }
-    buf_put_str(b, "Content-Length: ");
-    buf_put_u64(b, a->body.n);
-    buf_put_str(b, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-                   "X-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
-                   "Content-Security-Policy: ");
-    buf_put_str(b, a->policy ? a->policy : "default-src 'none'; frame-ancestors 'none'");
-    buf_put_str(b, "\r\n");
-    if (a->location.n) {
-        buf_put_str(b, "Location: ");
-        buf_put_view(b, a->location);
-        buf_put_str(b, "\r\n");
-    }
-    if (a->extra)
-        buf_put_str(b, a->extra);
-    buf_put_str(b, a->close ? "Connection: close\r\n\r\n" : "\r\n");
-    if (!a->head)
-        buf_put_view(b, a->body);
-}
-
-void http_put_upgrade(struct buf *b, struct view accept, struct view protocol)
-{
-    buf_put_str(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                   "Connection: Upgrade\r\nSec-WebSocket-Accept: ");
-    buf_put_view(b, accept);
-    if (protocol.n) {
-        buf_put_str(b, "\r\nSec-WebSocket-Protocol: ");
-        buf_put_view(b, protocol);
-    }
-    buf_put_str(b, "\r\n\r\n");
 }

@@ -84,6 +84,8 @@ struct http_req {
 };
 /* Parse a head that http_scan found complete.  HTTP_DONE or HTTP_BAD. */
 enum http_result http_parse(struct view head, struct http_req *out, struct http_refusal *why);
+/* tchar of RFC 9110, 5.6.2: what names and methods are made of. */
+bool http_is_token(unsigned char c);
 /* The next comma-separated element of a header value, trimmed; false at the end. */
 bool http_next_token(struct view *list, struct view *token);
 
