@@ -36,6 +36,9 @@ enum run_phase {
     RUN_STARTED, /* with an agent */
     RUN_ENDING,  /* over, and the store did not take it yet */
 };
+/* Which preparing events clients see: all; those of stream run_status only (trace
+ * chat-queue-followup, a run of our own); none (trace agent-run). */
+enum run_quiet { QUIET_NOT, QUIET_CHAT, QUIET_ALL };
 enum queue_mode { QUEUE_STEER, QUEUE_FOLLOWUP, QUEUE_COLLECT, QUEUE_INTERRUPT };
 /* How a turn ended, for clients and the run's row. */
 enum run_end { END_OK, END_ERROR, END_ABORTED, END_TIMEOUT };
@@ -64,7 +67,7 @@ struct run {
     enum run_phase phase;
     enum queue_mode mode;
     bool announced_end; /* clients saw an empty final: the answer comes under another id */
-    bool quiet_status;  /* made by `agent`: no preparing events (protocol trace agent-run) */
+    uint8_t quiet;      /* enum run_quiet */
     char digest[65];
     char message_id[37]; /* of the user's message */
     char answer_id[37];  /* of the answer under way */

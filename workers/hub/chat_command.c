@@ -70,7 +70,7 @@ static void status_text(struct hub *h, struct live *l, struct buf *out)
 
 /* The gateway's own answer: chat final, model gateway-injected, counted from its own 1 (trace
  * chat-stop-command). */
-static void tell(struct run *r, struct view msg)
+static void tell(struct run *r, struct view msg, uint64_t run_seq)
 {
     struct hub *h = r->hub;
     struct jw *w;
@@ -81,7 +81,7 @@ static void tell(struct run *r, struct view msg)
     jw_obj(w);
     jw_kcstr(w, "runId", r->run_id);
     jw_kcstr(w, "sessionKey", r->live->s.key);
-    jw_ku64(w, "seq", 1);
+    jw_ku64(w, "seq", run_seq);
     jw_kcstr(w, "state", "final");
     jw_kraw(w, "message", msg);
     jw_obj_end(w);
@@ -118,7 +118,7 @@ static int save(struct run *r, struct view asked, struct view answer, struct err
         (rc = run_save(r, RUN_DONE, buf_view(&summary), e)) < 0)
         goto out;
     chat_message(r->hub, l, r->answer_id, seq, buf_view(&b));
-    tell(r, buf_view(&b));
+    tell(r, buf_view(&b), 1);
 out:
     buf_fini(&b);
     buf_fini(&summary);
@@ -183,4 +183,60 @@ out:
         live_put(h, l);
     buf_fini(&say);
     return true;
+}
+
+/* ---- chat.inject: an assistant message without a run ---- */
+
+int rpc_chat_inject(struct call *c)
+{
+    struct view text = view_trim(json_view(c->params, "message"));
+    struct hub *h = c->hub;
+    struct session_key key;
+    struct live *l = NULL;
+    struct run *r = NULL;
+    struct buf msg = BUF_INIT(32 * MIB);
+    struct err e = ERR_INIT;
+    char id[UUID_MAX], run_id[UUID_MAX + 8];
+    uint64_t seq;
+    struct jw *w;
+    int rc;
+
+    if (session_key(h, json_view(c->params, "sessionKey"), json_view(c->params, "agentId"), &key,
+                    &e) < 0)
+        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
+    if (text.n == 0)
+        return call_error(c, RPC_INVALID_REQUEST, "message required");
+    rc = live_get(h, &key, false, &l, &e);
+    if (rc == ERR_NOT_FOUND)
+        return call_error(c, RPC_INVALID_REQUEST, "session not found");
+    rand_uuid(id);
+    (void)snprintf(run_id, sizeof(run_id), "inject-%s", id);
+    if (rc < 0 || (rc = run_new(h, l, view_str(run_id), &r, &e)) < 0)
+        goto out;
+    (void)snprintf(r->answer_id, sizeof(r->answer_id), "%s", id);
+    (void)snprintf(r->provider, sizeof(r->provider), "openclaw");
+    (void)snprintf(r->model, sizeof(r->model), "gateway-injected");
+    l->s.updated_at = clock_wall_ms();
+    chat_msg_assistant(&msg, r, r->answer_id, text, l->s.updated_at);
+    if ((rc = buf_check(&msg, &e)) < 0 || (rc = session_save(h, &l->s, &e)) < 0 ||
+        (rc = chat_msg_add(h, l, r->answer_id, MESSAGE_ASSISTANT, VIEW_EMPTY, buf_view(&msg),
+                           l->s.updated_at, &seq, &e)) < 0)
+        goto out;
+    w = call_ok(c);
+    jw_obj(w);
+    jw_kbool(w, "ok", true);
+    jw_kcstr(w, "messageId", r->answer_id);
+    jw_obj_end(w);
+    rc = call_end(c);
+    chat_message(h, l, r->answer_id, seq, buf_view(&msg));
+    tell(r, buf_view(&msg), 0);
+out:
+    if (rc < 0 && e.code)
+        rc = call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, 1, 1000);
+    if (r)
+        run_free(r);
+    if (l)
+        live_put(h, l);
+    buf_fini(&msg);
+    return rc;
 }

@@ -92,9 +92,11 @@ void chat_status(struct run *r, const char *phase)
     r->seq++;
     if (!wanted(r))
         return;
-    w = chat_open(r, "status", r->seq);
-    jw_kcstr(w, "phase", phase);
-    chat_close(r, w, 0);
+    if (r->quiet == QUIET_NOT) {
+        w = chat_open(r, "status", r->seq);
+        jw_kcstr(w, "phase", phase);
+        chat_close(r, w, 0);
+    }
     w = agent_open(r, "run_status");
     jw_obj(w);
     jw_kcstr(w, "phase", phase);
@@ -161,7 +163,7 @@ void chat_begin(struct run *r)
             jw_obj_end(w);
             agent_close(r, w);
         }
-        if (!r->quiet_status)
+        if (r->quiet != QUIET_ALL)
             chat_status(r, "starting_model");
         session_changed_reason(r->hub, view_str(r->live->s.key), "agent.run.started");
         changed_phase(r, "start");
@@ -336,6 +338,7 @@ static void end_ok(struct run *r)
         jw_kcstr(w, "livenessState", "working");
         jw_ki64(w, "startedAt", r->started_ms);
         jw_ki64(w, "endedAt", r->ended_ms);
+        jw_kbool(w, "replayInvalid", false);
         jw_key(w, "terminalReply");
         jw_obj(w);
         jw_kcstr(w, "disposition", "visible");
@@ -381,6 +384,18 @@ static void end_aborted(struct run *r)
     jw_ki64(w, "endedAt", r->ended_ms);
     jw_obj_end(w);
     agent_close(r, w);
+    r->seq++;
+    w = agent_open(r, "lifecycle");
+    jw_obj(w);
+    jw_kcstr(w, "phase", "error");
+    jw_ki64(w, "endedAt", r->ended_ms);
+    jw_ki64(w, "startedAt", r->started_ms ? r->started_ms : r->accepted_ms);
+    jw_kcstr(w, "error", r->result.error ? r->result.error : "This operation was aborted");
+    jw_kbool(w, "aborted", true);
+    jw_kcstr(w, "stopReason", "aborted");
+    jw_kbool(w, "executionSettled", true);
+    jw_obj_end(w);
+    agent_close(r, w);
 }
 
 static void end_error(struct run *r)
@@ -389,6 +404,18 @@ static void end_error(struct run *r)
     struct jw *w;
 
     chat_text_now(r, true, true);
+    r->seq++;
+    if (wanted(r)) {
+        w = agent_open(r, "lifecycle");
+        jw_obj(w);
+        jw_kcstr(w, "phase", "finishing");
+        jw_kcstr(w, "error", text);
+        jw_kbool(w, "aborted", false);
+        jw_kcstr(w, "livenessState", "blocked");
+        jw_ki64(w, "endedAt", r->ended_ms);
+        jw_obj_end(w);
+        agent_close(r, w);
+    }
     r->seq++;
     if (!wanted(r))
         return;

@@ -211,7 +211,7 @@ int chat_take(struct call *c, const struct chat_input *in)
     r->accepted_ms = clock_wall_ms();
     r->timeout_ms = in->timeout_ms ? in->timeout_ms : chat_conf(h)->timeout_ms;
     r->mode = in->mode;
-    r->quiet_status = in->form == FORM_AGENT;
+    r->quiet = in->form == FORM_AGENT ? QUIET_ALL : QUIET_NOT;
     run_own(r, c->conn);
     if (in->options.n) {
         mem_free(r->options);

@@ -482,17 +482,23 @@ int rpc_sessions_preview(struct call *c)
         struct view asked = json_view_of(k);
         struct session_key key;
         struct rec_session_put row;
+        bool missing = true;
         int rc;
 
         p->count = p->bytes = 0;
         p->max_bytes = BYTES_MAX;
         rc = session_key(c->hub, asked, VIEW_EMPTY, &key, &e);
-        if (rc != ERR_INVALID &&
-            store_session_get(c->hub->store, session_key_view(&key), &row, &e) == 0)
+        if (rc != ERR_INVALID)
+            missing = store_session_get(c->hub->store, session_key_view(&key), &row, &e) < 0;
+        if (!missing)
             rc = store_history_page(c->hub->store, row.sid, 0, (size_t)limit, on_message, p, &e);
         jw_obj(w);
         jw_kstr(w, "key", asked);
-        jw_kcstr(w, "status", rc == ERR_INVALID ? "error" : p->count ? "ok" : "empty");
+        jw_kcstr(w, "status",
+                 rc == ERR_INVALID ? "error"
+                 : missing         ? "missing"
+                 : p->count        ? "ok"
+                                   : "empty");
         jw_key(w, "items");
         jw_arr(w);
         preview_items(w, p, (size_t)max);

@@ -38,8 +38,8 @@ static void write_params(const struct run *r, struct buf *out)
         jw_kbool(&w, "waits", true);
     if (r->announced_end)
         jw_kbool(&w, "final", true);
-    if (r->quiet_status)
-        jw_kbool(&w, "quiet", true);
+    if (r->quiet)
+        jw_ku64(&w, "quiet", r->quiet);
     if (strcmp(r->row_id, r->run_id) != 0)
         jw_kcstr(&w, "of", r->run_id);
     if (r->device[0])
@@ -153,6 +153,8 @@ static int save_running(struct run *r, struct err *e)
     mem_free(s->last_run_id);
     s->last_run_id = id;
     s->updated_at = s->interaction_at = clock_wall_ms();
+    s->started_at = s->updated_at;
+    s->ended_at = 0;
     s->status = SESSION_RUNNING;
     s->flags = (s->flags | SESSION_SYSTEM_SENT) & ~(uint32_t)SESSION_ABORTED_LAST_RUN;
     return session_save(r->hub, s, e);
@@ -225,7 +227,7 @@ void run_start(struct run *r)
 {
     if (!r->ids)
         chat_ids(r);
-    if (!r->quiet_status && r->segment == 0) {
+    if (r->quiet != QUIET_ALL && r->segment == 0) {
         chat_status(r, "preparing_workspace");
         chat_status(r, "preparing_context");
     }

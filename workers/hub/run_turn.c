@@ -165,6 +165,7 @@ static int own_turn(struct hub *h, struct live *l, struct run **out, struct err 
     r->accepted_ms = clock_wall_ms();
     r->timeout_ms = first->timeout_ms;
     r->mode = QUEUE_FOLLOWUP;
+    r->quiet = QUIET_CHAT;
     (void)snprintf(r->device, sizeof(r->device), "%s", first->device);
     (void)snprintf(r->owner, sizeof(r->owner), "%s", first->owner);
     (void)snprintf(r->digest, sizeof(r->digest), "%s", first->digest);
@@ -275,7 +276,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         timeout > 0 && timeout <= TIMEOUT_MAX_MS ? (uint32_t)timeout : chat_conf(h)->timeout_ms;
     r->mode = mode_of(json_view(p, "mode"));
     r->announced_end = json_flag(p, "final", false);
-    r->quiet_status = json_flag(p, "quiet", false);
+    r->quiet = (uint8_t)json_i64(p, "quiet", QUIET_NOT);
     cut(r->digest, sizeof(r->digest), row->digest);
     cut(r->message_id, sizeof(r->message_id), json_view(p, "msg"));
     cut(r->device, sizeof(r->device), json_view(p, "device"));

@@ -271,7 +271,7 @@ void session_model(struct hub *h, const struct session *s, struct model_pick *ou
     const struct agent_conf *a = settings_agent(h->settings, view_str(s->agent));
     char own[400];
 
-    out->own = session_rest_str(s, "modelOverride", own, sizeof(own));
+    out->own = session_rest_str(s, "modelRef", own, sizeof(own));
     model_split(h, own[0] && out->own ? view_str(own) : view_str(a && a->primary ? a->primary : ""),
                 out);
 }

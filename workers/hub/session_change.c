@@ -10,8 +10,11 @@
 
 /* ---- entry: the row as patch, reset and create show it ---- */
 
-static void put_entry(struct jw *w, const struct session *s)
+static void put_entry(struct hub *h, struct jw *w, const struct session *s)
 {
+    struct model_pick pick;
+
+    session_model(h, s, &pick);
     jw_obj(w);
     jw_kcstr(w, "sessionId", s->id);
     jw_ki64(w, "updatedAt", s->updated_at);
@@ -24,6 +27,13 @@ static void put_entry(struct jw *w, const struct session *s)
     jw_ku64(w, "totalTokens", s->total_tokens);
     jw_kbool(w, "systemSent", s->flags & SESSION_SYSTEM_SENT);
     jw_kbool(w, "abortedLastRun", s->flags & SESSION_ABORTED_LAST_RUN);
+    if (session_rest(s, "lifecycleRevision").n == 0)
+        jw_kcstr(w, "lifecycleRevision", s->id); /* until its first reset */
+    jw_kcstr(w, "modelOverrideSource", pick.own ? "user" : "default");
+    if (pick.own) {
+        jw_kcstr(w, "providerOverride", pick.provider);
+        jw_kcstr(w, "modelOverride", pick.model);
+    }
     if (s->rest[0]) {
         buf_put_char(w->b, ',');
         buf_put_str(w->b, s->rest);
@@ -55,7 +65,7 @@ static int answer_entry(struct call *c, const struct session *s, bool path)
         jw_kcstr(w, "path", c->hub->settings->state_dir ? c->hub->settings->state_dir : "");
     jw_kcstr(w, "key", s->key);
     jw_key(w, "entry");
-    put_entry(w, s);
+    put_entry(c->hub, w, s);
     put_resolved(c->hub, w, s);
     jw_obj_end(w);
     return call_end(c);
@@ -159,7 +169,7 @@ static int set_model(struct hub *h, struct session *s, const json_t *p, struct e
     if (!v)
         return 0;
     if (json_is_null(v) || ref.n == 0)
-        return session_rest_set(s, "modelOverride", VIEW_EMPTY, e);
+        return session_rest_set(s, "modelRef", VIEW_EMPTY, e);
     if (!(m = settings_model(h->settings, ref))) {
         size_t slash = view_find(ref, '/');
 
@@ -172,7 +182,7 @@ static int set_model(struct hub *h, struct session *s, const json_t *p, struct e
                        VIEW_FMT(view_of(ref.p, slash)));
     }
     (void)snprintf(full, sizeof(full), "%s/%s", m->provider, m->id);
-    return session_rest_set_str(s, "modelOverride", view_str(full), e);
+    return session_rest_set_str(s, "modelRef", view_str(full), e);
 }
 
 static int check_patch(struct call *c, const struct session_key *key)
@@ -406,7 +416,7 @@ int session_created(struct call *c, const struct session *s, const char *run_id)
     jw_kcstr(w, "key", s->key);
     jw_kcstr(w, "sessionId", s->id);
     jw_key(w, "entry");
-    put_entry(w, s);
+    put_entry(c->hub, w, s);
     jw_kbool(w, "runStarted", run_id != NULL);
     if (run_id)
         jw_kcstr(w, "runId", run_id);

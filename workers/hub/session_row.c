@@ -37,7 +37,7 @@ static uint64_t extra_number(struct view extra, struct view key)
 static void model(struct hub *h, struct jw *w, const struct rec_session_put *r, struct view agent)
 {
     const struct agent_conf *a = settings_agent(h->settings, agent);
-    struct view key = V("\"modelOverride\":\"");
+    struct view key = V("\"modelRef\":\"");
     struct model_pick pick;
     const char *at = r && r->extra.n > key.n ? memmem(r->extra.p, r->extra.n, key.p, key.n) : NULL;
 
@@ -111,7 +111,7 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
         number(b, V(",\"outputTokens\":"), r->output_tokens);
         number(b, V(",\"totalTokens\":"), r->total_tokens);
         buf_put_view(b, V(",\"totalTokensFresh\":true"));
-        if (ended > started && started)
+        if (ended >= started && started)
             number(b, V(",\"runtimeMs\":"), ended - started);
         if (r->extra.n > 2 &&
             !(r->label.n && memmem(r->extra.p, r->extra.n, "\"displayName\"", 13))) {
