@@ -348,15 +348,14 @@ static struct link *open_line(struct hub_drive *d, int fd, enum role me, unsigne
     return l;
 }
 
-static void slice(struct buf *b, const char *state_dir, const char *conf)
+static void slice(struct buf *b, const char *state_dir, const char *conf, const char *token)
 {
     unsigned char key[32], mac[32];
     unsigned n = 0;
 
     for (unsigned i = 0; i < sizeof(key); i++)
         key[i] = (unsigned char)i;
-    if (!HMAC(EVP_sha256(), key, sizeof(key), (const unsigned char *)hub_drive_token,
-              strlen(hub_drive_token), mac, &n))
+    if (!HMAC(EVP_sha256(), key, sizeof(key), (const unsigned char *)token, strlen(token), mac, &n))
         abort();
     buf_printf(
         b,
@@ -366,10 +365,10 @@ static void slice(struct buf *b, const char *state_dir, const char *conf)
                "\"version\":\"0.1.0\",\"wireVersion\":\"2026.9.6\",\"pid\":%d,\"startedAtMs\":%lld,"
                "\"ticketKey\":\"%s\",",
                (int)getpid(), (long long)clock_wall_ms(), ticket_key_hex);
-    if (!strstr(conf, "\"authModeNone\""))
-        buf_put_str(b, "\"authMode\":\"token\",");
-    else
-        buf_put_str(b, "\"authMode\":\"none\",");
+    buf_printf(b, "\"authMode\":\"%s\",",
+               strstr(conf, "authModeNone")       ? "none"
+               : strstr(conf, "authModePassword") ? "password"
+                                                  : "token");
     buf_put_str(b, "\"config\":{\"path\":\"/x/"
                    "openclaw.json\",\"exists\":true,\"hash\":\"h1\"},\"tokenHash\":\"");
     for (unsigned i = 0; i < n; i++)
@@ -396,7 +395,7 @@ struct hub_drive *hub_drive_start(const char *binary, const char *state_dir, con
     }
     close(pair[1]);
     d->sup = open_line(d, pair[0], ROLE_SUPERVISOR, 0, &sup_on);
-    slice(&b, state_dir, conf);
+    slice(&b, state_dir, conf, hub_drive_token);
     if (msg_send_config(d->sup, &(struct ipc_config){.slice = buf_view(&b)}, &e) < 0)
         die("config", &e);
     buf_fini(&b);
@@ -406,6 +405,18 @@ struct hub_drive *hub_drive_start(const char *binary, const char *state_dir, con
     if (!d->ready)
         hub_drive_free(&d);
     return d;
+}
+
+void hub_drive_reload(struct hub_drive *d, const char *state_dir, const char *conf,
+                      const char *token)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    struct err e = ERR_INIT;
+
+    slice(&b, state_dir, conf, token);
+    if (msg_send_config(d->sup, &(struct ipc_config){.slice = buf_view(&b)}, &e) < 0)
+        die("config", &e);
+    buf_fini(&b);
 }
 
 void hub_drive_kill(struct hub_drive *d)

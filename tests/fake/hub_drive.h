@@ -24,9 +24,13 @@ struct hub_note {
     size_t extra_len;
 };
 
-/* conf: members for the slice besides runtime ("" for none). Waits until the hub is ready. NULL: it
- * did not start. */
+/* conf: members for the slice besides runtime ("" for none; the words authModeNone or
+ * authModePassword in it choose that mode). Waits until the hub is ready. NULL: it did not start.
+ */
 struct hub_drive *hub_drive_start(const char *binary, const char *state_dir, const char *conf);
+/* Another slice while it runs. */
+void hub_drive_reload(struct hub_drive *d, const char *state_dir, const char *conf,
+                      const char *token);
 /* SIGKILL and reap. */
 void hub_drive_kill(struct hub_drive *d);
 void hub_drive_free(struct hub_drive **d);

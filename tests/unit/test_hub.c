@@ -287,6 +287,39 @@ START_TEST(test_resume)
 }
 END_TEST
 
+START_TEST(test_reload)
+{
+    static const char models[] =
+        "\"agents\":{\"list\":[{\"id\":\"main\"},{\"id\":\"work\",\"default\":true}],\"defaults\":{"
+        "\"model\":{\"primary\":\"p/m\"}}},"
+        "\"models\":{\"providers\":{\"p\":{\"models\":[{\"id\":\"m\",\"name\":\"M\","
+        "\"contextWindow\":8000}]}}}";
+    const struct hub_note *n;
+
+    join(1, "{" CLIENT("cli", "cli") TOKEN READ "}");
+    hub_drive_reload(d, dir, models, hub_drive_token);
+    ck_assert(hub_drive_wait(d, MSG_event, 0, 0, "\"health\"") != NULL);
+    ck_assert(strstr(hub_drive_call(d, 0, 1, "models.list", "{}"),
+                     "{\"id\":\"m\",\"name\":\"M\",\"provider\":\"p\",\"contextWindow\":8000"));
+    ck_assert(strstr(hub_drive_call(d, 0, 1, "agents.list", "{}"), "\"defaultId\":\"work\""));
+    /* a slice that cannot be leaves everything as it was */
+    hub_drive_reload(d, dir, "\"x\":\"authModePassword\"", hub_drive_token);
+    ck_assert(strstr(hub_drive_call(d, 0, 1, "agents.list", "{}"), "\"defaultId\":\"work\""));
+    ck_assert(hub_drive_none(d, MSG_conn_close, 0, NULL));
+    /* another token ends what the old one began */
+    hub_drive_reload(d, dir, models, "another-token");
+    n = hub_drive_wait(d, MSG_conn_close, 0, 0, NULL);
+    ck_assert(n && n->code == 4001 && n->conn == 0);
+    ck_assert_str_eq(n->text, "gateway auth changed");
+    n = hub_drive_connect(d, 0, 2, "{" CLIENT("cli", "cli") TOKEN READ "}", "", "x", true);
+    ck_assert(n && n->type == MSG_connect_refused);
+    n = hub_drive_connect(d, 0, 3,
+                          "{" CLIENT("cli", "cli") READ ",\"auth\":{\"token\":\"another-token\"}}",
+                          "", "x", true);
+    ck_assert(n && n->type == MSG_connect_ok);
+}
+END_TEST
+
 START_TEST(test_stop)
 {
     struct err e = ERR_INIT;
@@ -322,6 +355,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_bad_role_closes);
     tcase_add_test(tc, test_presence);
     tcase_add_test(tc, test_resume);
+    tcase_add_test(tc, test_reload);
     tcase_add_test(tc, test_stop);
     tcase_add_test(tc, test_flood);
 }

@@ -131,10 +131,24 @@ static void send_snapshot(struct link *l, struct view name, struct view payload)
         log_error("snapshot.lost", KV("front", link_instance(l)), KV("why", e.text));
 }
 
+static void send_ready(struct hub *h, struct link *l)
+{
+    send_snapshot(l, V("ready"),
+                  h->stopping ? V("{\"ready\":false,\"failing\":[\"draining\"]}")
+                              : V("{\"ready\":true,\"failing\":[]}"));
+}
+
 void health_to_front(struct hub *h, struct link *l)
 {
     send_snapshot(l, V("health"), health_text(h));
-    send_snapshot(l, V("ready"), V("{\"ready\":true,\"failing\":[]}"));
+    send_ready(h, l);
+}
+
+void health_ready(struct hub *h)
+{
+    for (unsigned i = 0; i < h->w.peer_count; i++)
+        if (link_peer(h->w.peers[i]) == ROLE_FRONT)
+            send_ready(h, h->w.peers[i]);
 }
 
 static void to_fronts(struct hub *h)

@@ -24,6 +24,8 @@ void health_stale(struct hub *h);
 bool health_if_old(struct hub *h);
 /* Configuration changed. */
 void health_now(struct hub *h);
+/* Stopping: the fronts answer /ready with no. */
+void health_ready(struct hub *h);
 /* A front's line came up: it needs all snapshots. */
 void health_to_front(struct hub *h, struct link *l);
 /* Members path, recent and count of an open object: of one agent, or of all when agent is empty. */

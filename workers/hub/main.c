@@ -18,6 +18,7 @@
 #include "presence.h"
 #include "rand.h"
 #include "run.h"
+#include "secret.h"
 #include "settings.h"
 #include "tick.h"
 
@@ -143,11 +144,31 @@ static const struct ipc_handlers hub_on = {
 
 /* ---- configuration ---- */
 
+static bool same_auth(const struct settings *a, const struct settings *b)
+{
+    return a->auth_mode == b->auth_mode && a->have_token == b->have_token &&
+           secret_same(a->token_mac, b->token_mac, sizeof(a->token_mac)) &&
+           secret_same(a->ticket_key, b->ticket_key, sizeof(a->ticket_key));
+}
+
+/* Whoever came in by the old secret has to show the new one. */
+static void close_all_conns(struct hub *h, uint16_t code, struct view reason)
+{
+    struct err e = ERR_INIT;
+
+    for (unsigned i = 0; i < h->w.peer_count; i++)
+        if (link_peer(h->w.peers[i]) == ROLE_FRONT &&
+            msg_send_conn_close(h->w.peers[i],
+                                &(struct ipc_conn_close){.code = code, .reason = reason}, &e) < 0)
+            log_error("conn.close_lost", KV("why", e.text));
+}
+
 static int on_config(void *ctx, json_t *conf, struct err *e)
 {
     struct hub *h = ctx;
     struct settings *fresh = NULL, *old = h->settings;
     json_t *was = h->w.conf;
+    struct mac *mac = NULL;
     int r;
 
     if (!h->settings)
@@ -155,10 +176,18 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
     if ((r = settings_new(&fresh, conf, e)) < 0)
         return r;
     h->settings = fresh;
-    if ((r = hello_open(h, e)) < 0) {
+    if ((r = mac_new(&mac, fresh->ticket_key, sizeof(fresh->ticket_key), e)) < 0 ||
+        (r = hello_open(h, e)) < 0) {
         h->settings = old;
+        mac_free(&mac);
         settings_free(&fresh);
         return r;
+    }
+    mac_free(&h->mac);
+    h->mac = mac;
+    if (!same_auth(fresh, old)) {
+        log_info("auth.changed", KV("conns", conns_count(h)));
+        close_all_conns(h, 4001, V("gateway auth changed"));
     }
     settings_free(&old);
     h->w.conf = conf;
@@ -225,7 +254,6 @@ static void close_all(struct hub *h)
 
 static void say_goodbye(struct hub *h)
 {
-    struct ipc_conn_close all = {.conn_id = 0, .code = 1012, .reason = V("service restart")};
     struct err e = ERR_INIT;
 
     if (h->said_goodbye)
@@ -233,10 +261,7 @@ static void say_goodbye(struct hub *h)
     h->said_goodbye = true;
     jw_raw(event_begin(h, "shutdown"), V("{\"reason\":\"gateway stopping\"}"));
     event_end(h, AUD_ALL, EVENT_SEQ);
-    for (unsigned i = 0; i < h->w.peer_count; i++)
-        if (link_peer(h->w.peers[i]) == ROLE_FRONT &&
-            msg_send_conn_close(h->w.peers[i], &all, &e) < 0)
-            log_warn("shutdown.untold", KV("why", e.text));
+    close_all_conns(h, 1012, V("service restart"));
     if (h->w.sup &&
         msg_send_drained(h->w.sup, &(struct ipc_drained){.runs_left = runs_count(h)}, &e) < 0)
         log_warn("shutdown.drained_untold", KV("why", e.text));
@@ -254,6 +279,7 @@ static void on_stop(void *ctx, uint32_t grace_ms)
     struct hub *h = ctx;
 
     h->stopping = true;
+    health_ready(h);
     if (!h->runs) {
         worker_leave(&h->w); /* still starting */
         return;
