@@ -176,7 +176,8 @@ class Gateway:
 
     def argv(self, *more):
         return [os.path.join(self.build, "openclawd"), "--config", self.config_path, "--state-dir",
-                self.state_dir, "--port", str(self.port), "--token", self.token, *more]
+                self.state_dir, "--port", str(self.port), "--token", self.token, *more,
+                *(["--verbose"] if os.environ.get("IT_VERBOSE") else [])]
 
     def run(self, *more, timeout=WAIT):
         """Runs openclawd to its end; returns (exit code, standard error)."""

@@ -9,6 +9,7 @@ exit code 0, no process, no zombie and a clean log. A function may carry .params
 """
 import argparse
 import concurrent.futures
+import faulthandler
 import importlib
 import os
 import shutil
@@ -32,7 +33,7 @@ def cases():
             if attr.startswith("test_"):
                 fn = getattr(module, attr)
                 for i, args in enumerate(getattr(fn, "params", [()])):
-                    label = "%s.%s%s" % (name[5:-3], attr[5:], "[%s]" % ",".join(map(str, args)) if args else "")
+                    label = "%s.%s%s" % (name[5:-3], attr[5:], "[%s]" % ",".join(map(str, args))[:60] if args else "")
                     out.append((label, "%s:%s:%d" % (name[:-3], attr, i)))
     return out
 
@@ -73,9 +74,10 @@ class Env:
             self._fake.stop()
 
 
-def run_one(spec, build, folder):
+def run_one(spec, build, folder, timeout):
     from gateway import become_subreaper
     become_subreaper()
+    faulthandler.dump_traceback_later(max(1, timeout - 3))  # says where a test hangs
     module, attr, i = spec.split(":")
     fn = getattr(importlib.import_module(module), attr)
     args = getattr(fn, "params", [()])[int(i)]
@@ -99,7 +101,8 @@ def run_child(label, spec, opt, root):
     folder = os.path.join(root, label.replace("/", "_"))
     os.makedirs(folder)
     began = time.monotonic()
-    argv = [sys.executable, os.path.abspath(__file__), "--build", opt.build, "--one", spec, "--folder", folder]
+    argv = [sys.executable, os.path.abspath(__file__), "--build", opt.build, "--one", spec, "--folder", folder,
+            "--timeout", str(opt.timeout)]
     p = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         out = p.communicate(timeout=opt.timeout)[0]
@@ -121,7 +124,7 @@ def main():
     opt = args.parse_args()
     opt.build = os.path.abspath(opt.build)
     if opt.one:
-        sys.exit(run_one(opt.one, opt.build, opt.folder))
+        sys.exit(run_one(opt.one, opt.build, opt.folder, opt.timeout))
     chosen = [c for c in cases() if opt.only in c[0]]
     if not os.access(os.path.join(opt.build, "openclawd"), os.X_OK):
         sys.exit("no %s/openclawd" % opt.build)

@@ -33,8 +33,10 @@ function received(ws, data, isBinary) {
   let frame;
   try {
     frame = JSON.parse(data.toString("utf8"));
-  } catch {
-    return complain(s, null, "server sent text that is not JSON");
+  } catch (error) {
+    const text = data.toString("utf8");
+    const at = Number(/position (\d+)/.exec(error.message)?.[1] ?? 0);
+    return complain(s, null, `server sent text that is not JSON, about here: ${text.slice(Math.max(0, at - 60), at + 20)}`);
   }
   const method = frame.type === "res" ? s.methods.get(String(frame.id)) : undefined;
   tap.log.push({ conn: s.n, method, frame });
