@@ -25,6 +25,7 @@ enum {
     RUN_SHOWN_MAX = 16 << 20, /* the same, escaped; an event frame takes 32 MiB */
     RUN_ATTEMPTS_MAX = 2,     /* an agent that died twice on a turn gets no third try */
     DELTA_MS = 75,            /* protocol 5.3: rhythm of deltas */
+    REPLACE_MS = 1000,        /* how long that takes at most */
     WAITERS_MAX = 1024,       /* agent and agent.wait calls that wait for an end */
     TIMEOUT_GRACE_MS = 5000,  /* the agent ends a turn by itself; later than that we do */
     TIMEOUT_MAX_MS = 24 * 3600 * 1000,
@@ -83,6 +84,7 @@ struct run {
     size_t ids_n;
     uint32_t seq;
     bool began, replace;
+    uint64_t replace_until_ms; /* after a start of the hub: fronts come back one after the other */
     char provider[129], model[257];
     char item[37]; /* of the assistant stream */
     unsigned segment;

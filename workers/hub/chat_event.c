@@ -236,6 +236,7 @@ static void message(struct run *r, struct jw *w)
 
 void chat_text_now(struct run *r, bool agent, bool chat)
 {
+    bool whole = r->replace || loop_now_ms(r->hub->w.loop) < r->replace_until_ms, heard = wanted(r);
     struct view all;
     struct jw *w;
 
@@ -245,16 +246,16 @@ void chat_text_now(struct run *r, bool agent, bool chat)
     all = buf_view(&r->shown);
     if (agent && r->shown_agent < all.n) {
         r->seq++;
-        if (wanted(r)) {
+        if (heard) {
             w = agent_open(r, "assistant");
             jw_obj(w);
             text_value(w, "text", view_from(all, r->shown_seg));
-            text_value(w, "delta", view_from(all, r->replace ? r->shown_seg : r->shown_agent));
+            text_value(w, "delta", view_from(all, whole ? r->shown_seg : r->shown_agent));
             jw_key(w, "itemId");
             w->after_key = false;
             buf_printf(w->b, "\"%s:%u\"", r->item, r->segment + 1);
             w->has_item |= 1u << w->depth;
-            if (r->replace)
+            if (whole)
                 jw_kbool(w, "replace", true);
             jw_obj_end(w);
             agent_close(r, w);
@@ -263,16 +264,16 @@ void chat_text_now(struct run *r, bool agent, bool chat)
     }
     if (chat && r->shown_chat < all.n) {
         r->delta_ms = loop_now_ms(r->hub->w.loop);
-        if (wanted(r)) {
+        if (heard) {
             w = chat_open(r, "delta", r->seq);
-            text_value(w, "deltaText", r->replace ? all : view_from(all, r->shown_chat));
-            if (r->replace)
+            text_value(w, "deltaText", whole ? all : view_from(all, r->shown_chat));
+            if (whole)
                 jw_kbool(w, "replace", true);
             message(r, w);
             chat_close(r, w, EVENT_DROPPABLE);
         }
         r->shown_chat = all.n;
-        r->replace = false;
+        r->replace = r->replace && !heard;
     }
 }
 

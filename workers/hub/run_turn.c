@@ -293,6 +293,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
     } else {
         r->phase = RUN_SENT;
         r->replace = true;
+        r->replace_until_ms = loop_now_ms(h->w.loop) + REPLACE_MS;
         /* above every number that a hub before us can have used: two events per delta and a few
          * more */
         r->seq = 64 + (uint32_t)((uint64_t)(clock_wall_ms() - r->accepted_ms) / (DELTA_MS / 3));
