@@ -309,6 +309,7 @@ int session_rest_set(struct session *s, const char *key, struct view value, stru
     struct buf b = BUF_INIT(1024 * KIB), out = BUF_INIT(1024 * KIB);
     struct jw w = JW_INIT(&out);
     struct jscan js = {.count = 0};
+    unsigned kept = 0;
     char *rest;
     int rc = 0;
 
@@ -320,9 +321,10 @@ int session_rest_set(struct session *s, const char *key, struct view value, stru
             continue;
         jw_key_view(&w, js.member[i].key);
         jw_raw(&w, js.member[i].value);
+        kept++;
     }
     if (value.n) {
-        if (js.count >= SESSION_REST_MAX)
+        if (kept >= SESSION_REST_MAX)
             rc = err_set(e, ERR_LIMIT, "session: more than %d settings", (int)SESSION_REST_MAX);
         jw_kraw(&w, key, value);
     }
