@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "log.h"
+#include "logsink.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -233,7 +234,8 @@ static void exited(struct proc *p, int status)
         conns_front_gone(f, p);
     if (p->role == ROLE_AGENT)
         jobs_agent_gone(f, p);
-    /* lines end before the kernel tells of a death: then it was the hub's, and nobody broke a rule */
+    /* lines end before the kernel tells of a death: then it was the hub's, and nobody broke a rule
+     */
     for (unsigned i = 0; i < f->count && p->role == ROLE_HUB; i++)
         f->proc[i].suspect = false;
     proc_event(p, refused ? FSM_EV_REFUSED : FSM_EV_EXIT);
@@ -333,6 +335,7 @@ int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf,
     loop_timer_init(&f->ping, l, on_ping_time, f);
     loop_timer_init(&f->tell, l, wires_tell_hub, f);
     loop_timer_init(&f->kill_all, l, on_kill_all, f);
+    logsink_follow(l, wires_send_logs, f);
     if ((r = jobs_init(f, e)) < 0 || (r = conns_new(&f->conns, f, e)) < 0 ||
         (r = add(f, ROLE_HUB, 0, e)) < 0)
         goto out;
@@ -431,6 +434,7 @@ void fleet_free(struct fleet **fp)
     loop_timer_fini(&f->tell);
     loop_timer_fini(&f->kill_all);
     loop_undefer(f->loop, &f->dispatch);
+    logsink_unfollow();
     lanes_free(&f->lanes);
     conns_free(&f->conns);
     mem_free(f);

@@ -95,8 +95,9 @@ const char *proc_name(const struct proc *p, char out[64]);
 void fleet_hub_done(struct fleet *f); /* it has drained or is gone: the rest may stop */
 
 /* wires.c */
-void wires_announce(struct proc *p); /* it is READY: connect it to its peers */
-void wires_tell_hub(void *fleet);    /* how things are */
+void wires_announce(struct proc *p);                  /* it is READY: connect it to its peers */
+void wires_tell_hub(void *fleet);                     /* how things are */
+bool wires_send_logs(void *fleet, struct view lines); /* for logs.tail; false: there is no hub */
 
 /* inbox.c: what workers say */
 extern const struct ipc_handlers fleet_inbox;

@@ -4,6 +4,7 @@
 #include "fleet.h"
 #include "jw.h"
 #include "log.h"
+#include "logsink.h"
 
 /* Who talks to whom directly. */
 static const struct {
@@ -58,6 +59,18 @@ void wires_tell_hub(void *ctx)
     buf_fini(&b);
 }
 
+bool wires_send_logs(void *ctx, struct view lines)
+{
+    struct proc *hub = fleet_up(ctx, ROLE_HUB);
+    struct err e = ERR_INIT;
+
+    if (!hub)
+        return false;
+    /* a hub that does not keep up misses lines; to log that would make one more */
+    (void)!msg_send_log_lines(hub->link, &(struct ipc_log_lines){.lines = lines}, &e);
+    return true;
+}
+
 void fleet_changed(struct fleet *f)
 {
     if (!loop_timer_pending(&f->tell))
@@ -98,6 +111,8 @@ void wires_announce(struct proc *p)
 
     p->ready_us = (clock_mono_ns() - p->spawned_ns) / 1000;
     p->linked = true;
+    if (p->role == ROLE_HUB)
+        logsink_again();
     for (unsigned w = 0; w < COUNT_OF(wires); w++) {
         enum role other = wires[w].a == p->role   ? wires[w].b
                           : wires[w].b == p->role ? wires[w].a

@@ -320,6 +320,35 @@ START_TEST(test_reload)
 }
 END_TEST
 
+START_TEST(test_logs)
+{
+    struct err e = ERR_INIT;
+    const char *got;
+
+    join(1, "{" CLIENT("cli", "cli") TOKEN READ "}");
+    ck_assert(
+        strstr(hub_drive_call(d, 0, 1, "logs.tail", "{}"), "\"cursor\":0,\"size\":0,\"lines\":[]"));
+    ck_assert(
+        msg_send_log_lines(hub_drive_sup(d),
+                           &(struct ipc_log_lines){.lines = V("{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n")},
+                           &e) == 0);
+    ck_assert(hub_drive_none(d, MSG_conn_close, 0, NULL));
+    got = hub_drive_call(d, 0, 1, "logs.tail", "{\"limit\":2}");
+    ck_assert_msg(strstr(got, "\"cursor\":24,\"size\":24,\"lines\":[\"{\\\"b\\\":2}\",\"{\\\"c\\\":"
+                              "3}\"],\"truncated\":true,\"reset\":false,\"skippedBytes\":8"),
+                  "%s", got);
+    got = hub_drive_call(d, 0, 1, "logs.tail", "{\"cursor\":16}");
+    ck_assert_msg(strstr(got, "\"lines\":[\"{\\\"c\\\":3}\"],\"truncated\":false,\"reset\":false}"),
+                  "%s", got);
+    got = hub_drive_call(d, 0, 1, "logs.tail", "{\"cursor\":24}");
+    ck_assert_msg(strstr(got, "\"lines\":[],\"truncated\":false,\"reset\":false}"), "%s", got);
+    got = hub_drive_call(d, 0, 1, "logs.tail", "{\"cursor\":9999}");
+    ck_assert_msg(strstr(got, "\"reset\":true"), "%s", got);
+    got = hub_drive_call(d, 0, 1, "logs.tail", "{\"maxBytes\":9}");
+    ck_assert_msg(strstr(got, "\"lines\":[\"{\\\"c\\\":3}\"],\"truncated\":true"), "%s", got);
+}
+END_TEST
+
 START_TEST(test_stop)
 {
     struct err e = ERR_INIT;
@@ -356,6 +385,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_presence);
     tcase_add_test(tc, test_resume);
     tcase_add_test(tc, test_reload);
+    tcase_add_test(tc, test_logs);
     tcase_add_test(tc, test_stop);
     tcase_add_test(tc, test_flood);
 }

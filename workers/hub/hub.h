@@ -37,6 +37,10 @@ struct hub {
         struct buf buf;
         struct jw jw;
     } reply, event;
+    struct { /* newest log lines (logs.h) */
+        struct buf buf;
+        uint64_t total; /* bytes since the start: the cursor of logs.tail */
+    } logs;
     uint64_t state_presence, state_health; /* stateVersion of events */
     struct loop_task commit;               /* deferred whenever something changed */
     struct loop_timer tick;                /* only while somebody is connected (tick.h) */

@@ -14,6 +14,7 @@
 #include "job.h"
 #include "json.h"
 #include "log.h"
+#include "logs.h"
 #include "mac.h"
 #include "presence.h"
 #include "rand.h"
@@ -114,6 +115,12 @@ static int on_job_state(void *ctx, struct link *from, struct ipc_job_state *m, s
     return job_on_state(ctx, m, e);
 }
 
+static int on_log_lines(void *ctx, struct link *from, struct ipc_log_lines *m, struct err *e)
+{
+    (void)from;
+    return logs_on_lines(ctx, m, e);
+}
+
 static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct err *e)
 {
     struct hub *h = ctx;
@@ -140,6 +147,7 @@ static const struct ipc_handlers hub_on = {
     .run_done = on_run_done,
     .job_state = on_job_state,
     .fleet = on_fleet,
+    .log_lines = on_log_lines,
 };
 
 /* ---- configuration ---- */
@@ -248,6 +256,7 @@ static void close_all(struct hub *h)
     json_decref(h->fleet);
     buf_fini(&h->reply.buf);
     buf_fini(&h->event.buf);
+    buf_fini(&h->logs.buf);
 }
 
 /* ---- leaving ---- */
