@@ -107,7 +107,10 @@ static int range(struct reader *r, struct node *n)
     r->p += 2;
     if ((n->has_max = number(r, &v)))
         n->max = v;
-    return *r->p++ == ')' ? 0 : fail(r, "expected )");
+    if (*r->p != ')')
+        return fail(r, "expected )");
+    r->p++;
+    return 0;
 }
 
 static int read_type(struct reader *r, struct node **out);
