@@ -80,6 +80,13 @@ int store_run_get(struct store *s, struct view run_id, struct rec_run_put *out,
 int store_run_by_job(struct store *s, uint64_t job_id, struct rec_run_put *out,
                      struct err *e) MUST_USE;
 
+int store_device_get(struct store *s, struct view id, struct rec_device_put *out,
+                     struct err *e) MUST_USE;
+/* Every device, in the order of their ids. */
+typedef int store_on_device(void *ctx, const struct rec_device_put *d);
+int store_devices(struct store *s, store_on_device *on, void *ctx, struct err *e) MUST_USE;
+int store_devices_count(struct store *s, uint64_t *out, struct err *e) MUST_USE;
+
 /* Newest updated_at first, without the first offset rows, at most limit. */
 int store_sessions_page(struct store *s, size_t offset, size_t limit, store_on_session *on,
                         void *ctx, struct err *e) MUST_USE;

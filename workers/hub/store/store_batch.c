@@ -101,7 +101,7 @@ static void drop_batch(struct store *s)
 static void guess(struct store *s, const struct store_rec *r, size_t bytes)
 {
     s->pages_guess += PAGES_PER_RECORD + bytes / s->page;
-    if (r->type != REC_session_del && r->type != REC_run_del)
+    if (r->type != REC_session_del && r->type != REC_run_del && r->type != REC_device_del)
         s->deletes_only = false;
 }
 

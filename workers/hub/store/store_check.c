@@ -147,15 +147,20 @@ static int check_run(struct walk *w, MDB_val *k, const struct store_rec *r, stru
                   "run.done", e);
 }
 
+static int check_device(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e)
+{
+    (void)w;
+    return view_eq(r->device_put.id, view_of(k->mv_data, k->mv_size)) ? 0 : bad("device's id", e);
+}
+
 static const struct {
     enum db db;
     enum rec_type type;
     int (*check)(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e);
 } tables[] = {
-    {DB_META, REC_meta_set, check_meta},
-    {DB_SESSION, REC_session_put, check_session},
-    {DB_MESSAGE, REC_message_add, check_message},
-    {DB_RUN, REC_run_put, check_run},
+    {DB_META, REC_meta_set, check_meta},          {DB_SESSION, REC_session_put, check_session},
+    {DB_MESSAGE, REC_message_add, check_message}, {DB_RUN, REC_run_put, check_run},
+    {DB_DEVICE, REC_device_put, check_device},
 };
 
 int store_check(struct store *s, struct err *e)

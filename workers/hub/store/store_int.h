@@ -22,11 +22,12 @@ enum db {
     DB_RUN_ID,       /* run_id -> u64 job_id */
     DB_RUN_OPEN,     /* u64 job_id -> nothing: queued and running */
     DB_RUN_DONE,     /* i64 updated_at, u64 job_id -> nothing: all others */
+    DB_DEVICE,       /* id -> row */
     DB_GRAVE,        /* u32 sid -> nothing: deleted sessions whose messages are still there */
     DB_COUNT
 };
 
-enum { STORE_SCHEMA = 1, KEY_MAX = 511 };
+enum { STORE_SCHEMA = 2, KEY_MAX = 511 };
 
 struct counters {
     uint64_t next_sid, next_job;

@@ -25,6 +25,7 @@ static const char *const db_names[DB_COUNT] = {
     [DB_RUN_ID] = "run.id",
     [DB_RUN_OPEN] = "run.open",
     [DB_RUN_DONE] = "run.done",
+    [DB_DEVICE] = "device",
     [DB_GRAVE] = "grave",
 };
 

@@ -79,6 +79,14 @@ static int ready_run_del(struct store *s, const struct rec_run_del *r, struct er
     return rc < 0 ? rc : job ? 0 : err_set(e, ERR_NOT_FOUND, "no such run");
 }
 
+static int ready_device_del(struct store *s, const struct rec_device_del *r, struct err *e)
+{
+    struct key k;
+    MDB_val v;
+
+    return store_get(s, s->wtxn, DB_DEVICE, key_text(&k, r->id), "such device", &v, e);
+}
+
 int store_prepare(struct store *s, struct store_rec *r, struct err *e)
 {
     switch (r->type) {
@@ -94,6 +102,10 @@ int store_prepare(struct store *s, struct store_rec *r, struct err *e)
         return ready_run_put(s, &r->run_put, e);
     case REC_run_del:
         return ready_run_del(s, &r->run_del, e);
+    case REC_device_put:
+        return r->device_put.id.n ? 0 : err_set(e, ERR_INVALID, "device_put: empty id");
+    case REC_device_del:
+        return ready_device_del(s, &r->device_del, e);
     case REC_TYPE_MAX:
         break;
     }
@@ -287,6 +299,8 @@ static int put_run_del(struct store *s, const struct rec_run_del *r)
 
 static int put_any(struct store *s, const struct store_rec *r, struct view row)
 {
+    struct key k;
+
     switch (r->type) {
     case REC_meta_set:
         return put_meta(s, &r->meta_set, row);
@@ -300,6 +314,10 @@ static int put_any(struct store *s, const struct store_rec *r, struct view row)
         return put_run(s, &r->run_put, row);
     case REC_run_del:
         return put_run_del(s, &r->run_del);
+    case REC_device_put:
+        return put(s, DB_DEVICE, key_text(&k, r->device_put.id), row, 0);
+    case REC_device_del:
+        return del(s, DB_DEVICE, key_text(&k, r->device_del.id));
     case REC_TYPE_MAX:
         break;
     }

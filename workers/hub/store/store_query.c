@@ -283,6 +283,50 @@ int store_meta_page(struct store *s, struct view prefix, store_on_meta *on, void
     return finish(s, c, r, rc, e);
 }
 
+int store_device_get(struct store *s, struct view id, struct rec_device_put *out, struct err *e)
+{
+    struct store_rec rec;
+    struct key k;
+    MDB_txn *t;
+    int r;
+
+    if (id.n == 0 || id.n > KEY_MAX)
+        return err_set(e, ERR_NOT_FOUND, "no such device");
+    if ((r = store_read(s, &t, e)) < 0 || (r = get_row(s, t, DB_DEVICE, key_text(&k, id),
+                                                       REC_device_put, "such device", &rec, e)) < 0)
+        return r;
+    *out = rec.device_put;
+    return 0;
+}
+
+int store_devices(struct store *s, store_on_device *on, void *ctx, struct err *e)
+{
+    struct store_rec rec;
+    MDB_txn *t;
+    MDB_cursor *c;
+    MDB_val k, v;
+    int r = cursor(s, DB_DEVICE, &t, &c, e), rc;
+
+    if (r < 0)
+        return r;
+    for (rc = mdb_cursor_get(c, &k, &v, MDB_FIRST); rc == 0;
+         rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        if ((r = store_row(&v, REC_device_put, &rec, e)) == 0)
+            r = on(ctx, &rec.device_put);
+        if (r)
+            break;
+    }
+    return finish(s, c, r, rc, e);
+}
+
+int store_devices_count(struct store *s, uint64_t *out, struct err *e)
+{
+    MDB_txn *t;
+    int r = store_read(s, &t, e);
+
+    return r < 0 ? r : count(s, t, DB_DEVICE, out, e);
+}
+
 /* To the last entry of a transcript: the one before where the next transcript would begin. */
 static int seek_last(MDB_cursor *c, uint32_t sid, MDB_val *k, MDB_val *v)
 {
