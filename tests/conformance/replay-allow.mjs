@@ -51,11 +51,41 @@ export const LATER_EVENTS = [
 ];
 
 /** Members of our answers that come with later work. */
-const ROW = /^(res (sessions\.list|sessions\.patch|chat\.history|chat\.startup)|sessions\.changed|session\.message)$/;
+const ROW = /^(res sessions\.|res chat\.(history|startup)|sessions\.changed|session\.message)/;
 export const SPINE = [
   // Row members that only the Control UI shows (reference, section 6, names what clients read).
   { where: ROW, path: /\.(permissionModePending|createdVia|participants|expandedParticipants|participantCount|isBackground)$/ },
   { where: ROW, path: /\.(effectiveFastMode|effectiveFastModeSource|fastAutoOnSeconds|effectiveResponseUsage|runtimeSelectionLocked)$/ },
   { where: ROW, path: /\.(lastInteractionAt|snapshotAt|placement|activitySummary|activeLeafEntryId|contextBudgetStatus|lastRunError)$/ },
+  { where: /./, path: /\.agentRuntime\.(cloud|device)Placement/ }, // cloud workers: not ours
+  // The row inside or beside a session event is optional: clients reload the list.
+  { where: /^(session\.message|sessions\.changed)$/, path: /^\.(?!sessionKey|agentId|message|messageId|messageSeq|reason|ts|phase)\w+(\.|$)/ },
+  // Notes of the original's transcript files; owners and several users are later work.
+  { where: ROW, path: /\.__openclaw\.(transport|transcriptPosition|senderIsOwner|contextFreeCommand)$|\.senderIsOwner$/ },
+  { where: ROW, path: /\.responseId$/ }, // the provider's id of an answer
+  // Optional in hello-ok: builds of the control page, browser recovery, sharing between users.
+  { where: /^res connect$/, path: /\.server\.(buildId|controlUiBuildSource)$|\.features\.capabilities$|\.snapshot\.suspension$/ },
+  { where: /^res connect$/, path: /\.auth\.recovery\w+$|\.policy\.allowedSessionVisibilities$|^\.(controlUi\w+|pluginSurfaceUrls)$/ },
+  { where: /^res connect$/, path: /\.auth\.(deviceToken|issuedAtMs)$/ }, // devices: next
+  // What only tools, routing and several harnesses fill.
+  { where: /^agent lifecycle model$/, path: /\.lane$/ },
+  { where: /^agent lifecycle/, path: /\.data\.(completionSource|errorObservation|replayInvalid|terminalReceipt|status)$/ },
+  { where: /^res agent(\.wait)?$/, path: /terminalReceipt$|^\.result\.sourceReplyDeliveryState$/ },
+  { where: /^res agent$/, path: /^\.result\.meta\.(systemPromptReport|final\w+|executionTrace|requestShaping|completion|replayInvalid|livenessState|aborted)$/ },
+  { where: /^res agent$/, path: /\.agentMeta\.(sessionFile|credentialSource|contextTokensSource|contextBudgetStatus|codeModeEngaged|bridgeCalls|assistantTurns|agentHarnessId|promptTokens|lastCallUsage)$/ },
+  { where: /^chat final$/, path: /\.message\.(api|excludeFromContext|idempotencyKey|__openclaw|text|stopReason|usage)/ }, // of finals made by the gateway itself
+  { where: /^res status$/, path: /\.waitingForRoute$/ },
+  { where: /^res config\.get$/, path: /^\.(includedPaths|includeProvenance|agentRosterIncludeOwned|bindingsIncludeOwned)$/ }, // $include
+  { where: /^res agents\.list$/, path: /\.workspace(Git)?$/ }, // the workspace is the agent process's own
+  { where: /^res system\.info$/, path: /^\.(disk\w*|cpuModel|defaultAgentUtilityModel)$/ }, // our hub may not look around
+  { where: /^res chat\.(metadata|startup)$/, path: /\.swarmEnabled$|\.models\[\]\.tags$/ }, // optional
+  { where: /^res chat\.history$/, path: /\.openclawAbort$|\.inFlightRun\.events$/ }, // notes of the original's runner
+  { where: /^res agent\.wait$/, path: /\.livenessState$/ },
+  { where: /^res sessions\.patch$/, path: /\.modelOverrideRouteResolution$/ },
 ];
-export const PROTOCOL_3 = [];
+
+/** Differences of the older protocol's captures that come from their server, not from the protocol. */
+export const PROTOCOL_3 = [
+  { where: /^res connect$/, path: /\.canvasHostUrl$/ }, // optional there, no canvas here
+  { where: /^res chat\.history$/, path: /\.errorMessage$/ },
+];

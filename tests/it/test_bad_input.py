@@ -156,12 +156,12 @@ def test_params(t):
             ("chat.abort", {"runId": "x"}, None), ("sessions.preview", {"keys": "main"}, "at /keys"),
             ("agent", {"message": "x", "idempotencyKey": "i", "agentId": "nobody"}, 'unknown agent id "nobody"'),
             ("agent.wait", {"runId": "x", "timeoutMs": -1}, "at /timeoutMs"), ("status", {"x": 1}, None),
-            ("no.such.method", {}, "unknown method: no.such.method"), ("x" * 10000, {}, "unknown method")]
+            ("no.such.method", {}, "unknown method: no.such.method"), ("x" * 128, {}, "unknown method"), ("x" * 129, {}, "at /method")]
     for method, params, words in rows:
         e = c.refused(method, params)
         assert e.code == BAD, (method, params, e)
         assert words is None or words in e.message, (method, params, e.message)
-        assert len(e.message) < 12000, "the refusal of %s is %d characters long" % (method[:40], len(e.message))
+        assert len(e.message) < 1000, "the refusal of %s is %d characters long" % (method[:40], len(e.message))
     alive(g, c)
 
 
