@@ -59,7 +59,8 @@ bool rpc_known(struct view name, enum scope *out);
 enum scope scope_from(struct view name);
 /* SCOPE_READ -> "operator.read" */
 const char *scope_name(enum scope s);
-/* A set with everything it implies: admin all; write read, talk, sessions; read sessions.read; sessions.write sessions.read. */
+/* A set with everything it implies: admin all; write read, talk, sessions; read sessions.read;
+ * sessions.write sessions.read. */
 unsigned scope_expand(unsigned set);
 
 /* Codes of the wire's error object. */
