@@ -153,7 +153,11 @@ void conn_make_room(struct front *f, struct view peer)
         struct conn *c = LIST_OF(l, struct conn, on_open);
 
         if (c->state != CONN_CONNECTING && view_eq(view_str(c->peer), peer)) {
+            /* no lingering: its place in the supervisor's count is needed now */
             conn_bye(c, WS_POLICY, V("too many unauthenticated connections"));
+            if (c->state != CONN_DEAD && c->out.n)
+                (void)send(c->fd, c->out.p + c->out.off, c->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+            conn_kill(c);
             return;
         }
     }

@@ -18,6 +18,8 @@ static int on_conn(void *ctx, struct link *from, struct ipc_conn *m, struct err 
     struct ipc_conn_state gone = {.conn_id = m->conn_id, .state = CONN_STATE_CLOSED};
     struct err why = ERR_INIT;
 
+    if (f->w.stopping)
+        return msg_send_conn_state(from, &gone, e);
     if (m->flags & CONN_CROWDED)
         conn_make_room(f, m->peer);
     if (f->conns.count >= f->lim.conns)
