@@ -776,6 +776,7 @@ void runs_config(struct hub *h)
     struct view key = json_view_of(json_at(h->w.conf, "session.mainKey"));
     int64_t s = json_is_integer(seconds) ? json_integer_value(seconds) : 600;
 
+    c->row_model_n = 0;
     c->timeout_ms = s > 0 && s <= TIMEOUT_MAX_MS / 1000 ? (uint32_t)s * 1000u : 600 * 1000u;
     cut(c->main_key, sizeof(c->main_key), key.n ? key : V("main"));
 }

@@ -83,6 +83,9 @@ void session_changed_reason(struct hub *h, struct view key, const char *reason);
 struct chat_conf {
     char main_key[129];  /* session.mainKey: "main" */
     uint32_t timeout_ms; /* agents.defaults.timeoutSeconds */
+    char row_agent[SESSION_AGENT_MAX + 1],
+        row_model[1024]; /* session_row.c: one agent's model members */
+    size_t row_model_n;
 };
 const struct chat_conf *chat_conf(const struct hub *h);
 /* The model a session's next turn uses: its own choice, else its agent's. */

@@ -136,7 +136,9 @@ static int set_label(struct session *s, const json_t *p, const char *name, struc
         return err_set(e, ERR_NOMEM, "session: out of memory");
     mem_free(s->label);
     s->label = label;
-    return 0;
+    /* lists show it as the session's name, before a title made of the first message */
+    return text.n ? session_rest_set_str(s, "displayName", text, e)
+                  : session_rest_set(s, "displayName", VIEW_EMPTY, e);
 }
 
 static int set_kept(struct session *s, const json_t *p, struct err *e)

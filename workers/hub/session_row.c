@@ -11,49 +11,159 @@ static const char *const status_names[SESSION_STATUS_COUNT] = {
     [SESSION_FAILED] = "failed", [SESSION_KILLED] = "killed",   [SESSION_TIMEOUT] = "timeout",
 };
 
-static void flag(struct buf *b, bool on)
+/* ---- a pen: members with constant names, written into room that was asked for once ---- */
+
+enum { ROW_ROOM = 2048 }; /* more than all constants and numbers of a row */
+
+struct pen {
+    struct buf *b;
+    char *at; /* NULL: no memory, the buffer knows */
+};
+
+static void pen_down(struct pen *p)
 {
-    buf_put_view(b, on ? V("true") : V("false"));
+    p->at = buf_room(p->b, ROW_ROOM);
 }
 
-static void number(struct buf *b, struct view key, uint64_t v)
+static void pen_up(struct pen *p)
 {
-    buf_put_view(b, key);
-    buf_put_u64(b, v);
+    if (p->at)
+        buf_added(p->b, (size_t)(p->at - (p->b->p + p->b->off + p->b->n)));
 }
 
-/* A number of the row's extra part, which session_save writes first; 0 when absent. */
-static uint64_t extra_number(struct view extra, struct view key)
+static inline void put(struct pen *p, const char *text, size_t n)
 {
-    uint64_t n = 0;
-    struct view v = extra;
-    const char *at = v.n > key.n ? memmem(v.p, v.n < 120 ? v.n : 120, key.p, key.n) : NULL;
+    if (p->at) {
+        memcpy(p->at, text, n);
+        p->at += n;
+    }
+}
+#define PUT(p, literal) put((p), (literal), sizeof(literal) - 1)
 
-    for (const char *p = at ? at + key.n : v.p + v.n; p < v.p + v.n && *p >= '0' && *p <= '9'; p++)
-        n = n * 10 + (uint64_t)(*p - '0');
-    return n;
+static void put_u64(struct pen *p, uint64_t v)
+{
+    char t[20];
+    size_t n = sizeof(t);
+
+    do
+        t[--n] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    put(p, t + n, sizeof(t) - n);
 }
 
-static void model(struct hub *h, struct jw *w, const struct rec_session_put *r, struct view agent)
+/* A string of any length, its quotes included. */
+static void put_str(struct pen *p, struct view v)
 {
-    const struct agent_conf *a = settings_agent(h->settings, agent);
-    struct view key = V("\"modelRef\":\"");
+    PUT(p, "\"");
+    pen_up(p);
+    jw_escape(p->b, v);
+    pen_down(p);
+    PUT(p, "\"");
+}
+
+static void put_raw(struct pen *p, struct view v)
+{
+    pen_up(p);
+    buf_put_view(p->b, v);
+    pen_down(p);
+}
+
+#define PUT_FLAG(p, name, on)                                                                      \
+    do {                                                                                           \
+        if (on)                                                                                    \
+            PUT((p), ",\"" name "\":true");                                                        \
+        else                                                                                       \
+            PUT((p), ",\"" name "\":false");                                                       \
+    } while (0)
+#define PUT_U64(p, name, v)                                                                        \
+    do {                                                                                           \
+        PUT((p), ",\"" name "\":");                                                                \
+        put_u64((p), (v));                                                                         \
+    } while (0)
+
+/* ---- parts ---- */
+
+/* The numbers that session_save writes first; returns what is behind them. */
+static struct view extra_numbers(struct view extra, uint64_t *started, uint64_t *ended)
+{
+    static const struct view names[] = {{"\"startedAt\":", 12}, {"\"endedAt\":", 10}};
+    uint64_t *const into[] = {started, ended};
+    struct view v = extra.n > 2 ? view_of(extra.p + 1, extra.n - 2) : VIEW_EMPTY;
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        size_t k = names[i].n;
+
+        *into[i] = 0;
+        if (!view_starts(v, names[i]))
+            continue;
+        while (k < v.n && v.p[k] >= '0' && v.p[k] <= '9')
+            *into[i] = *into[i] * 10 + (uint64_t)(v.p[k++] - '0');
+        v = view_from(v, k + 1);
+    }
+    return v;
+}
+
+/* A string of ours among the members, escapes and all. */
+static struct view member(struct view members, struct view key)
+{
+    const char *at = members.n > key.n ? memmem(members.p, members.n, key.p, key.n) : NULL;
+    struct view v;
+
+    if (!at)
+        return VIEW_EMPTY;
+    v = view_from(members, (size_t)(at - members.p) + key.n);
+    return view_of(v.p, view_find(v, '"'));
+}
+
+static void put_model(struct pen *p, struct hub *h, struct view agent, struct view own)
+{
+    struct chat_conf *c = &h->runs->conf;
+    const struct agent_conf *a;
     struct model_pick pick;
-    const char *at = r && r->extra.n > key.n ? memmem(r->extra.p, r->extra.n, key.p, key.n) : NULL;
 
-    if (at) {
-        struct view own =
-            view_from(view_of(r->extra.p, r->extra.n), (size_t)(at - r->extra.p) + key.n);
-
-        model_split(h, view_of(own.p, view_find(own, '"')), &pick);
+    if (own.n == 0 && c->row_model_n && view_eq(agent, view_str(c->row_agent))) {
+        put(p, c->row_model, c->row_model_n);
+        return;
+    }
+    if (own.n) {
+        model_split(h, own, &pick);
     } else {
+        a = settings_agent(h->settings, agent);
         model_split(h, view_str(a && a->primary ? a->primary : ""), &pick);
     }
-    jw_kcstr(w, "modelProvider", pick.provider);
-    jw_kcstr(w, "model", pick.model);
-    buf_put_view(w->b,
-                 at ? V(",\"modelOverrideSource\":\"user\"") : V(",\"modelOverrideSource\":null"));
-    number(w->b, V(",\"contextTokens\":"), pick.context_tokens);
+    PUT(p, ",\"modelProvider\":");
+    put_str(p, view_str(pick.provider));
+    PUT(p, ",\"model\":");
+    put_str(p, view_str(pick.model));
+    if (own.n)
+        PUT(p, ",\"modelOverrideSource\":\"user\"");
+    else
+        PUT(p, ",\"modelOverrideSource\":null");
+    PUT_U64(p, "contextTokens", pick.context_tokens);
+}
+
+/* Rows of one agent share this text; the agent asked for last is remembered until the configuration
+ * changes. */
+static void remember_model(struct hub *h, struct view agent)
+{
+    struct chat_conf *c = &h->runs->conf;
+    struct buf b = BUF_INIT(ROW_ROOM * 2);
+    struct pen p = {.b = &b};
+
+    if (agent.n >= sizeof(c->row_agent) ||
+        (c->row_model_n && view_eq(agent, view_str(c->row_agent))))
+        return;
+    c->row_model_n = 0;
+    pen_down(&p);
+    put_model(&p, h, agent, VIEW_EMPTY);
+    pen_up(&p);
+    if (!b.failed && b.n <= sizeof(c->row_model)) {
+        memcpy(c->row_model, buf_view(&b).p, b.n);
+        c->row_model_n = b.n;
+        memcpy(c->row_agent, agent.p, agent.n);
+        c->row_agent[agent.n] = '\0';
+    }
+    buf_fini(&b);
 }
 
 static int last_text(void *ctx, const struct rec_message_add *m)
@@ -66,99 +176,118 @@ static int last_text(void *ctx, const struct rec_message_add *m)
     return 1;
 }
 
+/* What is only worth looking up when it was asked for. */
+static void put_texts(struct pen *p, struct hub *h, uint32_t sid, unsigned opts)
+{
+    struct buf text = BUF_INIT(4 * KIB);
+    struct err e = ERR_INIT;
+
+    if (opts & ROW_LAST && store_history_page(h->store, sid, 0, 1, last_text, &text, &e) == 0 &&
+        text.n) {
+        PUT(p, ",\"lastMessagePreview\":");
+        put_str(p, buf_view(&text));
+    }
+    buf_reset(&text, 4 * KIB);
+    if (opts & ROW_TITLE && store_history_range(h->store, sid, 1, 1, last_text, &text, &e) == 0 &&
+        text.n) {
+        struct view title = buf_view(&text);
+
+        title.n = title.n > 60 ? chat_whole(view_of(title.p, 60)) : title.n;
+        PUT(p, ",\"derivedTitle\":");
+        put_str(p, title);
+    }
+    buf_fini(&text);
+}
+
+static void put_stored(struct pen *p, struct hub *h, const struct rec_session_put *r, unsigned opts)
+{
+    uint64_t started, ended;
+    struct view rest = extra_numbers(r->extra, &started, &ended);
+
+    PUT(p, ",\"sessionId\":");
+    put_str(p, r->session_id);
+    if (r->label.n) {
+        PUT(p, ",\"label\":");
+        put_str(p, r->label);
+    }
+    PUT_U64(p, "createdAt", (uint64_t)r->created_at);
+    PUT_U64(p, "updatedAt", (uint64_t)r->updated_at);
+    if (r->status != SESSION_IDLE && r->status < SESSION_STATUS_COUNT) {
+        PUT(p, ",\"status\":\"");
+        put(p, status_names[r->status], strlen(status_names[r->status]));
+        PUT(p, "\"");
+    }
+    if (r->last_run_id.n) {
+        PUT(p, ",\"lastRunId\":");
+        put_str(p, r->last_run_id);
+    }
+    PUT_FLAG(p, "systemSent", r->flags & SESSION_SYSTEM_SENT);
+    PUT_FLAG(p, "abortedLastRun", r->flags & SESSION_ABORTED_LAST_RUN);
+    PUT_U64(p, "inputTokens", r->input_tokens);
+    PUT_U64(p, "outputTokens", r->output_tokens);
+    PUT_U64(p, "totalTokens", r->total_tokens);
+    PUT(p, ",\"totalTokensFresh\":true");
+    if (started)
+        PUT_U64(p, "startedAt", started);
+    if (ended)
+        PUT_U64(p, "endedAt", ended);
+    if (started && ended >= started)
+        PUT_U64(p, "runtimeMs", ended - started);
+    /* the label stands in for a title; a title in the free part is then left to a closer look */
+    if (r->label.n && member(rest, V("\"displayName\":\"")).n == 0) {
+        PUT(p, ",\"displayName\":");
+        put_str(p, r->label);
+    }
+    if (rest.n) {
+        PUT(p, ",");
+        put_raw(p, rest);
+    }
+    if (opts & (ROW_LAST | ROW_TITLE))
+        put_texts(p, h, r->sid, opts);
+}
+
 void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_session_put *r,
                  unsigned opts)
 {
     const struct live *l = h->runs->count ? live_find(h, key) : NULL;
-    struct buf *b = w->b;
     struct view agent = session_key_agent(key);
-    bool main = session_key_is_main(h, key);
+    struct pen p = {.b = w->b};
     unsigned flags = r ? r->flags : 0;
 
+    remember_model(h, agent);
     jw_obj(w);
-    jw_kstr(w, "key", key);
-    buf_put_view(
-        b, V(",\"visibility\":\"shared\",\"permissionModePending\":false,\"createdVia\":"
-             "\"operator\",\"kind\":\"direct\","
-             "\"chatType\":\"direct\",\"isBackground\":false,\"effectiveQueueMode\":\"steer\","
-             "\"effectiveResponseUsage\":\"off\",\"effectiveFastMode\":false,"
-             "\"effectiveFastModeSource\":\"default\",\"runtimeSelectionLocked\":false,"
-             "\"agentRuntime\":{\"id\":\"openclaw\",\"source\":\"implicit\"},\"sharingRole\":"
-             "\"admin\","));
-    buf_put_view(b, main ? V("\"classification\":\"main\",\"isMain\":true")
-                         : V("\"classification\":\"direct\",\"isMain\":false"));
-    jw_kstr(w, "agentId", agent);
-    if (r) {
-        uint64_t started = extra_number(r->extra, V("\"startedAt\":")),
-                 ended = extra_number(r->extra, V("\"endedAt\":"));
-
-        jw_kstr(w, "sessionId", r->session_id);
-        if (r->label.n) {
-            jw_kstr(w, "label", r->label);
-            jw_kstr(w, "displayName", r->label);
-        }
-        number(b, V(",\"createdAt\":"), (uint64_t)r->created_at);
-        number(b, V(",\"updatedAt\":"), (uint64_t)r->updated_at);
-        if (r->status != SESSION_IDLE && r->status < SESSION_STATUS_COUNT)
-            jw_kcstr(w, "status", status_names[r->status]);
-        if (r->last_run_id.n)
-            jw_kstr(w, "lastRunId", r->last_run_id);
-        buf_put_view(b, V(",\"systemSent\":"));
-        flag(b, flags & SESSION_SYSTEM_SENT);
-        buf_put_view(b, V(",\"abortedLastRun\":"));
-        flag(b, flags & SESSION_ABORTED_LAST_RUN);
-        number(b, V(",\"inputTokens\":"), r->input_tokens);
-        number(b, V(",\"outputTokens\":"), r->output_tokens);
-        number(b, V(",\"totalTokens\":"), r->total_tokens);
-        buf_put_view(b, V(",\"totalTokensFresh\":true"));
-        if (ended >= started && started)
-            number(b, V(",\"runtimeMs\":"), ended - started);
-        if (r->extra.n > 2 &&
-            !(r->label.n && memmem(r->extra.p, r->extra.n, "\"displayName\"", 13))) {
-            buf_put_char(b, ',');
-            buf_put(b, r->extra.p + 1, r->extra.n - 2);
-        } else if (r->extra.n > 2) {
-            /* the label stands in for the title */
-            number(b, V(",\"startedAt\":"), started);
-            number(b, V(",\"endedAt\":"), ended);
-        }
-        if (opts & (ROW_LAST | ROW_TITLE)) {
-            struct buf text = BUF_INIT(4 * KIB);
-            struct err e = ERR_INIT;
-
-            if (opts & ROW_LAST &&
-                store_history_page(h->store, r->sid, 0, 1, last_text, &text, &e) == 0 && text.n)
-                jw_kstr(w, "lastMessagePreview", buf_view(&text));
-            if (opts & ROW_TITLE) {
-                buf_reset(&text, 4 * KIB);
-                if (store_history_range(h->store, r->sid, 1, 1, last_text, &text, &e) == 0 &&
-                    text.n) {
-                    if (text.n > 60)
-                        buf_cut(&text, 60);
-                    jw_kstr(w, "derivedTitle", buf_view(&text));
-                }
-            }
-            buf_fini(&text);
-        }
-    } else {
-        buf_put_view(b, V(",\"updatedAt\":null,\"totalTokensFresh\":false"));
-    }
-    buf_put_view(b, V(",\"archived\":"));
-    flag(b, flags & SESSION_ARCHIVED);
-    buf_put_view(b, V(",\"pinned\":"));
-    flag(b, flags & SESSION_PINNED);
-    buf_put_view(b, V(",\"unread\":"));
-    flag(b, flags & SESSION_UNREAD);
-    model(h, w, r, agent);
-    number(b, V(",\"snapshotAt\":"), (uint64_t)clock_wall_ms());
+    pen_down(&p);
+    PUT(&p, "\"key\":");
+    put_str(&p, key);
+    PUT(&p, ",\"visibility\":\"shared\",\"permissionModePending\":false,\"createdVia\":"
+            "\"operator\",\"kind\":\"direct\","
+            "\"chatType\":\"direct\",\"isBackground\":false,\"effectiveQueueMode\":\"steer\","
+            "\"effectiveResponseUsage\":\"off\",\"effectiveFastMode\":false,"
+            "\"effectiveFastModeSource\":\"default\",\"runtimeSelectionLocked\":false,"
+            "\"agentRuntime\":{\"id\":\"openclaw\",\"source\":\"implicit\"},\"sharingRole\":"
+            "\"admin\",");
+    if (session_key_is_main(h, key))
+        PUT(&p, "\"classification\":\"main\",\"isMain\":true,\"agentId\":");
+    else
+        PUT(&p, "\"classification\":\"direct\",\"isMain\":false,\"agentId\":");
+    put_str(&p, agent);
+    if (r)
+        put_stored(&p, h, r, opts);
+    else
+        PUT(&p, ",\"updatedAt\":null,\"totalTokensFresh\":false");
+    PUT_FLAG(&p, "archived", flags & SESSION_ARCHIVED);
+    PUT_FLAG(&p, "pinned", flags & SESSION_PINNED);
+    PUT_FLAG(&p, "unread", flags & SESSION_UNREAD);
+    put_model(&p, h, agent, r ? member(r->extra, V("\"modelRef\":\"")) : VIEW_EMPTY);
+    PUT_U64(&p, "snapshotAt", (uint64_t)clock_wall_ms());
     if (l && l->active) {
-        buf_put_view(b, V(",\"hasActiveRun\":true,\"activeRunIds\":["));
-        buf_put_char(b, '"');
-        jw_escape(b, view_str(l->active->run_id));
-        buf_put_view(b, V("\"]"));
+        PUT(&p, ",\"hasActiveRun\":true,\"activeRunIds\":[");
+        put_str(&p, view_str(l->active->run_id));
+        PUT(&p, "]");
     } else {
-        buf_put_view(b, V(",\"hasActiveRun\":false,\"activeRunIds\":[]"));
+        PUT(&p, ",\"hasActiveRun\":false,\"activeRunIds\":[]");
     }
+    pen_up(&p);
     jw_obj_end(w);
 }
 
