@@ -372,10 +372,11 @@ static int handle(struct ipc *i, unsigned *budget, struct err *e)
         uint32_t len;
         uint16_t type, nfds;
         int r, fds[IPC_FRAME_FDS_MAX];
-        const char *p = i->in.p + i->in.off;
+        const char *p;
 
         if (i->in.n < IPC_HEADER_BYTES)
-            return 0;
+            return 0; /* perhaps there is no buffer at all */
+        p = i->in.p + i->in.off;
         memcpy(&len, p, 4);
         memcpy(&type, p + 4, 2);
         memcpy(&nfds, p + 6, 2);
