@@ -22,7 +22,8 @@ const char *proc_name(const struct proc *p, char out[64])
 struct proc *fleet_up(struct fleet *f, enum role role)
 {
     for (unsigned i = 0; i < f->count; i++)
-        if (f->proc[i].role == role && f->proc[i].fsm.state == FSM_UP)
+        /* dead but not yet reaped is UP without a link */
+        if (f->proc[i].role == role && f->proc[i].fsm.state == FSM_UP && f->proc[i].link)
             return &f->proc[i];
     return NULL;
 }

@@ -75,7 +75,7 @@ export const SPINE = [
   { where: /^res agent$/, path: /\.agentMeta\.(sessionFile|credentialSource|contextTokensSource|contextBudgetStatus|codeModeEngaged|bridgeCalls|assistantTurns|agentHarnessId|promptTokens|lastCallUsage)$/ },
   { where: /^chat final$/, path: /\.message\.(api|excludeFromContext|idempotencyKey|__openclaw|text|stopReason|usage)/ }, // of finals made by the gateway itself
   { where: /^res status$/, path: /\.waitingForRoute$/ },
-  { where: /^res config\.get$/, path: /^\.(includedPaths|includeProvenance|agentRosterIncludeOwned|bindingsIncludeOwned)$/ }, // $include
+  { where: /^res config\.get$/, path: /^\.(includedPaths|includeProvenance|agentRosterIncludeOwned|bindingsIncludeOwned|configRevisionHash|appliedConfigHash)$/ }, // optional
   { where: /^res agents\.list$/, path: /\.workspace(Git)?$/ }, // the workspace is the agent process's own
   { where: /^res system\.info$/, path: /^\.(disk\w*|cpuModel|defaultAgentUtilityModel)$/ }, // our hub may not look around
   { where: /^res chat\.(metadata|startup)$/, path: /\.swarmEnabled$|\.models\[\]\.tags$/ }, // optional
