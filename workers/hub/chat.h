@@ -190,6 +190,8 @@ bool run_continue(struct run *r);
 int run_part(struct run *r, struct err *e) MUST_USE;
 /* To the lanes again, after a start of the hub. */
 void run_resume(struct run *r);
+/* All that waits goes into the transcript, to be answered by a turn that is about to start. */
+int live_merge(struct live *l, struct run *into, struct err *e) MUST_USE;
 /* The part of the answer that is shown of the row under way starts anew. */
 void run_text_reset(struct run *r);
 /* Who may stop it: its device or connection, or an admin. */

@@ -224,9 +224,12 @@ int chat_take(struct call *c, const struct chat_input *in)
     if (in->form == FORM_AGENT && (rc = waiter_agent(c, r, &e)) < 0)
         goto out;
     if (l->active && in->mode == QUEUE_INTERRUPT && l->active->phase != RUN_ENDING) {
-        l->hold = true; /* this message is next, whatever waits */
+        l->hold = true; /* this message is next; what waits goes with it, so that the order stays */
         run_abort(l->active, "aborted");
+        rc = l->active ? 0 : live_merge(l, r, &e);
         l->hold = false;
+        if (rc < 0)
+            goto out;
         interrupted = true;
     }
     rc = l->active ? take_waiting(c, in, r, &e) : take_now(c, in, r, interrupted, &e);

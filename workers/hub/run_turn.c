@@ -86,6 +86,16 @@ static void next_segment(struct run *r)
     r->provider[0] = '\0'; /* the next part says which model it uses */
 }
 
+int live_merge(struct live *l, struct run *into, struct err *e)
+{
+    int rc = 0;
+
+    while (l->waiting && rc == 0)
+        if ((rc = merge(l->waiting, into, e)) == 0)
+            merged(l->waiting);
+    return rc;
+}
+
 bool run_continue(struct run *r)
 {
     struct live *l = r->live;
