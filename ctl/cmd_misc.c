@@ -162,15 +162,18 @@ int cmd_completion(struct ctl *c, int argc, char **argv)
     (void)printf("_openclawctl() {\n    local cur=${COMP_WORDS[COMP_CWORD]} words=\"");
     for (const struct ctl_command *k = ctl_commands; k->name; k++)
         (void)printf("%s ", k->name);
-    (void)puts("--url --token --state-dir --config --timeout --json --help --version\"\n"
-               "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
-               "    config) words=\"check get path\" ;;\n"
-               "    completion) words=bash ;;\n"
-               "    --config) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-               "    --state-dir) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
-               "    esac\n"
-               "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-               "}\n"
-               "complete -F _openclawctl openclawctl");
+    (void)puts(
+        "--url --token --state-dir --config --timeout --json --help --version\"\n"
+        "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
+        "    config) words=\"check get path\" ;;\n"
+        "    completion) words=bash ;;\n"
+        "    route) words=\"- --explain --channel --account --peer-kind --peer --guild --team "
+        "--roles --parent --config\" ;;\n"
+        "    --config) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+        "    --state-dir) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+        "    esac\n"
+        "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+        "}\n"
+        "complete -F _openclawctl openclawctl");
     return 0;
 }

@@ -28,6 +28,8 @@ const struct ctl_command ctl_commands[] = {
     {"token", "", "where the gateway's token is kept; --json prints it", cmd_token},
     {"call", "METHOD [PARAMS]", "call any method; PARAMS is JSON, - reads it from standard input",
      cmd_call},
+    {"route", "[--config FILE] [--explain] -|--channel ID ...",
+     "which agent answers a message: JSON lines, or in words with --explain", cmd_route},
     {"completion", "bash", "shell completion: source <(openclawctl completion bash)",
      cmd_completion},
     {NULL, NULL, NULL, NULL},

@@ -161,10 +161,9 @@ static void put_passed(struct buf *out, const struct index *ix, const struct ask
 
 /* ---- what was decided ---- */
 
-static const char *scope_source(const struct index *ix, const struct route *r, bool asked, bool own)
+static const char *scope_source(bool asked, bool own)
 {
-    (void)ix;
-    return asked ? "asked for" : own && r->binding != TAB_NONE ? "of the binding" : "of session.*";
+    return asked ? "asked for" : own ? "of the binding" : "of session.*";
 }
 
 static void put_result(struct buf *out, const struct index *ix, const struct route_in *in,
@@ -183,8 +182,8 @@ static void put_result(struct buf *out, const struct index *ix, const struct rou
     }
     buf_printf(out, "session %s%s\n", r->key.s, route_is_main(r) ? " (the main session)" : "");
     buf_printf(out, "dmScope %s (%s), groupScope %s (%s)\n", skey_dm_scope_name(r->dm),
-               scope_source(ix, r, in->dm != DM_UNSET, b && b->dm), skey_group_scope_name(r->group),
-               scope_source(ix, r, in->group != GROUP_UNSET, b && b->group));
+               scope_source(in->dm != DM_UNSET, b && b->dm), skey_group_scope_name(r->group),
+               scope_source(in->group != GROUP_UNSET, b && b->group));
     if (r->dm > DM_MAIN && in->peer.given && ids_peer_kind(in->peer.kind) == PEER_DIRECT) {
         struct view name = index_linked(ix, view_str(r->channel), in->peer.id);
 
@@ -194,6 +193,17 @@ static void put_result(struct buf *out, const struct index *ix, const struct rou
             buf_put_char(out, '\n');
         }
     }
+}
+
+static void put_failure(struct buf *out, const struct index *ix, const struct route *r,
+                        const struct err *why)
+{
+    buf_printf(out, "no route: %s: %s\n", route_error_name(why->code), why->text);
+    if (r->binding == TAB_NONE)
+        return;
+    buf_put_str(out, "chosen: ");
+    put_binding(out, r->binding, index_at(ix, r->binding));
+    buf_printf(out, ", by %s\n", index_matched_by_name(r->matched_by));
 }
 
 int explain(const struct index *ix, const struct route_in *in, struct buf *out, struct err *e)
@@ -206,7 +216,7 @@ int explain(const struct index *ix, const struct route_in *in, struct buf *out, 
     if (route(ix, in, &r, &why) == 0)
         put_result(out, ix, in, &r);
     else
-        buf_printf(out, "no route: %s: %s\n", route_error_name(why.code), why.text);
+        put_failure(out, ix, &r, &why);
     a.channel = view_str(r.channel);
     a.account = r.account;
     a.guild = fold_trim(in->guild);
