@@ -26,6 +26,10 @@ static inline void kit_init(struct kit *k)
 static inline void kit_fini(struct kit *k)
 {
     (void)unlink(k->path);
+    char log[96];
+
+    (void)snprintf(log, sizeof(log), "%s-log", k->path);
+    (void)unlink(log);
     (void)unlink(k->lock);
     ck_assert_int_eq(rmdir(k->dir), 0);
 }

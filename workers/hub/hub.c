@@ -1,9 +1,12 @@
 #include "hub.h"
 
 #include "health.h"
+#include "log.h"
 
 #include <stdio.h>
 #include <unistd.h>
+
+enum { IDLE_MS = 2000 };
 
 /* Nothing that was queued this turn may leave unless it is on the disk: not even the log line,
  * whose line to the supervisor may hold jobs of the lost batch. */
@@ -12,15 +15,30 @@ static void commit(void *ctx)
     struct hub *h = ctx;
     struct err e = ERR_INIT;
 
-    if (store_commit(h->store, &e) == 0)
+    if (store_commit(h->store, &e) == 0) {
+        if (!loop_timer_pending(&h->idle))
+            loop_timer_set(&h->idle, IDLE_MS);
         return;
+    }
     dprintf(STDERR_FILENO, "openclaw-hub: commit failed, nothing of this turn is answered: %s\n",
             e.text);
     _exit(1);
 }
 
+/* A moment after changes: what is in the store's log goes into its tables, so that the next start
+ * has nothing to do. */
+static void on_idle(void *ctx)
+{
+    struct hub *h = ctx;
+    struct err e = ERR_INIT;
+
+    if (h->store && store_checkpoint(h->store, &e) < 0)
+        log_warn("store.checkpoint_failed", KV("why", e.text));
+}
+
 void hub_init(struct hub *h)
 {
+    loop_timer_init(&h->idle, h->w.loop, on_idle, h);
     h->commit = (struct loop_task){.run = commit, .ctx = h};
 }
 

@@ -19,6 +19,8 @@ struct mac;      /* keyed hash of tickets and tokens (mac.h) */
 struct auth;     /* who may connect (auth.h) */
 struct hello;    /* the constant parts of hello-ok (hello.h) */
 struct dispatch; /* compiled method table (dispatch.h) */
+struct devices;  /* paired devices (devices.h) */
+struct pairing;  /* devices that ask, setup codes (pairing.h) */
 struct health;   /* the last health snapshot (health.h) */
 
 struct hub {
@@ -33,6 +35,8 @@ struct hub {
     struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;
+    struct devices *devices;
+    struct pairing *pairing;
     struct { /* a frame under construction: one answer and one event at a time */
         struct buf buf;
         struct jw jw;
@@ -42,6 +46,7 @@ struct hub {
         uint64_t total; /* bytes since the start: the cursor of logs.tail */
     } logs;
     uint64_t state_presence, state_health; /* stateVersion of events */
+    struct loop_timer idle;  /* checkpoint of the store */
     struct loop_task commit;               /* deferred whenever something changed */
     struct loop_timer tick;                /* only while somebody is connected (tick.h) */
     int64_t started_ms;                    /* wall clock */

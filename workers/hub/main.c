@@ -16,11 +16,12 @@
 #include "log.h"
 #include "logs.h"
 #include "mac.h"
+#include "pairing.h"
 #include "presence.h"
 #include "rand.h"
 #include "run.h"
-#include "secret.h"
 #include "settings.h"
+#include "standing.h"
 #include "tick.h"
 
 #include <stdio.h>
@@ -152,14 +153,6 @@ static const struct ipc_handlers hub_on = {
 
 /* ---- configuration ---- */
 
-static bool same_auth(const struct settings *a, const struct settings *b)
-{
-    return a->auth_mode == b->auth_mode && a->have_token == b->have_token &&
-           secret_same(a->token_mac, b->token_mac, sizeof(a->token_mac)) &&
-           secret_same(a->ticket_key, b->ticket_key, sizeof(a->ticket_key));
-}
-
-/* Whoever came in by the old secret has to show the new one. */
 static void close_all_conns(struct hub *h, uint16_t code, struct view reason)
 {
     struct err e = ERR_INIT;
@@ -177,6 +170,7 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
     struct settings *fresh = NULL, *old = h->settings;
     json_t *was = h->w.conf;
     struct mac *mac = NULL;
+    unsigned closed;
     int r;
 
     if (!h->settings)
@@ -193,10 +187,9 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
     }
     mac_free(&h->mac);
     h->mac = mac;
-    if (!same_auth(fresh, old)) {
-        log_info("auth.changed", KV("conns", conns_count(h)));
-        close_all_conns(h, 4001, V("gateway auth changed"));
-    }
+    auth_reconfigured(h);
+    if ((closed = standing_recheck(h)))
+        log_info("auth.changed", KV("conns", closed));
     settings_free(&old);
     h->w.conf = conf;
     runs_config(h);
@@ -228,9 +221,11 @@ static int open_all(struct hub *h, struct err *e)
         return err_wrap(e, "configuration");
     }
     if ((r = mac_new(&h->mac, h->settings->ticket_key, sizeof(h->settings->ticket_key), e)) < 0 ||
-        (r = open_store(h, e)) < 0 || (r = conns_open(h, e)) < 0 || (r = presence_open(h, e)) < 0 ||
-        (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
-        (r = dispatch_open(h, e)) < 0 || (r = runs_open(h, e)) < 0)
+        (r = open_store(h, e)) < 0 || (r = devices_open(&h->devices, h->store, e)) < 0 ||
+        (r = pairing_open(h, e)) < 0 || (r = conns_open(h, e)) < 0 ||
+        (r = presence_open(h, e)) < 0 || (r = health_open(h, e)) < 0 ||
+        (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = dispatch_open(h, e)) < 0 ||
+        (r = runs_open(h, e)) < 0)
         return r;
     return 0;
 }
@@ -243,6 +238,7 @@ static void close_all(struct hub *h)
     if (h->runs)
         runs_close(h);
     loop_timer_fini(&h->stop);
+    loop_timer_fini(&h->idle);
     dispatch_close(h);
     auth_close(h);
     hello_close(h);
@@ -250,6 +246,8 @@ static void close_all(struct hub *h)
     health_close(h);
     presence_close(h);
     tick_close(h);
+    pairing_close(h);
+    devices_close(&h->devices);
     store_close(&h->store);
     mac_free(&h->mac);
     settings_free(&h->settings);

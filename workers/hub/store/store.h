@@ -1,14 +1,15 @@
 /*
- * store/store.h - all state that must survive: one LMDB file, changed by records only.
- * Invariants: what store_commit returned 0 for is on the disk, whole, in order; what it did not is
- * not acknowledged by anybody. A record is applied whole or not at all.
- * Not here: what a session or a run means (hub), when it is worth a commit (the hub's loop turn).
+ * store/store.h - all state that must survive: one LMDB file, and beside it the log (-log) of the
+ * changes that are not in it yet; changed by records only. Invariants: what store_commit returned 0
+ * for is on the disk, whole, in order; what it did not is not acknowledged by anybody. A record is
+ * applied whole or not at all. Not here: what a session or a run means (hub), when it is worth a
+ * commit (the hub's loop turn).
  *
  * A loop turn: any number of store_apply and queries (which see what was applied), one
  * store_commit before anything is acknowledged, store_turn_end before the loop sleeps.
  * Views that a query returns point into the file's map: valid until the next store_apply,
- * store_commit, store_rollback, store_sweep or store_turn_end. Only store_backup may be called from
- * another thread. One process opens the file at a time (store_open holds a lock on it).
+ * store_commit, store_rollback, store_sweep or store_turn_end. One process opens the file at a time
+ * (store_open holds a lock on it).
  *
  * Errors everywhere: ERR_AGAIN no room (disk or store_opts.map_max_bytes): the batch is dropped,
  * try later, reads go on. ERR_CORRUPT stored bytes do not check out. ERR_CLOSED the store is
@@ -54,6 +55,10 @@ struct view store_pending(const struct store *s);
  * reopening only, and until then every call fails. */
 int store_commit(struct store *s, struct err *e) MUST_USE;
 void store_rollback(struct store *s);
+/* Move what is only in the log into LMDB, so that the log and the memory for it start anew. Done by
+ * commits when it is time; for an idle timer.  Errors: the log goes on being the truth, unless
+ * ERR_CLOSED. */
+int store_checkpoint(struct store *s, struct err *e) MUST_USE;
 /* Let go of the read snapshot, so that no old pages stay pinned while the loop sleeps. */
 void store_turn_end(struct store *s);
 bool store_usable(const struct store *s);
@@ -87,6 +92,34 @@ typedef int store_on_device(void *ctx, const struct rec_device_put *d);
 int store_devices(struct store *s, store_on_device *on, void *ctx, struct err *e) MUST_USE;
 int store_devices_count(struct store *s, uint64_t *out, struct err *e) MUST_USE;
 
+/* -- deliveries and what channels sent (store_delivery.c) -- */
+struct store_delivery {
+    struct rec_delivery_add add;
+    struct rec_delivery_state state;
+};
+typedef int store_on_delivery(void *ctx, const struct store_delivery *d);
+enum delivery_list { DELIVERIES_OPEN, DELIVERIES_HELD, DELIVERIES_DONE };
+int store_delivery_get(struct store *s, uint64_t id, struct store_delivery *out,
+                       struct err *e) MUST_USE;
+int store_delivery_by_key(struct store *s, struct view key, struct store_delivery *out,
+                          struct err *e) MUST_USE;
+/* Those with an id > after, in the order of their ids; DELIVERIES_DONE: all (after is not looked
+ * at), the one that ended first first. */
+int store_deliveries(struct store *s, enum delivery_list list, uint64_t after,
+                     store_on_delivery *on, void *ctx, struct err *e) MUST_USE;
+int store_deliveries_count(struct store *s, enum delivery_list list, uint64_t *out,
+                           struct err *e) MUST_USE;
+/* Remove at most limit that ended (DELIVERIES_DONE) before before_ms or beyond the keep newest;
+ * part of the batch. */
+int store_deliveries_prune(struct store *s, int64_t before_ms, uint64_t keep, size_t limit,
+                           size_t *dropped, struct err *e) MUST_USE;
+/* Was it taken up already?  Errors: ERR_NOT_FOUND no. */
+int store_inbound_get(struct store *s, struct view key, struct rec_inbound_add *out,
+                      struct err *e) MUST_USE;
+/* Forget at most limit of the oldest that are older than before_ms or beyond the keep newest. */
+int store_inbound_prune(struct store *s, int64_t before_ms, uint64_t keep, size_t limit,
+                        size_t *dropped, struct err *e) MUST_USE;
+
 /* Newest updated_at first, without the first offset rows, at most limit. */
 int store_sessions_page(struct store *s, size_t offset, size_t limit, store_on_session *on,
                         void *ctx, struct err *e) MUST_USE;
@@ -119,7 +152,7 @@ int store_runs_prune(struct store *s, int64_t before_ms, uint64_t keep, size_t l
 uint64_t store_next_job_id(const struct store *s);
 
 /* A consistent, compacted copy of what is committed: to a descriptor, or to a file made new (mode
- * 0600) and synced.  Errors: ERR_CONFLICT it exists already. Blocks; may run in another thread. */
+ * 0600) and synced.  Errors: ERR_CONFLICT it exists already. Blocks. */
 int store_backup_fd(struct store *s, int fd, struct err *e) MUST_USE;
 int store_backup(struct store *s, const char *path, struct err *e) MUST_USE;
 /* Read every record, compare every index with it.  Errors: ERR_CORRUPT what is wrong. */
@@ -127,7 +160,7 @@ int store_check(struct store *s, struct err *e) MUST_USE;
 
 enum { STORE_BATCH_BUCKETS = 16 }; /* [i] counts batches of 2^i .. 2^(i+1)-1 records */
 struct store_stats {
-    uint64_t commits, commits_failed, records;
+    uint64_t commits, commits_failed, records, checkpoints;
     uint64_t commit_last_us, commit_max_us;
     uint64_t batch_hist[STORE_BATCH_BUCKETS];
     uint64_t sessions, messages, runs, runs_open; /* as of the last commit or in this turn */

@@ -90,10 +90,12 @@ static void drop_txn(struct store *s)
     s->swept = 0;
 }
 
+/* After a checkpoint, or when nothing was logged: everything is in LMDB. */
 static void drop_batch(struct store *s)
 {
     drop_txn(s);
     buf_reset(&s->batch, BATCH_KEEP);
+    s->logged = 0;
     s->batch_n = 0;
     s->lost = false;
 }
@@ -101,7 +103,8 @@ static void drop_batch(struct store *s)
 static void guess(struct store *s, const struct store_rec *r, size_t bytes)
 {
     s->pages_guess += PAGES_PER_RECORD + bytes / s->page;
-    if (r->type != REC_session_del && r->type != REC_run_del && r->type != REC_device_del)
+    if (r->type != REC_session_del && r->type != REC_run_del && r->type != REC_device_del &&
+        r->type != REC_delivery_del && r->type != REC_inbound_forget)
         s->deletes_only = false;
 }
 
@@ -155,6 +158,11 @@ static int recover(struct store *s, size_t n, int r, struct err *e)
     s->lost = true;
     *e = again;
     return err_wrap(e, "batch dropped");
+}
+
+int store_rebuild(struct store *s, struct err *e)
+{
+    return rebuild_growing(s, s->batch.n, e);
 }
 
 int store_recover(struct store *s, int r, struct err *e)
@@ -244,18 +252,40 @@ int store_apply_bytes(struct store *s, struct view batch, struct err *e)
 
 struct view store_pending(const struct store *s)
 {
-    return s->lost ? VIEW_EMPTY : buf_view(&s->batch);
+    return s->lost ? VIEW_EMPTY : view_from(buf_view(&s->batch), s->logged);
+}
+
+/* This turn's records go; those in the log stay. */
+static int drop_turn(struct store *s, struct err *e)
+{
+    int r;
+
+    s->batch_n = 0;
+    s->lost = false;
+    if (s->logged == 0) {
+        drop_batch(s);
+        return 0;
+    }
+    buf_cut(&s->batch, s->logged);
+    if ((r = rebuild_growing(s, s->logged, e)) == 0)
+        return 0;
+    drop_txn(s);
+    s->dead = true; /* what is in the log cannot be read back now: a restart does */
+    return err_wrap(e, "store: logged changes");
 }
 
 void store_rollback(struct store *s)
 {
-    drop_batch(s);
+    struct err e = ERR_INIT;
+
+    if (!s->dead && drop_turn(s, &e) < 0)
+        s->dead = true;
 }
 
 void store_turn_end(struct store *s)
 {
     read_reset(s);
-    if (s->batch_n == 0 && s->swept == 0)
+    if (s->batch.n == 0 && s->swept == 0)
         drop_txn(s); /* begun for something that was refused */
 }
 
@@ -372,6 +402,7 @@ static void count_commit(struct store *s, uint64_t ns)
 
     s->st.commits++;
     s->st.records += n;
+    s->batch_n = 0;
     s->st.commit_last_us = us;
     if (us > s->st.commit_max_us)
         s->st.commit_max_us = us;
@@ -382,25 +413,70 @@ static void count_commit(struct store *s, uint64_t ns)
     s->st.batch_hist[b]++;
 }
 
+/* Everything into LMDB, durable; the log begins again. When it fails, but the disk works, the log
+ * goes on being the truth. */
+static int checkpoint(struct store *s, struct err *e)
+{
+    int r, again = 0;
+
+    for (;;) {
+        if ((r = store_write(s, e)) < 0)
+            break;
+        s->last_rc = store_sys_put(s, "log.epoch", s->epoch + 1);
+        r = s->last_rc ? store_err(s, s->last_rc, "checkpoint", e) : try_commit(s, e);
+        if (r == 0 || s->dead || s->last_rc != MDB_MAP_FULL || again++ > 0)
+            break;
+        drop_txn(s); /* the free list did not fit: once more with a larger map */
+        if ((r = store_grow(s, e)) < 0 || (r = rebuild_growing(s, s->logged, e)) < 0)
+            break;
+    }
+    if (r == 0) {
+        s->epoch++;
+        s->log_at = 0;
+        drop_batch(s);
+        s->st.checkpoints++;
+        return 0;
+    }
+    if (!s->dead) {
+        struct err why = ERR_INIT;
+
+        if (drop_turn(s, &why) < 0)
+            *e = why;
+    }
+    return r;
+}
+
+int store_checkpoint(struct store *s, struct err *e)
+{
+    int r;
+
+    if ((r = check_alive(s, e)) < 0)
+        return r;
+    if (s->batch.n > s->logged)
+        return err_set(e, ERR_CONFLICT, "store: checkpoint: commit first");
+    return s->logged || s->swept ? checkpoint(s, e) : 0;
+}
+
 int store_commit(struct store *s, struct err *e)
 {
     uint64_t t0 = clock_mono_ns();
+    struct err why = ERR_INIT;
     int r = check_alive(s, e);
 
-    if (r == 0 && s->batch_n == 0 && s->swept == 0) {
-        drop_batch(s); /* at most an empty transaction */
-        return 0;
-    }
-    if (r == 0 && (r = try_commit(s, e)) < 0 && !s->dead && s->last_rc == MDB_MAP_FULL) {
-        /* the free list did not fit: once more with a larger map */
-        drop_txn(s);
-        if ((r = store_grow(s, e)) == 0 && (r = rebuild_growing(s, s->batch.n, e)) == 0)
-            r = try_commit(s, e);
-    }
-    if (r == 0)
-        count_commit(s, clock_mono_ns() - t0);
-    else
+    if (s->dead)
+        return r;
+    if (r == 0 && s->batch.n == s->logged)
+        return 0; /* nothing of this turn; housekeeping waits for the next checkpoint */
+    if (r < 0 || (r = reserve(s, e)) < 0 || (r = store_log_append(s, e)) < 0) {
         s->st.commits_failed++;
-    drop_batch(s);
-    return r;
+        if (!s->dead && drop_turn(s, &why) < 0) {
+            *e = why;
+            return why.code;
+        }
+        return r;
+    }
+    count_commit(s, clock_mono_ns() - t0);
+    if (store_log_full(s) && checkpoint(s, &why) < 0 && s->dead)
+        return 0; /* this turn is in the log; the next one will be told */
+    return 0;
 }

@@ -52,6 +52,12 @@ int store_check_quick(struct store *s, struct err *e)
         return err_set(e, ERR_CORRUPT, "store: messages and their index disagree");
     if (n[DB_RUN] != n[DB_RUN_ID] || n[DB_RUN] != n[DB_RUN_OPEN] + n[DB_RUN_DONE])
         return err_set(e, ERR_CORRUPT, "store: runs and their indexes disagree");
+    if (n[DB_DELIVERY] != n[DB_DELIVERY_KEY] ||
+        n[DB_DELIVERY] !=
+            n[DB_DELIVERY_OPEN] + n[DB_DELIVERY_HELD] + n[DB_DELIVERY_DONE])
+        return err_set(e, ERR_CORRUPT, "store: deliveries and their indexes disagree");
+    if (n[DB_INBOUND] != n[DB_INBOUND_KEY])
+        return err_set(e, ERR_CORRUPT, "store: inbound messages and their index disagree");
     if ((r = newest(s, s->wtxn, DB_SESSION, REC_session_put, e)) < 0 ||
         (r = newest(s, s->wtxn, DB_MESSAGE, REC_message_add, e)) < 0 ||
         (r = newest(s, s->wtxn, DB_RUN, REC_run_put, e)) < 0)
@@ -153,6 +159,42 @@ static int check_device(struct walk *w, MDB_val *k, const struct store_rec *r, s
     return view_eq(r->device_put.id, view_of(k->mv_data, k->mv_size)) ? 0 : bad("device's id", e);
 }
 
+static int check_delivery(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e)
+{
+    struct key x;
+
+    if (k->mv_size != 8 || key_get_u64(k->mv_data) != r->delivery_add.id)
+        return bad("delivery's number", e);
+    return expect(w->s, w->t, DB_DELIVERY_KEY, key_text(&x, r->delivery_add.key), k->mv_data, 8,
+                  "delivery.key", e);
+}
+
+static int check_delivery_state(struct walk *w, MDB_val *k, const struct store_rec *r,
+                                struct err *e)
+{
+    const struct rec_delivery_state *p = &r->delivery_state;
+    struct key x;
+
+    if (k->mv_size != 8 || key_get_u64(k->mv_data) != p->id)
+        return bad("delivery state's number", e);
+    if (delivery_is_open(p->state))
+        return expect(w->s, w->t, DB_DELIVERY_OPEN, k, NULL, 0, "delivery.open", e);
+    if (p->state == DELIVERY_UNKNOWN || p->state == DELIVERY_DEAD)
+        return expect(w->s, w->t, DB_DELIVERY_HELD, k, NULL, 0, "delivery.held", e);
+    return expect(w->s, w->t, DB_DELIVERY_DONE, key_time_u64(&x, p->updated_at, p->id), NULL, 0,
+                  "delivery.done", e);
+}
+
+static int check_inbound(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e)
+{
+    struct key x;
+
+    if (k->mv_size != 8 || key_get_u64(k->mv_data) != r->inbound_add.seq)
+        return bad("inbound message's number", e);
+    return expect(w->s, w->t, DB_INBOUND_KEY, key_text(&x, r->inbound_add.key), k->mv_data, 8,
+                  "inbound.key", e);
+}
+
 static const struct {
     enum db db;
     enum rec_type type;
@@ -161,6 +203,9 @@ static const struct {
     {DB_META, REC_meta_set, check_meta},          {DB_SESSION, REC_session_put, check_session},
     {DB_MESSAGE, REC_message_add, check_message}, {DB_RUN, REC_run_put, check_run},
     {DB_DEVICE, REC_device_put, check_device},
+    {DB_DELIVERY, REC_delivery_add, check_delivery},
+    {DB_DELIVERY_STATE, REC_delivery_state, check_delivery_state},
+    {DB_INBOUND, REC_inbound_add, check_inbound},
 };
 
 int store_check(struct store *s, struct err *e)
@@ -193,8 +238,10 @@ int store_check(struct store *s, struct err *e)
 
 int store_backup_fd(struct store *s, int fd, struct err *e)
 {
-    int rc;
+    int rc, r;
 
+    if ((r = store_checkpoint(s, e)) < 0) /* the copy is of LMDB's last commit */
+        return r;
     (void)pthread_mutex_lock(&s->map_lock);
     rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
     (void)pthread_mutex_unlock(&s->map_lock);

@@ -24,10 +24,18 @@ enum db {
     DB_RUN_DONE,     /* i64 updated_at, u64 job_id -> nothing: all others */
     DB_DEVICE,       /* id -> row */
     DB_GRAVE,        /* u32 sid -> nothing: deleted sessions whose messages are still there */
+    DB_DELIVERY,       /* u64 id -> row delivery_add */
+    DB_DELIVERY_KEY,   /* key -> u64 id */
+    DB_DELIVERY_STATE, /* u64 id -> row delivery_state */
+    DB_DELIVERY_OPEN,  /* u64 id -> nothing: queued and sending */
+    DB_DELIVERY_HELD,  /* u64 id -> nothing: unknown and dead */
+    DB_DELIVERY_DONE,  /* i64 updated_at, u64 id -> nothing: sent and dropped */
+    DB_INBOUND,        /* u64 seq -> row */
+    DB_INBOUND_KEY,    /* key -> u64 seq */
     DB_COUNT
 };
 
-enum { STORE_SCHEMA = 2, KEY_MAX = 511 };
+enum { STORE_SCHEMA = 3, KEY_MAX = 511 };
 
 struct counters {
     uint64_t next_sid, next_job;
@@ -42,11 +50,16 @@ struct store {
     bool dead;        /* the disk failed: nothing works until reopened */
     bool lost;        /* the batch could not be rebuilt: nothing works until commit or rollback */
     int last_rc;      /* what LMDB said when an apply failed half way */
-    struct buf batch; /* the encoded records of wtxn, to build it again */
-    uint64_t batch_n;
-    uint64_t swept;     /* housekeeping in wtxn that is not in batch */
-    size_t pages_guess; /* how many new pages the batch may need, rather too many */
-    bool deletes_only;  /* the batch frees room: try it even when the disk is full */
+    struct buf batch; /* the encoded records of wtxn, to build it again: first those in the log,
+                         then this turn's */
+    size_t logged;    /* bytes of batch that are in the log: durable */
+    uint64_t batch_n; /* records of this turn */
+    int log_fd;
+    uint64_t epoch;           /* of the last checkpoint */
+    size_t log_at, log_bytes; /* end of the last frame; size of the file */
+    uint64_t swept;           /* housekeeping in wtxn that is not in batch */
+    size_t pages_guess;       /* how many new pages the batch may need, rather too many */
+    bool deletes_only;        /* the batch frees room: try it even when the disk is full */
     struct counters now, committed;
     struct store_opts o;
     int fd; /* of the data file: its lock, its size */
@@ -91,6 +104,22 @@ int store_put(struct store *s, const struct store_rec *r, struct view row, struc
  * returns the code r of that failure, or another when the batch is lost. */
 int store_recover(struct store *s, int r, struct err *e) MUST_USE;
 
+/* store_log.c.  Append what of the batch is not in the log yet, and flush it.  Errors: ERR_AGAIN no
+ * room, ERR_CLOSED the disk failed. */
+int store_log_open(struct store *s, const char *path, struct err *e) MUST_USE;
+int store_log_replay(struct store *s, struct err *e) MUST_USE;
+int store_log_append(struct store *s, struct err *e) MUST_USE;
+/* It is time for a checkpoint. */
+bool store_log_full(const struct store *s);
+/* The whole batch into a new transaction. */
+int store_rebuild(struct store *s, struct err *e) MUST_USE;
+int store_sync_folder(const char *path, struct err *e) MUST_USE;
+
+/* store_delivery.c: the same for the records of deliveries and of what channels sent. put: an LMDB
+ * code. */
+int store_prepare_delivery(struct store *s, struct store_rec *r, struct err *e) MUST_USE;
+int store_put_delivery(struct store *s, const struct store_rec *r, struct view row) MUST_USE;
+
 /* Keys are built in place. */
 struct key {
     char b[KEY_MAX + 1];
@@ -111,6 +140,11 @@ int64_t key_get_time(const void *p);
 static inline bool run_is_open(uint8_t state)
 {
     return state == RUN_QUEUED || state == RUN_RUNNING;
+}
+
+static inline bool delivery_is_open(uint8_t state)
+{
+    return state == DELIVERY_QUEUED || state == DELIVERY_SENDING;
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "rand.h"
 
 enum { READERS_MAX = 8 }; /* this process's snapshot, a backup, and whoever looks on by hand */
 
@@ -27,6 +28,14 @@ static const char *const db_names[DB_COUNT] = {
     [DB_RUN_DONE] = "run.done",
     [DB_DEVICE] = "device",
     [DB_GRAVE] = "grave",
+    [DB_DELIVERY] = "delivery",
+    [DB_DELIVERY_KEY] = "delivery.key",
+    [DB_DELIVERY_STATE] = "delivery.state",
+    [DB_DELIVERY_OPEN] = "delivery.open",
+    [DB_DELIVERY_HELD] = "delivery.held",
+    [DB_DELIVERY_DONE] = "delivery.done",
+    [DB_INBOUND] = "inbound",
+    [DB_INBOUND_KEY] = "inbound.key",
 };
 
 int store_err(struct store *s, int rc, const char *what, struct err *e)
@@ -58,7 +67,7 @@ int store_err(struct store *s, int rc, const char *what, struct err *e)
 }
 
 /* The folder's entry of a new file has to survive as well. */
-static int sync_folder(const char *path, struct err *e)
+int store_sync_folder(const char *path, struct err *e)
 {
     char *copy = mem_dup(path, strlen(path));
     int fd, r = 0;
@@ -91,7 +100,7 @@ static int take_lock(struct store *s, const char *path, struct err *e)
         return err_set(e, ERR_INVALID, "store: %s: not a regular file", path);
     if ((st.st_mode & 07777) != 0600 && fchmod(s->fd, 0600) < 0)
         return err_sys(e, "store: %s: mode", path);
-    return st.st_size == 0 ? sync_folder(path, e) : 0;
+    return st.st_size == 0 ? store_sync_folder(path, e) : 0;
 }
 
 /* A commit flushes twice: the pages, then the meta page that makes them count. MDB_NOMETASYNC would
@@ -194,6 +203,15 @@ static int open_tables(struct store *s, struct err *e)
                                           : store_err(s, rc, "open", e);
     if ((r = load_schema(s, e)) < 0 || (r = store_check_quick(s, e)) < 0)
         return r;
+    if ((r = sys_get(s, "log.epoch", &s->epoch, e)) ==
+        ERR_NOT_FOUND) { /* new, or from before there was a log */
+        *e = (struct err)ERR_INIT;
+        s->epoch =
+            rand_u64() >> 16; /* a log that was left behind by another store is not of this epoch */
+        r = (rc = store_sys_put(s, "log.epoch", s->epoch)) ? store_err(s, rc, "open", e) : 0;
+    }
+    if (r < 0)
+        return r;
     rc = mdb_txn_commit(TAKE(s->wtxn)); /* writes nothing when nothing changed */
     s->committed = s->now;
     return rc ? store_err(s, rc, "open", e) : 0;
@@ -206,7 +224,7 @@ int store_open(struct store **out, const char *path, const struct store_opts *o,
 
     if ((r = mem_new(&s, sizeof(*s), e)) < 0)
         return r;
-    s->fd = -1;
+    s->fd = s->log_fd = -1;
     (void)pthread_mutex_init(&s->map_lock, NULL);
     if (o)
         s->o = *o;
@@ -220,7 +238,8 @@ int store_open(struct store **out, const char *path, const struct store_opts *o,
         s->o.prealloc_bytes = MIB;
     buf_init(&s->batch, s->o.batch_max_bytes);
     if ((r = take_lock(s, path, e)) < 0 || (r = env_open(s, path, e)) < 0 ||
-        (r = check_size(s, e)) < 0 || (r = open_tables(s, e)) < 0) {
+        (r = check_size(s, e)) < 0 || (r = open_tables(s, e)) < 0 ||
+        (r = store_log_open(s, path, e)) < 0 || (r = store_log_replay(s, e)) < 0) {
         store_close(&s);
         return r;
     }
@@ -234,6 +253,14 @@ void store_close(struct store **sp)
 
     if (!s)
         return;
+    if (s->env && !s->dead &&
+        s->logged) { /* the next start has nothing to do; when it fails, the log is there */
+        struct err e = ERR_INIT;
+
+        store_rollback(s);
+        if (!s->dead && store_checkpoint(s, &e) < 0)
+            s->dead = true;
+    }
     if (s->wtxn)
         mdb_txn_abort(s->wtxn);
     if (s->rtxn)
@@ -241,6 +268,7 @@ void store_close(struct store **sp)
     if (s->env)
         mdb_env_close(s->env);
     fd_close(&s->fd);
+    fd_close(&s->log_fd);
     buf_fini(&s->batch);
     (void)pthread_mutex_destroy(&s->map_lock);
     mem_free(s);
