@@ -26,7 +26,15 @@ enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were pres
 enum { CONN_STATE_AUTH = 1, CONN_STATE_CLOSED = 2 };                        /* conn_state.state */
 enum { JOB_STARTED = 1, JOB_LOST = 2, JOB_REFUSED = 3, JOB_CANCELLED = 4 }; /* job_state.state */
 enum { RUN_OK = 0, RUN_ERROR = 1, RUN_ABORTED = 2, RUN_TIMEOUT = 3 };       /* run_done.outcome */
-enum { EVENT_DROPPABLE = 1, EVENT_SEQ = 2 };                                /* event.flags */
+enum {
+    CHANNEL_CONNECTED = 1,  /* channel_state.flags: the platform is there */
+    CHANNEL_CLIENT_IDS = 2, /* the platform knows client ids: a repeated message is shown once */
+    CHANNEL_POLLS = 4,
+};
+enum { DELIVER_SILENT = 1, DELIVER_DOCUMENT = 2, DELIVER_HTML = 4 }; /* deliver.options */
+/* deliver_result.outcome */
+enum { OUTCOME_OK = 0, OUTCOME_TRANSIENT = 1, OUTCOME_PERMANENT = 2, OUTCOME_UNKNOWN = 3 };
+enum { EVENT_DROPPABLE = 1, EVENT_SEQ = 2 }; /* event.flags */
 /* Audience bits: what a connection may hear. Set by the hub at connect, matched by the front. */
 enum {
     AUD_OPERATOR = 1 << 0, /* any operator */

@@ -15,7 +15,10 @@ enum { SLICE_MAX = 4 * 1024 * 1024 };
 
 const char *proc_name(const struct proc *p, char out[64])
 {
-    (void)snprintf(out, 64, "%s#%u", role_name(p->role) + sizeof("openclaw-") - 1, p->instance);
+    if (p->channel)
+        (void)snprintf(out, 64, "channel-%.20s/%.30s", p->channel->id, p->channel->account);
+    else
+        (void)snprintf(out, 64, "%s#%u", role_name(p->role) + sizeof("openclaw-") - 1, p->instance);
     return out;
 }
 
@@ -31,8 +34,8 @@ struct proc *fleet_up(struct fleet *f, enum role role)
 bool fleet_all_up(const struct fleet *f)
 {
     for (unsigned i = 0; i < f->count; i++)
-        if (f->proc[i].fsm.state != FSM_UP)
-            return false;
+        if (f->proc[i].fsm.state != FSM_UP && f->proc[i].role != ROLE_CHANNEL)
+            return false; /* a platform that is not there keeps nobody else waiting */
     return f->count > 0;
 }
 
@@ -74,6 +77,7 @@ static int start_proc(struct proc *p, struct err *e)
                              .on = &fleet_inbox,
                              .ctx = p,
                              .on_close = on_link_close};
+    char program[32 + CHANNEL_ID_MAX];
     struct buf slice;
     int s[2], r;
 
@@ -84,7 +88,9 @@ static int start_proc(struct proc *p, struct err *e)
     p->conns = 0;
     if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
         return r;
-    r = spawn_worker(f->conf.exe_dir, p->role, s[1], &p->pid, e);
+    (void)snprintf(program, sizeof(program), "%s%s%s", role_name(p->role), p->channel ? "-" : "",
+                   p->channel ? p->channel->id : "");
+    r = spawn_worker(f->conf.exe_dir, program, s[1], &p->pid, e);
     fd_close(&s[1]);
     if (r < 0) {
         fd_close(&s[0]);
@@ -94,7 +100,8 @@ static int start_proc(struct proc *p, struct err *e)
         return r;
     buf_init(&slice, SLICE_MAX);
     slice.secret = true;
-    if ((r = f->conf.slice(f->conf.ctx, p->role, &slice, e)) == 0)
+    r = p->channel ? channels_slice(p, &slice, e) : f->conf.slice(f->conf.ctx, p->role, &slice, e);
+    if (r == 0)
         r = msg_send_config(p->link, &(struct ipc_config){.slice = buf_view(&slice)}, e);
     if (r == 0)
         r = msg_send_log_level(p->link, &(struct ipc_log_level){.level = (uint32_t)log_level()}, e);
@@ -211,6 +218,7 @@ void fleet_hub_done(struct fleet *f)
     f->hub_done = true;
     stop_role(f, ROLE_FRONT);
     stop_role(f, ROLE_AGENT);
+    stop_role(f, ROLE_CHANNEL);
 }
 
 static void exited(struct proc *p, int status)
@@ -242,6 +250,7 @@ static void exited(struct proc *p, int status)
     proc_event(p, refused ? FSM_EV_REFUSED : FSM_EV_EXIT);
     if (p->role == ROLE_FRONT)
         conns_fronts_changed(f);
+    channels_ended(p);
     if (p->role == ROLE_HUB)
         fleet_hub_done(f);
     check_all_gone(f);
@@ -308,7 +317,7 @@ static void on_kill_all(void *ctx)
             (void)kill(f->proc[i].pid, SIGKILL);
 }
 
-static int add(struct fleet *f, enum role role, unsigned instance, struct err *e)
+int fleet_add(struct fleet *f, enum role role, unsigned instance, struct proc **out, struct err *e)
 {
     struct proc *p = &f->proc[f->count];
 
@@ -317,6 +326,8 @@ static int add(struct fleet *f, enum role role, unsigned instance, struct err *e
     *p = (struct proc){.fleet = f, .role = role, .instance = instance};
     loop_timer_init(&p->timer, f->loop, on_timer, p);
     f->count++;
+    if (out)
+        *out = p;
     return 0;
 }
 
@@ -338,12 +349,12 @@ int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf,
     loop_timer_init(&f->kill_all, l, on_kill_all, f);
     logsink_follow(l, wires_send_logs, f);
     if ((r = jobs_init(f, e)) < 0 || (r = conns_new(&f->conns, f, e)) < 0 ||
-        (r = add(f, ROLE_HUB, 0, e)) < 0)
+        (r = fleet_add(f, ROLE_HUB, 0, NULL, e)) < 0)
         goto out;
     for (unsigned i = 0; i < conf->fronts && r == 0; i++)
-        r = add(f, ROLE_FRONT, i, e);
+        r = fleet_add(f, ROLE_FRONT, i, NULL, e);
     for (unsigned i = 0; i < conf->agents && r == 0; i++)
-        r = add(f, ROLE_AGENT, i, e);
+        r = fleet_add(f, ROLE_AGENT, i, NULL, e);
 out:
     if (r < 0)
         fleet_free(&f);
@@ -355,6 +366,7 @@ out:
 int fleet_start(struct fleet *f, struct err *e)
 {
     (void)e;
+    f->started = true;
     for (unsigned i = 0; i < f->count; i++)
         proc_event(&f->proc[i], FSM_EV_START);
     loop_timer_set(&f->ping, f->conf.heartbeat_ms);
@@ -436,6 +448,7 @@ void fleet_free(struct fleet **fp)
     loop_timer_fini(&f->kill_all);
     loop_undefer(f->loop, &f->dispatch);
     logsink_unfollow();
+    channels_free(f);
     lanes_free(&f->lanes);
     conns_free(&f->conns);
     mem_free(f);

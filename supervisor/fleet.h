@@ -13,11 +13,12 @@
 #include "loop.h"
 #include "msg.h"
 
+#include <jansson.h>
 #include <sys/types.h>
 
 enum {
-    FLEET_PROCS_MAX = 64,
-    FLEET_TELL_MS = 250, /* the hub hears of changes at most so often */
+    FLEET_PROCS_MAX = 320, /* 256 accounts of channels, and fronts and agents */
+    FLEET_TELL_MS = 250,   /* the hub hears of changes at most so often */
     FLEET_START_MS =
         20 * 1000, /* from fork to READY; a sanitized build on a busy machine needs seconds */
     FLEET_KILL_MS = 3 * 1000, /* from STOP beyond its grace to SIGKILL */
@@ -25,6 +26,15 @@ enum {
 
 struct fleet;
 struct conns;
+
+enum { CHANNEL_ID_MAX = 32, CHANNEL_ACCOUNT_MAX = 64 }; /* as the store has them */
+
+/* The account a channel's process serves. */
+struct channel {
+    char id[CHANNEL_ID_MAX + 1], account[CHANNEL_ACCOUNT_MAX + 1];
+    json_t *conf; /* owned reference: its section, secrets included */
+    bool wanted, seen;
+};
 
 struct proc {
     struct fleet *fleet;
@@ -39,9 +49,10 @@ struct proc {
     uint64_t spawned_ns;
     uint64_t ready_us;
     unsigned restarts;
-    unsigned conns; /* fronts: connections they hold */
-    bool linked;    /* announced in this life */
-    bool suspect;   /* lost a line while both ends lived */
+    unsigned conns;          /* fronts: connections they hold */
+    bool linked;             /* announced in this life */
+    bool suspect;            /* lost a line while both ends lived */
+    struct channel *channel; /* owned; of channels only, NULL in a free slot */
 };
 
 struct fleet_conf {
@@ -70,7 +81,8 @@ struct fleet {
     struct loop_timer ping, tell, kill_all;
     struct loop_task dispatch; /* hand waiting jobs to agents at the end of the turn */
     uint64_t next_generation;
-    bool ready_told, stopping, hub_done;
+    unsigned next_channel; /* instance of the last account that was added */
+    bool started, ready_told, stopping, hub_done;
 };
 
 int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf,
@@ -90,6 +102,9 @@ bool fleet_all_up(const struct fleet *f);
 struct proc *fleet_up(struct fleet *f, enum role role); /* the first one that is UP, or NULL */
 void fleet_changed(struct fleet *f);                    /* the hub is told soon */
 void proc_event(struct proc *p, enum fsm_event ev);
+/* A further slot. Errors: ERR_LIMIT */
+int fleet_add(struct fleet *f, enum role role, unsigned instance, struct proc **out,
+              struct err *e) MUST_USE;
 const char *proc_name(const struct proc *p, char out[64]);
 
 void fleet_hub_done(struct fleet *f); /* it has drained or is gone: the rest may stop */
@@ -102,8 +117,20 @@ bool wires_send_logs(void *fleet, struct view lines); /* for logs.tail; false: t
 /* inbox.c: what workers say */
 extern const struct ipc_handlers fleet_inbox;
 
-/* spawn.c: fork and exec the role's program with the socket as fd 3. Errors: ERR_SYS */
-int spawn_worker(const char *exe_dir, enum role role, int sock, pid_t *out, struct err *e) MUST_USE;
+/* channels.c: one process per configured account */
+/* Start, stop and restart processes so that they are what `slice` (of ROLE_CHANNEL) says. */
+int channels_configure(struct fleet *f, json_t *slice, struct err *e) MUST_USE;
+/* Its process is gone: an account that is not wanted any more gives its slot back. */
+void channels_ended(struct proc *p);
+void channels_free(struct fleet *f);
+/* What this process is told: its own account. */
+int channels_slice(const struct proc *p, struct buf *out, struct err *e) MUST_USE;
+/* [{instance, channel, account}]: what the hub is told. The caller's reference; NULL: no memory. */
+json_t *channels_list(const struct fleet *f);
+
+/* spawn.c: fork and exec a program beside ours with the socket as fd 3. Errors: ERR_SYS */
+int spawn_worker(const char *exe_dir, const char *program, int sock, pid_t *out,
+                 struct err *e) MUST_USE;
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;

@@ -123,6 +123,21 @@ static int write_slice(void *ctx, enum role role, struct buf *out, struct err *e
     return slice_write(&g->rt, role, out, e);
 }
 
+/* Which accounts have processes, and what the hub is told about it. */
+static int set_channels(struct gateway *g, struct err *e)
+{
+    json_t *slice = NULL;
+    int r;
+
+    if ((r = config_slice(g->config, ROLE_CHANNEL, &slice, e)) < 0)
+        return r;
+    r = channels_configure(g->fleet, slice, e);
+    json_decref(slice);
+    json_decref(g->rt.channels);
+    g->rt.channels = channels_list(g->fleet);
+    return r;
+}
+
 /* -- ready and gone -- */
 static void greet(struct gateway *g)
 {
@@ -212,7 +227,11 @@ static void reload(void *ctx)
     fleet_log_level(g->fleet, (uint32_t)log_level());
     jobs_configure(g->fleet, config_conf(next)->agents_max_concurrent,
                    config_conf(next)->subagents_max_concurrent);
+    if (set_channels(g, &e) < 0)
+        log_error("channels.not_configured", KV("why", e.text));
     for (int r = 0; r < ROLE_COUNT; r++) {
+        if (r == ROLE_CHANNEL) /* each by its own account's section */
+            continue;
         if (d.restart_roles & (1u << r))
             fleet_reconfigure(g->fleet, (enum role)r, true);
         else if ((d.hot_roles & (1u << r)) ||
@@ -321,6 +340,8 @@ static int start(struct gateway *g, struct err *e)
     if ((r = loop_new(&g->loop, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
     jobs_configure(g->fleet, conf->agents_max_concurrent, conf->subagents_max_concurrent);
+    if ((r = set_channels(g, e)) < 0)
+        return r;
     for (int i = 0; i < SIGNALS; i++)
         if ((r = loop_signal_init(&g->sig[i], g->loop, signals[i], on_signal, g, e)) < 0)
             return r;
@@ -346,6 +367,7 @@ static void finish(struct gateway *g)
     for (int i = 0; i < SIGNALS; i++)
         loop_signal_fini(&g->sig[i]);
     loop_free(&g->loop);
+    json_decref(g->rt.channels);
     config_free(&g->config);
     config_report_fini(&g->report);
     secret_fini(&g->token);

@@ -65,6 +65,8 @@ static int add_hub(const struct slice_runtime *rt, json_t *runtime, struct err *
         (r = json_set_at(runtime, "stateDir", json_string(rt->state_dir), e)) < 0 ||
         (r = json_set_at(runtime, "configPath", json_string(config_path_of(rt->config)), e)) < 0)
         return r;
+    if (rt->channels && (r = json_set_at(runtime, "channels", json_incref(rt->channels), e)) < 0)
+        return r;
     return json_set_at(runtime, "authMode", json_string(auth_mode(conf)), e);
 }
 

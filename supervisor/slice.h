@@ -17,6 +17,7 @@ struct slice_runtime {
     unsigned char key[SLICE_KEY_BYTES]; /* of this start: seals tickets, hashes the token and
                                            config.get's hash */
     int64_t started_ms;
+    json_t *channels; /* owned reference: [{instance, channel, account}], for the hub */
 };
 
 /* The role's slice as JSON text appended to out. */

@@ -36,7 +36,7 @@ static void build_env(char *env[ENV_MAX])
 static void become(const char *exe, const char *name, int sock, pid_t parent)
 {
     char *env[ENV_MAX];
-    char arg0[32];
+    char arg0[64];
     char *argv[2] = {arg0, NULL};
     struct rlimit none = {0, 0};
     sigset_t all;
@@ -64,18 +64,18 @@ static void become(const char *exe, const char *name, int sock, pid_t parent)
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-int spawn_worker(const char *exe_dir, enum role role, int sock, pid_t *out, struct err *e)
+int spawn_worker(const char *exe_dir, const char *program, int sock, pid_t *out, struct err *e)
 {
     char exe[PATH_MAX];
     pid_t parent = getpid(), pid;
 
-    if ((size_t)snprintf(exe, sizeof(exe), "%s/%s", exe_dir, role_name(role)) >= sizeof(exe))
-        return err_set(e, ERR_LIMIT, "path of %s is too long", role_name(role));
+    if ((size_t)snprintf(exe, sizeof(exe), "%s/%s", exe_dir, program) >= sizeof(exe))
+        return err_set(e, ERR_LIMIT, "path of %s is too long", program);
     pid = fork();
     if (pid < 0)
-        return err_sys(e, "fork %s", role_name(role));
+        return err_sys(e, "fork %s", program);
     if (pid == 0)
-        become(exe, role_name(role), sock, parent);
+        become(exe, program, sock, parent);
     *out = pid;
     return 0;
 }

@@ -9,7 +9,7 @@
 /* Who talks to whom directly. */
 static const struct {
     enum role a, b;
-} wires[] = {{ROLE_FRONT, ROLE_HUB}, {ROLE_AGENT, ROLE_HUB}};
+} wires[] = {{ROLE_FRONT, ROLE_HUB}, {ROLE_AGENT, ROLE_HUB}, {ROLE_CHANNEL, ROLE_HUB}};
 
 /* -- telling the hub how things are -- */
 void wires_tell_hub(void *ctx)
@@ -30,8 +30,14 @@ void wires_tell_hub(void *ctx)
     for (unsigned i = 0; i < f->count; i++) {
         const struct proc *p = &f->proc[i];
 
+        if (p->role == ROLE_CHANNEL && !p->channel)
+            continue;
         jw_obj(&w);
         jw_kcstr(&w, "role", role_name(p->role));
+        if (p->channel) {
+            jw_kcstr(&w, "channel", p->channel->id);
+            jw_kcstr(&w, "account", p->channel->account);
+        }
         jw_ku64(&w, "instance", p->instance);
         jw_kcstr(&w, "state", fsm_state_name(p->fsm.state));
         jw_ki64(&w, "pid", p->pid);

@@ -237,7 +237,7 @@ static const struct {
     {"{gatewy:{}}", "gatewy: unknown key; did you mean gateway?"},
     {"{port:1}", "did you mean gateway.port?"},
     {"{gateway:{zzzzzzzz:1}}", "gateway.zzzzzzzz: unknown key\n"},
-    {"{channels:{telegram:{botToken:'x'}}}", "channels: known, not supported by this build"},
+    {"{channels:{telegram:{botToken:'x'}}}", "channels.telegram: known, not supported by this build"},
     {"{plugins:{},hooks:{},cron:{},skills:{},tools:{},browser:{},ui:{}}",
      "ui: known, not supported"},
     {"{agents:{defaults:{heartbeat:{every:'30m'}}}}", "agents.defaults.heartbeat: known"},

@@ -14,7 +14,7 @@
 
 enum {
     WORKER_PEERS_MAX =
-        64, /* lines to other workers: fronts, agents, later channels; more is refused */
+        320, /* lines to other workers: fronts, agents, 256 channels; more is refused */
     WORKER_IPC_FD = 3,
 };
 

@@ -35,6 +35,18 @@ enum session_flag {
 enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL, MESSAGE_SYSTEM, MESSAGE_OTHER };
 enum run_state { RUN_QUEUED, RUN_RUNNING, RUN_DONE, RUN_FAILED, RUN_STOPPED, RUN_STATE_COUNT };
 
+enum delivery_kind { DELIVERY_TEXT, DELIVERY_POLL, DELIVERY_KIND_COUNT };
+enum delivery_state {
+    DELIVERY_QUEUED,
+    DELIVERY_SENDING, /* with the channel, no answer yet */
+    DELIVERY_SENT,
+    DELIVERY_UNKNOWN, /* maybe it was accepted: not repeated unless somebody says so */
+    DELIVERY_DEAD,    /* given up */
+    DELIVERY_DROPPED, /* by somebody */
+    DELIVERY_STATE_COUNT
+};
+enum delivery_flag { DELIVERY_MAYBE = 1 }; /* an earlier attempt's outcome is not known */
+
 /* enum rec_type: REC_meta_set = 1, ... */
 enum rec_type {
 #define REC(name, number, version) REC_##name = (number),

@@ -1,8 +1,8 @@
 /* store/store_migrate.c - what an older schema needs to become this one. */
 #include "store_int.h"
 
-/* Schema 2 has a table of devices, which opening made. */
-static int add_devices(struct store *s, struct err *e)
+/* Schema 2 has a table of devices, schema 3 those of deliveries: opening made them. */
+static int add_tables(struct store *s, struct err *e)
 {
     (void)s;
     (void)e;
@@ -11,7 +11,7 @@ static int add_devices(struct store *s, struct err *e)
 
 /* step[i] leads from schema i + 1 to i + 2, inside s->wtxn. */
 typedef int store_step(struct store *s, struct err *e);
-static store_step *const steps[STORE_SCHEMA] = {add_devices};
+static store_step *const steps[STORE_SCHEMA] = {add_tables, add_tables};
 
 int store_migrate(struct store *s, uint64_t from, struct err *e)
 {

@@ -106,6 +106,12 @@ int store_prepare(struct store *s, struct store_rec *r, struct err *e)
         return r->device_put.id.n ? 0 : err_set(e, ERR_INVALID, "device_put: empty id");
     case REC_device_del:
         return ready_device_del(s, &r->device_del, e);
+    case REC_delivery_add:
+    case REC_delivery_state:
+    case REC_delivery_del:
+    case REC_inbound_add:
+    case REC_inbound_forget:
+        return store_prepare_delivery(s, r, e);
     case REC_TYPE_MAX:
         break;
     }
@@ -318,6 +324,12 @@ static int put_any(struct store *s, const struct store_rec *r, struct view row)
         return put(s, DB_DEVICE, key_text(&k, r->device_put.id), row, 0);
     case REC_device_del:
         return del(s, DB_DEVICE, key_text(&k, r->device_del.id));
+    case REC_delivery_add:
+    case REC_delivery_state:
+    case REC_delivery_del:
+    case REC_inbound_add:
+    case REC_inbound_forget:
+        return store_put_delivery(s, r, row);
     case REC_TYPE_MAX:
         break;
     }

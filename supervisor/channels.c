@@ -1,0 +1,180 @@
+/*
+ * supervisor/channels.c - one process for each configured account of a channel: its program is
+ * openclaw-channel-<id>, its slice holds this account and nothing else, it is restarted alone. A
+ * slot of the fleet is used again by another account once its process is gone; instance numbers
+ * never are.
+ */
+#include "fleet.h"
+#include "json.h"
+#include "log.h"
+
+#include <stdio.h>
+
+static bool name_ok(const char *s, size_t max, const char *more)
+{
+    size_t n = strlen(s);
+
+    for (size_t i = 0; i < n; i++)
+        if (!(s[i] >= 'a' && s[i] <= 'z') && !(s[i] >= '0' && s[i] <= '9') && !strchr(more, s[i]))
+            return false;
+    return n > 0 && n <= max;
+}
+
+static struct proc *find(struct fleet *f, const char *channel, const char *account)
+{
+    for (unsigned i = 0; i < f->count; i++) {
+        const struct channel *c = f->proc[i].channel;
+
+        if (c && strcmp(c->id, channel) == 0 && strcmp(c->account, account) == 0)
+            return &f->proc[i];
+    }
+    return NULL;
+}
+
+static struct proc *free_slot(struct fleet *f, struct err *e)
+{
+    struct proc *p = NULL;
+
+    for (unsigned i = 0; i < f->count && !p; i++)
+        if (f->proc[i].role == ROLE_CHANNEL && !f->proc[i].channel)
+            p = &f->proc[i];
+    if (!p && fleet_add(f, ROLE_CHANNEL, 0, &p, e) < 0)
+        return NULL;
+    p->fsm = (struct fsm){.state = FSM_DOWN};
+    p->restarts = 0;
+    p->ready_us = 0;
+    p->instance = ++f->next_channel;
+    return p;
+}
+
+static int start(struct fleet *f, const char *channel, const char *account, json_t *conf,
+                 struct err *e)
+{
+    struct channel *c;
+    struct proc *p;
+    int r;
+
+    if (!name_ok(channel, CHANNEL_ID_MAX, "-") || !name_ok(account, CHANNEL_ACCOUNT_MAX, "-_.")) {
+        log_error("channel.bad_name", KV("channel", channel), KV("account", account));
+        return 0;
+    }
+    if ((r = mem_new(&c, sizeof(*c), e)) < 0)
+        return r;
+    if (!(p = free_slot(f, e))) {
+        mem_free(c);
+        log_error("channel.not_started", KV("channel", channel), KV("account", account),
+                  KV("why", e->text));
+        return 0;
+    }
+    (void)snprintf(c->id, sizeof(c->id), "%s", channel);
+    (void)snprintf(c->account, sizeof(c->account), "%s", account);
+    c->conf = json_incref(conf);
+    c->wanted = c->seen = true;
+    p->channel = c;
+    if (f->started)
+        proc_event(p, FSM_EV_START);
+    return 0;
+}
+
+/* The account is configured so: start its process, leave it alone, or restart it. */
+static int want(struct fleet *f, const char *channel, const char *account, json_t *conf,
+                struct err *e)
+{
+    struct proc *p = find(f, channel, account);
+    bool was;
+
+    if (!json_is_true(json_object_get(conf, "enabled")) && json_object_get(conf, "enabled"))
+        return 0;
+    if (!p)
+        return start(f, channel, account, conf, e);
+    was = p->channel->wanted;
+    p->channel->wanted = p->channel->seen = true;
+    if (was && json_equal(p->channel->conf, conf))
+        return 0;
+    json_decref(p->channel->conf);
+    p->channel->conf = json_incref(conf);
+    if (was)
+        proc_event(p, FSM_EV_STOP);
+    proc_event(p, FSM_EV_START); /* its exit starts it with what is new */
+    return 0;
+}
+
+static void unwanted(struct fleet *f)
+{
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *p = &f->proc[i];
+
+        if (!p->channel || p->channel->seen)
+            continue;
+        p->channel->wanted = false;
+        proc_event(p, FSM_EV_STOP);
+        channels_ended(p);
+    }
+}
+
+int channels_configure(struct fleet *f, json_t *slice, struct err *e)
+{
+    json_t *channel, *account;
+    const char *id, *name;
+    int r;
+
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].channel)
+            f->proc[i].channel->seen = false;
+    json_object_foreach(json_object_get(slice, "channels"), id, channel)
+        json_object_foreach(json_object_get(channel, "accounts"), name,
+                            account) if ((r = want(f, id, name, account, e)) < 0) return r;
+    unwanted(f);
+    return 0;
+}
+
+void channels_ended(struct proc *p)
+{
+    if (!p->channel || p->channel->wanted || p->pid || p->fsm.state != FSM_DOWN)
+        return;
+    json_decref(p->channel->conf);
+    mem_free(p->channel);
+    p->channel = NULL;
+}
+
+void channels_free(struct fleet *f)
+{
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].channel) {
+            json_decref(f->proc[i].channel->conf);
+            mem_free(f->proc[i].channel);
+            f->proc[i].channel = NULL;
+        }
+}
+
+int channels_slice(const struct proc *p, struct buf *out, struct err *e)
+{
+    const struct channel *c = p->channel;
+    json_t *doc =
+        json_pack("{s:{s:{s:{s:O}}}, s:{s:s, s:s}}", "channels", c->id, "accounts", c->account,
+                  c->conf, "runtime", "channel", c->id, "account", c->account);
+    int r = doc ? json_dump(doc, out, e) : err_set(e, ERR_NOMEM, "out of memory for a slice");
+
+    json_decref(doc);
+    return r;
+}
+
+json_t *channels_list(const struct fleet *f)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < f->count && list; i++) {
+        const struct proc *p = &f->proc[i];
+        json_t *row = NULL;
+
+        if (!p->channel || !p->channel->wanted)
+            continue;
+        row = json_pack("{s:I, s:s, s:s}", "instance", (json_int_t)p->instance, "channel",
+                        p->channel->id, "account", p->channel->account);
+        if (!row || json_array_append_new(list, row) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}

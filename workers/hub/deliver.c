@@ -1,0 +1,127 @@
+#include "deliver.h"
+
+#include "mem.h"
+
+static enum deliver_action over(struct deliver *d)
+{
+    d->state = d->maybe ? DELIVERY_UNKNOWN : DELIVERY_DEAD;
+    return DELIVER_END;
+}
+
+static enum deliver_action accepted(struct deliver *d)
+{
+    d->part++;
+    d->attempts = 0;
+    d->maybe = false;
+    d->wait_ms = 0;
+    d->state = d->part >= d->parts ? DELIVERY_SENT : DELIVERY_QUEUED;
+    return d->state == DELIVERY_SENT ? DELIVER_END : DELIVER_WAIT;
+}
+
+static enum deliver_action again(struct deliver *d, const struct deliver_facts *f,
+                                 const struct deliver_policy *p)
+{
+    uint32_t i = d->attempts > 0 ? d->attempts - 1 : 0;
+    uint64_t wait = p->delay_ms[i < DELIVER_DELAYS ? i : DELIVER_DELAYS - 1];
+
+    if (f->retry_after_ms > wait)
+        wait = f->retry_after_ms;
+    if (d->attempts >= p->attempts || wait >= f->left_ms)
+        return over(d);
+    d->state = DELIVERY_QUEUED;
+    d->wait_ms = wait;
+    return DELIVER_WAIT;
+}
+
+static enum deliver_action by_hand(struct deliver *d, enum deliver_event ev)
+{
+    if (ev == DELIVER_EV_DROP) {
+        d->state = DELIVERY_DROPPED;
+        return DELIVER_END;
+    }
+    d->state = DELIVERY_QUEUED;
+    d->attempts = 0;
+    d->maybe = false;
+    d->wait_ms = 0;
+    return DELIVER_WAIT;
+}
+
+static enum deliver_action queued(struct deliver *d, enum deliver_event ev,
+                                  const struct deliver_facts *f)
+{
+    switch (ev) {
+    case DELIVER_EV_START:
+        if (f->left_ms == 0)
+            return over(d);
+        d->state = DELIVERY_SENDING;
+        d->attempts++;
+        return DELIVER_SEND;
+    case DELIVER_EV_EXPIRE:
+        return over(d);
+    case DELIVER_EV_OK: /* late word of an attempt that was given up */
+        return d->maybe ? accepted(d) : DELIVER_NOTHING;
+    case DELIVER_EV_RETRY: /* do not wait any longer */
+        d->wait_ms = 0;
+        return DELIVER_WAIT;
+    case DELIVER_EV_DROP:
+        return by_hand(d, ev);
+    case DELIVER_EV_TRANSIENT:
+    case DELIVER_EV_PERMANENT:
+    case DELIVER_EV_LOST:
+    case DELIVER_EVENT_COUNT:
+        break;
+    }
+    return DELIVER_NOTHING;
+}
+
+static enum deliver_action sending(struct deliver *d, enum deliver_event ev,
+                                   const struct deliver_facts *f, const struct deliver_policy *p)
+{
+    switch (ev) {
+    case DELIVER_EV_OK:
+        return accepted(d);
+    case DELIVER_EV_TRANSIENT:
+        return again(d, f, p);
+    case DELIVER_EV_PERMANENT:
+        return over(d);
+    case DELIVER_EV_LOST:
+        d->maybe = true;
+        return f->repeatable ? again(d, f, p) : over(d);
+    case DELIVER_EV_START:
+    case DELIVER_EV_EXPIRE: /* the answer decides */
+    case DELIVER_EV_RETRY:
+    case DELIVER_EV_DROP:
+    case DELIVER_EVENT_COUNT:
+        break;
+    }
+    return DELIVER_NOTHING;
+}
+
+enum deliver_action deliver_step(struct deliver *d, enum deliver_event ev,
+                                 const struct deliver_facts *f, const struct deliver_policy *p)
+{
+    switch (d->state) {
+    case DELIVERY_QUEUED:
+        return queued(d, ev, f);
+    case DELIVERY_SENDING:
+        return sending(d, ev, f, p);
+    case DELIVERY_UNKNOWN:
+        if (ev == DELIVER_EV_OK && d->part + 1 == d->parts) /* late, and there is no more to say */
+            return accepted(d);
+        return ev == DELIVER_EV_RETRY || ev == DELIVER_EV_DROP ? by_hand(d, ev) : DELIVER_NOTHING;
+    case DELIVERY_DEAD:
+        return ev == DELIVER_EV_RETRY || ev == DELIVER_EV_DROP ? by_hand(d, ev) : DELIVER_NOTHING;
+    case DELIVERY_SENT:
+    case DELIVERY_DROPPED:
+    case DELIVERY_STATE_COUNT:
+        break;
+    }
+    return DELIVER_NOTHING;
+}
+
+const char *deliver_state_name(unsigned state)
+{
+    static const char *const names[] = {"queued", "sending", "sent", "unknown", "dead", "dropped"};
+
+    return state < COUNT_OF(names) ? names[state] : "?";
+}
