@@ -72,14 +72,19 @@ uint32_t index_count(const struct index *ix);
 const struct binding *index_at(const struct index *ix, uint32_t i);
 /* Bits 1 << has of the rows of a tier: which questions are worth asking. */
 unsigned index_has(const struct index *ix, enum matched_by tier);
-/* The hash a row is filed under. 0 stands for a part it does not ask for. */
+/* The hash a row is filed under, but for its role (index_role_hash). 0 stands for a part it does
+ * not ask for. */
 static inline uint64_t index_hash(enum matched_by tier, uint64_t channel, uint64_t account,
-                                  uint64_t peer, uint64_t guild, uint64_t team, uint64_t role)
+                                  uint64_t peer, uint64_t guild, uint64_t team)
 {
     uint64_t h = tab_mix(channel, (uint64_t)tier + 1);
 
     h = tab_mix(tab_mix(h, account), peer);
-    return tab_mix(tab_mix(tab_mix(h, guild), team), role);
+    return tab_mix(tab_mix(h, guild), team);
+}
+static inline uint64_t index_role_hash(uint64_t h, uint64_t role)
+{
+    return tab_mix(h, role);
 }
 static inline uint64_t index_peer_hash(bool shared, struct view id)
 {

@@ -132,20 +132,19 @@ static void file_row(struct index *ix, uint32_t i)
     uint64_t channel = tab_hash(b->channel),
              account = b->has & HAS_ANY_ACCOUNT ? 0 : tab_hash(id_view(&b->account)),
              guild = b->has & HAS_GUILD ? tab_hash(b->guild) : 0,
-             team = b->has & HAS_TEAM ? tab_hash(b->team) : 0, peer = 0;
+             team = b->has & HAS_TEAM ? tab_hash(b->team) : 0, peer = 0, h;
 
     if (b->unfit)
         return;
     if (b->peer.n)
         peer = index_peer_hash(b->shared, b->peer);
+    h = index_hash(b->tier, channel, account, peer, guild, team);
     ix->has[b->tier] |= (uint16_t)(1u << b->has);
     if (!b->roles_n)
-        tab_add(&ix->by_key, index_hash(b->tier, channel, account, peer, guild, team, 0), i, 0);
+        tab_add(&ix->by_key, index_role_hash(h, 0), i, 0);
     for (uint32_t k = 0; k < b->roles_n; k++)
         if (b->roles[k].n)
-            tab_add(&ix->by_key,
-                    index_hash(b->tier, channel, account, peer, guild, team, tab_hash(b->roles[k])),
-                    i, k);
+            tab_add(&ix->by_key, index_role_hash(h, tab_hash(b->roles[k])), i, k);
 }
 
 int index_bind(struct index *ix, const json_t *bindings, size_t roles, struct err *e)

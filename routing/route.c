@@ -20,32 +20,47 @@ static bool same_kind(const struct binding *b, enum peer_kind kind)
     return b->shared ? kind == PEER_GROUP || kind == PEER_CHANNEL : kind == PEER_DIRECT;
 }
 
+/* One question: a tier, the peer that is compared, the further fields its rows ask for. */
+struct question {
+    enum matched_by tier;
+    unsigned has;
+    struct view peer;
+    enum peer_kind kind;
+    uint64_t hash; /* but for the role */
+};
+
 /* What the hash found is compared, so that two texts of one hash stay two. */
-static bool holds(const struct index *ix, const struct tab_slot *s, enum matched_by tier,
-                  unsigned has, const struct facts *f, struct view peer, enum peer_kind kind,
-                  struct view role)
+static bool holds(const struct index *ix, const struct tab_slot *s, const struct question *q,
+                  const struct facts *f, size_t role)
 {
     const struct binding *b = index_at(ix, s->a);
 
-    return b->tier == tier && b->has == has && view_eq(b->channel, f->channel) &&
-           (has & HAS_ANY_ACCOUNT || view_eq(id_view(&b->account), id_view(f->account))) &&
-           view_eq(b->peer, peer) && (peer.n == 0 || same_kind(b, kind)) &&
-           (!(has & HAS_GUILD) || view_eq(b->guild, f->guild)) &&
-           (!(has & HAS_TEAM) || view_eq(b->team, f->team)) &&
-           (!(has & HAS_ROLES) || view_eq(b->roles[s->b], role));
+    return b->tier == q->tier && b->has == q->has && view_eq(b->channel, f->channel) &&
+           (q->has & HAS_ANY_ACCOUNT || view_eq(id_view(&b->account), id_view(f->account))) &&
+           view_eq(b->peer, q->peer) && (q->peer.n == 0 || same_kind(b, q->kind)) &&
+           (!(q->has & HAS_GUILD) || view_eq(b->guild, f->guild)) &&
+           (!(q->has & HAS_TEAM) || view_eq(b->team, f->team)) &&
+           (!(q->has & HAS_ROLES) || view_eq(b->roles[s->b], fold_trim(f->in->roles[role])));
 }
 
-/* The first row of the configuration that asks for just this. */
-static uint32_t first_row(const struct index *ix, uint64_t hash, enum matched_by tier, unsigned has,
-                          const struct facts *f, struct view peer, enum peer_kind kind,
-                          struct view role)
+/* The first row of the configuration that asks for just this; with roles, for any of the sender's.
+ */
+static uint32_t first_row(const struct index *ix, const struct question *q, const struct facts *f)
 {
-    const struct tab_slot *s = NULL;
+    size_t n = q->has & HAS_ROLES ? f->in->roles_n : 1;
+    uint32_t best = TAB_NONE;
 
-    while ((s = tab_next(index_rows(ix), hash, s)))
-        if (holds(ix, s, tier, has, f, peer, kind, role))
-            return s->a;
-    return TAB_NONE;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t h = index_role_hash(q->hash, q->has & HAS_ROLES ? f->h_roles[i] : 0);
+        const struct tab_slot *s = NULL;
+
+        if (!tab_maybe(index_rows(ix), h))
+            continue;
+        while ((s = tab_next(index_rows(ix), h, s)))
+            if (s->a < best && holds(ix, s, q, f, i)) /* TAB_NONE is above every row */
+                best = s->a;
+    }
+    return best;
 }
 
 /* The first row of a tier that holds: each combination of further fields that the tier's rows use
@@ -53,6 +68,7 @@ static uint32_t first_row(const struct index *ix, uint64_t hash, enum matched_by
 static uint32_t first_of_tier(const struct index *ix, enum matched_by tier, const struct facts *f,
                               struct view peer, enum peer_kind kind)
 {
+    struct question q = {.tier = tier, .peer = peer, .kind = kind};
     unsigned used = index_has(ix, tier);
     uint64_t h_peer = 0;
     uint32_t best = TAB_NONE, at;
@@ -61,22 +77,14 @@ static uint32_t first_of_tier(const struct index *ix, enum matched_by tier, cons
         return TAB_NONE;
     if (peer.n)
         h_peer = index_peer_hash(kind != PEER_DIRECT, peer);
-    for (unsigned has = 0; has < HAS_COUNT; has++) {
-        size_t n = has & HAS_ROLES ? f->in->roles_n : 1;
-
-        if (!(used & 1u << has) || (has & HAS_GUILD && !f->guild.n) ||
-            (has & HAS_TEAM && !f->team.n))
+    for (q.has = 0; q.has < HAS_COUNT; q.has++) {
+        if (!(used & 1u << q.has) || (q.has & HAS_GUILD && !f->guild.n) ||
+            (q.has & HAS_TEAM && !f->team.n))
             continue;
-        for (size_t i = 0; i < n; i++) {
-            uint64_t h =
-                index_hash(tier, f->h_channel, has & HAS_ANY_ACCOUNT ? 0 : f->h_account, h_peer,
-                           has & HAS_GUILD ? f->h_guild : 0, has & HAS_TEAM ? f->h_team : 0,
-                           has & HAS_ROLES ? f->h_roles[i] : 0);
-
-            at = first_row(ix, h, tier, has, f, peer, kind,
-                           has & HAS_ROLES ? fold_trim(f->in->roles[i]) : VIEW_EMPTY);
-            best = at < best ? at : best; /* TAB_NONE is above every row */
-        }
+        q.hash = index_hash(tier, f->h_channel, q.has & HAS_ANY_ACCOUNT ? 0 : f->h_account, h_peer,
+                            q.has & HAS_GUILD ? f->h_guild : 0, q.has & HAS_TEAM ? f->h_team : 0);
+        at = first_row(ix, &q, f);
+        best = at < best ? at : best;
     }
     return best;
 }

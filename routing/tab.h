@@ -20,6 +20,8 @@ struct tab {
     struct tab_slot *slots; /* owned */
     uint32_t cap;           /* a power of two, at least twice the entries */
     uint32_t n;
+    uint64_t *seen; /* owned; 8 bits for each slot: most hashes that were never added end here,
+                       in memory that stays in the cache */
 };
 
 /* Errors: ERR_NOMEM. */
@@ -29,6 +31,14 @@ void tab_fini(struct tab *t);
 void tab_add(struct tab *t, uint64_t hash, uint32_t a, uint32_t b);
 /* The next slot of that hash after at, the first when at is NULL; NULL when there is none. */
 const struct tab_slot *tab_next(const struct tab *t, uint64_t hash, const struct tab_slot *at);
+
+/* Whether the hash may have been added. */
+static inline bool tab_maybe(const struct tab *t, uint64_t hash)
+{
+    uint32_t bit = (uint32_t)(hash >> 32) & (t->cap * 8 - 1);
+
+    return t->seen[bit / 64] >> (bit % 64) & 1;
+}
 
 static inline uint64_t tab_mix(uint64_t h, uint64_t x)
 {
