@@ -3,7 +3,8 @@
  *   rpc      C connections, each keeps D requests of METHOD under way, for S seconds
  *   connect  full handshakes (TCP, upgrade, connect, hello-ok), C at a time, for S seconds
  *   idle     opens C authenticated connections, prints "ready", holds them S seconds
- *   chat     C connections with a session each, one chat.send turn after another, for S seconds;
+ *   chat     C connections with sessions of their own, one chat.send turn after another, for S
+ *            seconds; a new session every R turns, because the prompt grows with each turn of one;
  *            measures request to acknowledgement, to first delta, to final
  *   fanout   C listening connections and one that runs N turns; counts the events that arrive
  * -n N bounds the requests (turns) of each connection. Build: cc -O2 -o wsload wsload.c wsconn.c
@@ -31,7 +32,7 @@ struct samples {
 static struct peer to = {.host = "127.0.0.1", .path = "/", .port = 18789};
 static const char *token = "", *method = "health", *params = "{}", *caps = "";
 static enum mode mode = M_RPC;
-static int conns = 1, depth = 1, seconds = 10, protocol = 4, limit_s = 120, burst = 16;
+static int conns = 1, depth = 1, rotate = 10, seconds = 10, protocol = 4, limit_s = 120, burst = 16;
 static long most = 1L << 60;
 static struct samples latency, handshake, ack, first_delta, final;
 static long done_all, errors, hellos, events, finals;
@@ -122,9 +123,9 @@ static void send_turn(struct conn *c)
     }
     n = snprintf(b, sizeof(b),
                  "{\"type\":\"req\",\"id\":\"t%ld\",\"method\":\"chat.send\",\"params\":{"
-                 "\"sessionKey\":\"agent:main:load-%d-%d\",\"message\":\"turn %ld\","
+                 "\"sessionKey\":\"agent:main:load-%d-%d-%ld\",\"message\":\"turn %ld\","
                  "\"idempotencyKey\":\"k-%d-%d-%ld\"}}",
-                 c->sent, pid, c->idx, c->sent, pid, c->idx, c->sent);
+                 c->sent, pid, c->idx, c->sent / rotate, c->sent, pid, c->idx, c->sent);
     c->turn_ns = now_ns();
     c->got_delta = c->got_ack = false;
     c->sent++;
@@ -167,7 +168,7 @@ static void on_turn(struct conn *c, const char *p, size_t n)
         return;
     }
     events++;
-    snprintf(mine, sizeof(mine), "load-%d-%d\"", (int)getpid(), c->idx);
+    snprintf(mine, sizeof(mine), "load-%d-%d-", (int)getpid(), c->idx);
     if (!has(p, n, 80, "\"event\":\"chat\"") || !has(p, n, n, mine))
         return;
     if (has(p, n, n, "\"state\":\"delta\"") && !c->got_delta) {
@@ -301,6 +302,7 @@ static int usage(void)
         "usage: wsload -M rpc|connect|idle|chat|fanout [-h host] [-p port] [-u path] [-t token]\n"
         "  [-c connections] [-d depth] [-s seconds] [-n most per connection] [-m method]\n"
         "  [-a params] [-k caps] [-P protocol] [-B connects at once] [-T limit in seconds]\n"
+        "  [-r turns per session]\n"
         "  [-S spread source addresses] [-q quiet]\n");
     return 2;
 }
@@ -309,7 +311,7 @@ static int options(int argc, char **argv)
 {
     int o;
 
-    while ((o = getopt(argc, argv, "h:p:u:t:M:m:a:c:n:d:s:P:k:T:B:qS")) != -1) {
+    while ((o = getopt(argc, argv, "h:p:u:t:M:m:a:c:n:d:s:P:k:T:B:r:qS")) != -1) {
         switch (o) {
         case 'h':
             to.host = optarg;
@@ -353,6 +355,9 @@ static int options(int argc, char **argv)
         case 'B':
             burst = atoi(optarg);
             break;
+        case 'r':
+            rotate = atoi(optarg);
+            break;
         case 'S':
             to.spread = true;
             break;
@@ -369,7 +374,7 @@ static int options(int argc, char **argv)
             return usage();
         }
     }
-    return conns < 1 || depth < 1 ? usage() : 0;
+    return conns < 1 || depth < 1 || rotate < 1 ? usage() : 0;
 }
 
 int main(int argc, char **argv)
