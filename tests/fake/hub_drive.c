@@ -350,11 +350,21 @@ static struct link *open_line(struct hub_drive *d, int fd, enum role me, unsigne
 
 static void slice(struct buf *b, const char *state_dir, const char *conf, const char *token)
 {
+    static const char *const passwords[] = {"password-0123456789", "another-password"};
     unsigned char key[32], mac[32];
+    char hash[65], other[65];
+    const char *crypt_at;
     unsigned n = 0;
 
     for (unsigned i = 0; i < sizeof(key); i++)
         key[i] = (unsigned char)i;
+    for (unsigned k = 0; k < 2; k++) {
+        if (!HMAC(EVP_sha256(), key, sizeof(key), (const unsigned char *)passwords[k],
+                  strlen(passwords[k]), mac, &n))
+            abort();
+        for (unsigned i = 0; i < n; i++)
+            snprintf((k ? other : hash) + (size_t)2 * i, 3, "%02x", mac[i]);
+    }
     if (!HMAC(EVP_sha256(), key, sizeof(key), (const unsigned char *)token, strlen(token), mac, &n))
         abort();
     buf_printf(
@@ -368,7 +378,14 @@ static void slice(struct buf *b, const char *state_dir, const char *conf, const 
     buf_printf(b, "\"authMode\":\"%s\",",
                strstr(conf, "authModeNone")       ? "none"
                : strstr(conf, "authModePassword") ? "password"
+               : strstr(conf, "authModeProxy")    ? "trusted-proxy"
+               : strstr(conf, "authModeUnknown")  ? "telepathy"
                                                   : "token");
+    if ((crypt_at = strstr(conf, "crypt:")))
+        buf_printf(b, "\"passwordCrypt\":\"%.*s\",", (int)strcspn(crypt_at + 6, "\""),
+                   crypt_at + 6);
+    else if (strstr(conf, "authModePassword") || strstr(conf, "authModeProxy"))
+        buf_printf(b, "\"passwordHash\":\"%s\",", strstr(conf, "passwordOther") ? other : hash);
     buf_put_str(b, "\"config\":{\"path\":\"/x/"
                    "openclaw.json\",\"exists\":true,\"hash\":\"h1\"},\"tokenHash\":\"");
     for (unsigned i = 0; i < n; i++)
@@ -540,27 +557,8 @@ bool hub_drive_none(struct hub_drive *d, enum msg_type type, uint64_t conn, cons
     return true;
 }
 
-static void send_connect(struct hub_drive *d, unsigned n, uint64_t conn, const char *params,
-                         const char *origin, const char *host, bool local)
+static const struct hub_note *connect_answer(struct hub_drive *d, uint64_t conn)
 {
-    struct ipc_connect m = {.conn_id = conn,
-                            .peer = local ? V("127.0.0.1") : V("203.0.113.9"),
-                            .flags = local ? CONN_LOCAL : 0,
-                            .nonce = V("nonce-1"),
-                            .host = view_str(host),
-                            .origin = view_str(origin),
-                            .params = view_str(params)};
-    struct err e = ERR_INIT;
-
-    if (msg_send_connect(d->front[n], &m, &e) < 0)
-        die("connect", &e);
-}
-
-const struct hub_note *hub_drive_connect(struct hub_drive *d, unsigned n, uint64_t conn,
-                                         const char *params, const char *origin, const char *host,
-                                         bool local)
-{
-    send_connect(d, n, conn, params, origin, host, local);
     limit(d);
     for (;;) {
         for (unsigned i = 0; i < d->count; i++)
@@ -571,6 +569,42 @@ const struct hub_note *hub_drive_connect(struct hub_drive *d, unsigned n, uint64
         if (!d->sup || !turn(d))
             return NULL;
     }
+}
+
+static void send_connect(struct hub_drive *d, unsigned n, uint64_t conn, const char *params,
+                         const struct hub_drive_from *from)
+{
+    struct ipc_connect m = {.conn_id = conn,
+                            .peer = view_str(from->peer),
+                            .flags = from->flags,
+                            .nonce = V(HUB_DRIVE_NONCE),
+                            .host = view_str(from->host),
+                            .origin = view_str(from->origin),
+                            .headers = view_str(from->headers),
+                            .params = view_str(params)};
+    struct err e = ERR_INIT;
+
+    if (msg_send_connect(d->front[n], &m, &e) < 0)
+        die("connect", &e);
+}
+
+const struct hub_note *hub_drive_connect_as(struct hub_drive *d, unsigned n, uint64_t conn,
+                                            const char *params, const struct hub_drive_from *from)
+{
+    send_connect(d, n, conn, params, from);
+    return connect_answer(d, conn);
+}
+
+const struct hub_note *hub_drive_connect(struct hub_drive *d, unsigned n, uint64_t conn,
+                                         const char *params, const char *origin, const char *host,
+                                         bool local)
+{
+    return hub_drive_connect_as(
+        d, n, conn, params,
+        &(struct hub_drive_from){.peer = local ? "127.0.0.1" : "203.0.113.9",
+                                 .flags = local ? CONN_LOCAL : 0,
+                                 .host = host,
+                                 .origin = origin});
 }
 
 const char *hub_drive_call(struct hub_drive *d, unsigned n, uint64_t conn, const char *method,
@@ -597,8 +631,9 @@ static void flood_more(struct hub_drive *d)
         return;
     d->sent++;
     if (d->flood_params)
-        send_connect(d, d->flood_front, 1000000 + d->sent, d->flood_params, "", "127.0.0.1:18789",
-                     true);
+        send_connect(d, d->flood_front, 1000000 + d->sent, d->flood_params,
+                     &(struct hub_drive_from){
+                         .peer = "127.0.0.1", .flags = CONN_LOCAL, .host = "127.0.0.1:18789"});
     else if (msg_send_rpc(d->front[d->flood_front],
                           &(struct ipc_rpc){.conn_id = 1 + d->sent % d->conns,
                                             .req = d->next_req++,

@@ -24,9 +24,10 @@ struct hub_note {
     size_t extra_len;
 };
 
-/* conf: members for the slice besides runtime ("" for none; the words authModeNone or
- * authModePassword in it choose that mode). Waits until the hub is ready. NULL: it did not start.
- */
+/* conf: members for the slice besides runtime ("" for none; the words authModeNone,
+ * authModePassword, authModeProxy or authModeUnknown in it choose that mode; crypt:HASH is the
+ * password's hash, which otherwise is "password-0123456789", or with passwordOther
+ * "another-password"). Waits until the hub is ready. NULL: it did not start. */
 struct hub_drive *hub_drive_start(const char *binary, const char *state_dir, const char *conf);
 /* Another slice while it runs. */
 void hub_drive_reload(struct hub_drive *d, const char *state_dir, const char *conf,
@@ -52,6 +53,13 @@ bool hub_drive_none(struct hub_drive *d, enum msg_type type, uint64_t conn, cons
 const struct hub_note *hub_drive_connect(struct hub_drive *d, unsigned n, uint64_t conn,
                                          const char *params, const char *origin, const char *host,
                                          bool local);
+#define HUB_DRIVE_NONCE "nonce-1" /* of every challenge */
+struct hub_drive_from {
+    const char *peer, *host, *origin, *headers;
+    unsigned flags; /* CONN_* */
+};
+const struct hub_note *hub_drive_connect_as(struct hub_drive *d, unsigned n, uint64_t conn,
+                                            const char *params, const struct hub_drive_from *from);
 /* A request and its answer's text; NULL after the time limit. */
 const char *hub_drive_call(struct hub_drive *d, unsigned n, uint64_t conn, const char *method,
                            const char *params);

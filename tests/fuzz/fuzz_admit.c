@@ -33,7 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     static struct mac *mac;
     struct view in = view_of((const char *)data, n), flags = line(&in);
     struct ipc_connect m = {.peer = V("127.0.0.1")};
-    struct attempt a = {.settings = &s, .throttle = &throttle, .m = &m};
+    static struct password password;
+    struct attempt a = {.settings = &s,
+                        .door = {.settings = &s, .throttle = &throttle, .password = &password},
+                        .m = &m};
     struct refusal why = {.retryable = -1};
     struct err e = ERR_INIT;
     json_t *doc = NULL;
@@ -44,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         must(params_compile(&schema, admit_schema, &e) == 0);
     }
     throttle.count = 0;
-    a.mac = mac;
+    a.door.mac = mac;
     a.schema = schema;
     m.flags = flags.n ? (unsigned char)flags.p[0] & 3u : 0;
     m.origin = line(&in);

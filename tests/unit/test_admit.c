@@ -144,18 +144,19 @@ START_TEST(test_throttle_far)
 
     t.count = 0;
     for (unsigned i = 0; i < THROTTLE_FAILURES; i++) {
-        ck_assert_uint_eq(throttle_locked(&t, a, 1000), 0);
-        ck_assert_uint_eq(throttle_failed(&t, a, false, 1000), 0);
+        ck_assert_uint_eq(throttle_locked(&t, THROTTLE_SECRET, a, 1000), 0);
+        ck_assert_uint_eq(throttle_failed(&t, THROTTLE_SECRET, a, false, 1000), 0);
     }
-    ck_assert_uint_eq(throttle_locked(&t, a, 1000), THROTTLE_LOCK_MS);
-    ck_assert_uint_eq(throttle_locked(&t, b, 1000), 0);
-    ck_assert_uint_eq(throttle_locked(&t, a, 1000 + THROTTLE_LOCK_MS), 0);
+    ck_assert_uint_eq(throttle_locked(&t, THROTTLE_SECRET, a, 1000), THROTTLE_LOCK_MS);
+    ck_assert_uint_eq(throttle_locked(&t, THROTTLE_SECRET, b, 1000), 0);
+    ck_assert_uint_eq(throttle_locked(&t, THROTTLE_SECRET, a, 1000 + THROTTLE_LOCK_MS), 0);
     /* slow enough is never locked */
     t.count = 0;
     for (unsigned i = 0; i < 100; i++)
-        (void)throttle_failed(&t, a, false, 1000 + i * (THROTTLE_WINDOW_MS / 5));
-    ck_assert_uint_eq(throttle_locked(&t, a, 1000 + 100 * (THROTTLE_WINDOW_MS / 5)), 0);
-    throttle_ok(&t, a);
+        (void)throttle_failed(&t, THROTTLE_SECRET, a, false, 1000 + i * (THROTTLE_WINDOW_MS / 5));
+    ck_assert_uint_eq(
+        throttle_locked(&t, THROTTLE_SECRET, a, 1000 + 100 * (THROTTLE_WINDOW_MS / 5)), 0);
+    throttle_ok(&t, THROTTLE_SECRET, a);
     ck_assert_uint_eq(t.count, 0);
 }
 END_TEST
@@ -167,9 +168,11 @@ START_TEST(test_throttle_local)
 
     t.count = 0;
     for (size_t i = 0; i < COUNT_OF(waits); i++)
-        ck_assert_uint_eq(throttle_failed(&t, V("127.0.0.1"), true, 1000), waits[i]);
-    ck_assert_uint_eq(throttle_locked(&t, V("127.0.0.1"), 1000), 0);
-    ck_assert_uint_eq(throttle_failed(&t, V("127.0.0.1"), true, 1001 + THROTTLE_WINDOW_MS), 250);
+        ck_assert_uint_eq(throttle_failed(&t, THROTTLE_SECRET, V("127.0.0.1"), true, 1000),
+                          waits[i]);
+    ck_assert_uint_eq(throttle_locked(&t, THROTTLE_SECRET, V("127.0.0.1"), 1000), 0);
+    ck_assert_uint_eq(
+        throttle_failed(&t, THROTTLE_SECRET, V("127.0.0.1"), true, 1001 + THROTTLE_WINDOW_MS), 250);
 }
 END_TEST
 
@@ -182,7 +185,7 @@ START_TEST(test_throttle_full)
     for (unsigned i = 0; i < THROTTLE_ADDRESSES + 1; i++) {
         int n = snprintf(key, sizeof(key), "10.0.%u.%u", i / 256, i % 256);
 
-        (void)throttle_failed(&t, view_of(key, (size_t)n), false, 1000 + i);
+        (void)throttle_failed(&t, THROTTLE_SECRET, view_of(key, (size_t)n), false, 1000 + i);
     }
     ck_assert_uint_eq(t.count, THROTTLE_ADDRESSES);
 }

@@ -303,13 +303,13 @@ START_TEST(test_reload)
                      "{\"id\":\"m\",\"name\":\"M\",\"provider\":\"p\",\"contextWindow\":8000"));
     ck_assert(strstr(hub_drive_call(d, 0, 1, "agents.list", "{}"), "\"defaultId\":\"work\""));
     /* a slice that cannot be leaves everything as it was */
-    hub_drive_reload(d, dir, "\"x\":\"authModePassword\"", hub_drive_token);
+    hub_drive_reload(d, dir, "\"x\":\"authModeUnknown\"", hub_drive_token);
     ck_assert(strstr(hub_drive_call(d, 0, 1, "agents.list", "{}"), "\"defaultId\":\"work\""));
     ck_assert(hub_drive_none(d, MSG_conn_close, 0, NULL));
     /* another token ends what the old one began */
     hub_drive_reload(d, dir, models, "another-token");
     n = hub_drive_wait(d, MSG_conn_close, 0, 0, NULL);
-    ck_assert(n && n->code == 4001 && n->conn == 0);
+    ck_assert(n && n->code == 4001 && n->conn == 1);
     ck_assert_str_eq(n->text, "gateway auth changed");
     n = hub_drive_connect(d, 0, 2, "{" CLIENT("cli", "cli") TOKEN READ "}", "", "x", true);
     ck_assert(n && n->type == MSG_connect_refused);

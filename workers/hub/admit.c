@@ -2,12 +2,12 @@
 
 #include "clock.h"
 #include "device.h"
+#include "hub.h"
 #include "json.h"
 #include "jw.h"
 #include "mem.h"
 #include "origin.h"
 #include "rpc.h"
-#include "secret.h"
 
 /* protocol, 2.2 */
 const char admit_schema[] =
@@ -87,6 +87,9 @@ static bool check_schema(struct attempt *a, struct refusal *r)
     a->min = json_i64(a->params, "minProtocol", 0);
     a->max = json_i64(a->params, "maxProtocol", 0);
     a->node = is(a->role, "node");
+    for (size_t i = 0; i < json_array_size(json_object_get(a->params, "scopes")); i++)
+        a->asked |= (unsigned)scope_from(
+            json_view_of(json_array_get(json_object_get(a->params, "scopes"), i)));
     a->local = (a->m->flags & CONN_LOCAL) && !(a->m->flags & CONN_PROXIED);
     return true;
 }
@@ -156,26 +159,6 @@ static bool check_origin(struct attempt *a, struct refusal *r)
         "CONTROL_UI_ORIGIN_NOT_ALLOWED", why);
 }
 
-/* Not a check yet: whether the shared secret was given and is right. Both sides are MACs: equal
- * length, constant time. */
-static void look_at_secret(struct attempt *a)
-{
-    const struct settings *s = a->settings;
-    struct view token = json_view(a->auth, "token");
-    unsigned char sum[MAC_BYTES];
-    struct err e = ERR_INIT;
-
-    a->secret_given = token.n || json_view(a->auth, "password").n ||
-                      json_view(a->auth, "deviceToken").n || json_view(a->auth, "bootstrapToken").n;
-    if (s->auth_mode == AUTH_NONE)
-        a->secret_ok = true;
-    else if (s->have_token && token.n && mac_of(a->mac, token, sum, &e) == 0)
-        a->secret_ok = secret_same(sum, s->token_mac, sizeof(sum));
-    mem_wipe(sum, sizeof(sum));
-}
-
-static bool check_credentials(struct attempt *a, struct refusal *r);
-
 /* The Control UI and the terminal UI without a device need a word from the configuration. */
 static bool ui_may_lack_device(const struct attempt *a)
 {
@@ -184,25 +167,36 @@ static bool ui_may_lack_device(const struct attempt *a)
     return s->auth_mode == AUTH_NONE || s->ui_no_device || (s->ui_insecure_auth && a->local);
 }
 
+static bool no_identity(struct refusal *r)
+{
+    return refuse_code(r, RPC_NOT_PAIRED, "device identity required", "DEVICE_IDENTITY_REQUIRED",
+                       NULL);
+}
+
+/* Behind a trusted proxy: browsers that can not have a device, with no scopes of their own. */
+static bool proxied_page(const struct attempt *a)
+{
+    return a->settings->auth_mode == AUTH_PROXY && (a->m->flags & CONN_PROXIED) && control_ui(a);
+}
+
 static bool check_missing_device(struct attempt *a, struct refusal *r)
 {
-    look_at_secret(a);
     if (a->device)
         return true;
     if (a->node)
-        return refuse_code(r, RPC_NOT_PAIRED, "device identity required",
-                           "DEVICE_IDENTITY_REQUIRED", NULL);
+        return no_identity(r);
+    if (proxied_page(a))
+        return credential_check(a, r);
     if ((control_ui(a) || is(a->id, "openclaw-tui")) && !ui_may_lack_device(a))
         return refuse_code(
             r, RPC_INVALID_REQUEST,
             "control ui requires device identity (use HTTPS or localhost secure context)",
             "CONTROL_UI_DEVICE_IDENTITY_REQUIRED", NULL);
-    if (a->secret_ok)
-        return true;
-    if (!a->secret_given)
-        return refuse_code(r, RPC_NOT_PAIRED, "device identity required",
-                           "DEVICE_IDENTITY_REQUIRED", NULL);
-    return check_credentials(a, r);
+    if (a->settings->auth_mode != AUTH_NONE && !credential_given(a))
+        return no_identity(r);
+    if (!credential_check(a, r))
+        return false;
+    return a->by == CREDENTIAL_PROXY ? no_identity(r) : true;
 }
 
 static bool check_device(struct attempt *a, struct refusal *r)
@@ -214,111 +208,101 @@ static bool check_device(struct attempt *a, struct refusal *r)
     if ((f = device_check(a->params, a->m->nonce, clock_wall_ms())))
         return refuse_code(r, RPC_INVALID_REQUEST, f->message, f->code, f->reason);
     a->device_ok = true;
+    a->known = a->hub && devices_find(a->hub->devices, json_view(a->device, "id"), &a->paired,
+                                      &(struct err)ERR_INIT) == 0;
     return true;
 }
 
-static const char *token_hint(const struct attempt *a)
+static bool shared(const struct attempt *a)
 {
-    if (is(a->id, "cli"))
-        return a->local ? "use this gateway's gateway.auth.token or pair the device"
-                        : "set gateway.remote.token to match gateway.auth.token";
-    if (control_ui(a) || webchat(a))
-        return "open the dashboard URL and paste the token in Control UI settings";
-    return "provide gateway auth token";
+    return a->by == CREDENTIAL_NONE || a->by == CREDENTIAL_TOKEN || a->by == CREDENTIAL_PASSWORD;
 }
 
-static bool refuse_auth(struct refusal *r, const char *reason, const char *detail,
-                        bool device_token_helps, const char *next)
+/* The gateway's own helper on this machine: needs no pairing, whatever it proves. */
+static bool is_backend(const struct attempt *a)
 {
-    struct jw w = JW_INIT(&r->details);
-
-    jw_obj(&w);
-    jw_kcstr(&w, "code", detail);
-    jw_kcstr(&w, "authReason", reason);
-    jw_kbool(&w, "canRetryWithDeviceToken", device_token_helps);
-    jw_kcstr(&w, "recommendedNextStep", next);
-    jw_obj_end(&w);
-    return admit_refuse(r, RPC_INVALID_REQUEST, buf_view(&r->text));
+    return a->local && a->m->origin.n == 0 && !a->node && is(a->id, "gateway-client") &&
+           is(a->mode, "backend");
 }
 
-/* Browsers on this machine count per page: a page must not lock out the others. */
-static struct view throttle_key(const struct attempt *a, bool *waits)
-{
-    *waits = a->local && a->m->origin.n == 0;
-    return a->local && a->m->origin.n ? a->m->origin : a->m->peer;
-}
-
-static bool check_credentials(struct attempt *a, struct refusal *r)
-{
-    struct throttle *t = a->throttle;
-    struct view token = json_view(a->auth, "token"),
-                device_token = json_view(a->auth, "deviceToken");
-    uint64_t now = clock_mono_ms();
-    bool waits, helps;
-    struct view key = throttle_key(a, &waits);
-
-    buf_reset(&r->text, ADMIT_TEXT_MAX);
-    if (throttle_locked(t, key, now)) {
-        buf_put_view(&r->text,
-                     V("unauthorized: too many failed authentication attempts (retry later)"));
-        return refuse_auth(r, "rate_limited", "AUTH_RATE_LIMITED", false, "wait_then_retry");
-    }
-    if (a->secret_ok) {
-        throttle_ok(t, key);
-        return true;
-    }
-    if (!a->settings->have_token) {
-        buf_put_view(
-            &r->text,
-            V("unauthorized: gateway token not configured on gateway (set gateway.auth.token)"));
-        return refuse_auth(r, "token_missing_config", "AUTH_TOKEN_NOT_CONFIGURED", false,
-                           "update_auth_configuration");
-    }
-    if (device_token.n && !token.n) {
-        r->wait_ms = throttle_failed(t, key, waits, now);
-        buf_put_view(&r->text,
-                     V("unauthorized: device token mismatch (rotate/reissue device token)"));
-        return refuse_auth(r, "device_token_mismatch", "AUTH_DEVICE_TOKEN_MISMATCH", false,
-                           "update_auth_credentials");
-    }
-    if (!token.n && json_view(a->auth, "bootstrapToken").n) {
-        r->wait_ms = throttle_failed(t, key, waits, now);
-        buf_put_view(&r->text, V("unauthorized: setup code invalid, expired, revoked, or already "
-                                 "used (ask for a new one)"));
-        return refuse_auth(r, "bootstrap_token_invalid", "AUTH_BOOTSTRAP_TOKEN_INVALID", false,
-                           "review_auth_configuration");
-    }
-    if (!token.n) {
-        buf_printf(&r->text, "unauthorized: gateway token missing (%s)", token_hint(a));
-        return refuse_auth(r, "token_missing", "AUTH_TOKEN_MISSING", false,
-                           "update_auth_configuration");
-    }
-    r->wait_ms = throttle_failed(t, key, waits, now);
-    helps = a->device_ok && !device_token.n;
-    buf_printf(&r->text, "unauthorized: gateway token mismatch (%s)", token_hint(a));
-    return refuse_auth(r, "token_mismatch", "AUTH_TOKEN_MISMATCH", helps,
-                       helps ? "retry_with_device_token" : "update_auth_credentials");
-}
-
-/* Pairing will widen this. */
 bool admit_keeps_scopes(const struct attempt *a)
 {
     if (a->device_ok)
-        return a->local;
+        return true; /* pairing has covered them */
+    if (!shared(a))
+        return false;
     if (a->protocol == ADMIT_PROTOCOL_OLD)
         return true; /* protocol, 11: the shared secret alone decides */
     if (control_ui(a) || is(a->id, "openclaw-tui"))
         return true; /* without a device only where the configuration says so */
-    return a->local && a->m->origin.n == 0 &&
-           ((is(a->id, "gateway-client") && is(a->mode, "backend")) ||
-            (is(a->id, "cli") && is(a->mode, "cli")));
+    return is_backend(a) ||
+           (a->local && a->m->origin.n == 0 && is(a->id, "cli") && is(a->mode, "cli"));
+}
+
+/* As the signature folds it: without blanks around, ASCII in lower case. Nothing was pinned by a
+ * device that said nothing. */
+static bool differs(const char *pinned, struct view now)
+{
+    now = view_trim(now);
+    if (now.n > 128)
+        now.n = 128;
+    return *pinned && !view_ieq(view_str(pinned), now);
+}
+
+enum pair_need admit_pairing(const struct attempt *a)
+{
+    enum device_role role = a->node ? DEVICE_NODE : DEVICE_OPERATOR;
+
+    if (is_backend(a) && (shared(a) || a->by == CREDENTIAL_DEVICE))
+        return PAIR_DONE;
+    if (!a->known)
+        return PAIR_NEW;
+    if (!(a->paired.roles & role))
+        return PAIR_ROLE;
+    if (!a->node && (a->asked & ~scope_expand(a->paired.scopes)))
+        return PAIR_SCOPES;
+    if (differs(a->paired.platform, json_view(a->client, "platform")) ||
+        differs(a->paired.family, json_view(a->client, "deviceFamily")))
+        return PAIR_METADATA;
+    return PAIR_DONE;
+}
+
+static bool native_app(const struct attempt *a)
+{
+    static const char *const apps[] = {"openclaw-macos", "openclaw-linux", "openclaw-ios",
+                                       "openclaw-android"};
+
+    for (size_t i = 0; i < COUNT_OF(apps); i++)
+        if (is(a->id, apps[i]))
+            return is(a->mode, "ui");
+    return false;
+}
+
+bool admit_silent(const struct attempt *a, enum pair_need need)
+{
+    bool page = control_ui(a) || webchat(a), origin = a->m->origin.n > 0;
+
+    if (!a->local || !a->settings->auto_approve_local || a->by == CREDENTIAL_PROXY)
+        return false;
+    switch (need) {
+    case PAIR_DONE:
+        return false;
+    case PAIR_NEW:
+    case PAIR_ROLE:
+        return !origin || page;
+    case PAIR_SCOPES:
+        return (!origin || page) && shared(a);
+    case PAIR_METADATA:
+        return !origin && !page && native_app(a);
+    }
+    return false;
 }
 
 bool admit_check(struct attempt *a, struct refusal *r)
 {
     static bool (*const checks[])(struct attempt *, struct refusal *) = {
-        check_ready,  check_schema,         check_worker, check_protocol,   check_role,
-        check_origin, check_missing_device, check_device, check_credentials};
+        check_ready,  check_schema,         check_worker, check_protocol,  check_role,
+        check_origin, check_missing_device, check_device, credential_check};
 
     for (size_t i = 0; i < COUNT_OF(checks); i++)
         if (!checks[i](a, r))

@@ -1,17 +1,17 @@
 /*
  * workers/hub/admit.h - one connect under decision: the checks of protocol 2.3, in their order. No
- * lines and no store here; what it takes to decide is in the attempt, the answer in the refusal.
+ * lines here; what it takes to decide is in the attempt, the answer in the refusal.
  * Makes no identity (auth.c does).
  */
 #ifndef ADMIT_H
 #define ADMIT_H
 
 #include "buf.h"
-#include "mac.h"
+#include "credential.h"
+#include "devices.h"
 #include "msg.h"
 #include "params.h"
-#include "settings.h"
-#include "throttle.h"
+#include "proxyauth.h"
 
 enum {
     ADMIT_PROTOCOL = 4,
@@ -28,8 +28,8 @@ extern const char admit_schema[];
 struct attempt {
     const struct settings *settings;
     const struct params *schema; /* admit_schema, compiled */
-    struct mac *mac;
-    struct throttle *throttle;
+    struct door door;
+    struct hub *hub; /* for devices and setup codes; NULL: nobody is known */
     const struct ipc_connect *m;
     bool stopping;
     /* found out by the checks */
@@ -38,13 +38,23 @@ struct attempt {
     struct view id, mode, role;
     int64_t min, max;
     unsigned protocol; /* agreed on */
-    bool local, node, secret_ok, secret_given, device_ok;
+    unsigned asked;    /* scopes, as listed */
+    bool local, node, device_ok;
+    bool known; /* the device is paired: */
+    struct paired paired;
+    enum credential by;
+    const struct pair_setup *setup; /* by a setup code */
+    struct proxy_claim claim;       /* by a trusted proxy */
 };
+
+/* Why a proved device with a right credential is not in yet (protocol, 2.8). */
+enum pair_need { PAIR_DONE, PAIR_NEW, PAIR_ROLE, PAIR_SCOPES, PAIR_METADATA };
 
 /* Why not. */
 struct refusal {
     const char *code;
-    struct view message; /* also the close reason */
+    struct view message;
+    struct view reason; /* of the close; empty: the message */
     uint16_t close;
     bool silent;   /* no response, only the close */
     int retryable; /* -1 absent */
@@ -58,5 +68,9 @@ bool admit_check(struct attempt *a, struct refusal *r);
 bool admit_refuse(struct refusal *r, const char *code, struct view message);
 /* Whether an admitted client keeps the scopes it asks for (protocol, 2.5). */
 bool admit_keeps_scopes(const struct attempt *a);
+/* Of an admitted client with a device. */
+enum pair_need admit_pairing(const struct attempt *a);
+/* Whether that is approved without asking anybody. */
+bool admit_silent(const struct attempt *a, enum pair_need need);
 
 #endif

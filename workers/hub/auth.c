@@ -5,9 +5,12 @@
 #include "health.h"
 #include "hello.h"
 #include "json.h"
+#include "letin.h"
 #include "log.h"
+#include "pairing.h"
 #include "presence.h"
 #include "rand.h"
+#include "standing.h"
 #include "ticket.h"
 
 enum {
@@ -15,6 +18,7 @@ enum {
     AUTH_WAITING_MAX = 256, /* wrong secrets whose answer waits; more are answered at once */
     LISTED_TEXT_MAX = 256,  /* bytes of one text in a presence entry */
     BODY_KEEP = 64 * 1024,
+    SCOPES_ALL = (SCOPE_SESSIONS_WRITE << 1) - 1,
 };
 
 /* A refusal that waits. */
@@ -31,9 +35,10 @@ struct waiting {
 struct auth {
     struct params *params;
     struct throttle throttle;
+    struct password password;
     struct waiting *waiting;
     unsigned waiting_count;
-    struct buf body, ticket, scopes; /* of the handshake under way */
+    struct buf body, ticket, scopes, told; /* of the handshake under way */
 };
 
 static bool is(struct view v, const char *word)
@@ -49,31 +54,54 @@ static void copy_text(char *out, size_t room, struct view v)
     out[n] = '\0';
 }
 
+/* What is granted: never more than was asked for, but for those whom a proxy vouches for and the
+ * configuration names (gateway.auth.identityScopes). */
+static unsigned scopes_of(const struct attempt *a)
+{
+    unsigned set = a->node || !admit_keeps_scopes(a) ? 0 : a->asked;
+
+    if (a->by == CREDENTIAL_PROXY && !a->node) {
+        set |= proxyauth_scopes(a->settings, a->claim.user);
+        if (a->claim.has_cap) /* narrower than admin: what admin implies is listed one by one */
+            set = scope_expand(set) & a->claim.cap & SCOPES_ALL;
+    }
+    return set;
+}
+
 /* The only place where an identity comes into being. scopes: the granted ones as JSON text, in the
  * client's order. */
-static void grant(const struct attempt *a, struct identity *who, struct buf *scopes)
+static void grant(const struct hub *h, const struct attempt *a, const struct letin *l,
+                  struct identity *who, struct buf *scopes)
 {
     const json_t *asked = json_object_get(a->params, "scopes");
+    unsigned may = scopes_of(a);
     struct jw w = JW_INIT(scopes);
 
     who->role = a->node ? CONN_NODE : CONN_OPERATOR;
-    copy_text(who->method, sizeof(who->method),
-              a->settings->auth_mode == AUTH_NONE ? V("none") : V("token"));
+    who->by = a->by;
+    copy_text(who->method, sizeof(who->method), view_str(credential_name(a->by)));
     copy_text(who->client_id, sizeof(who->client_id), a->id);
     copy_text(who->client_mode, sizeof(who->client_mode), a->mode);
     if (a->device_ok)
         copy_text(who->device_id, sizeof(who->device_id), json_view(a->device, "id"));
+    who->paired = l->paired;
+    standing_print(h, who, l->paired ? &a->paired : NULL, who->print);
     buf_reset(scopes, BODY_KEEP);
     jw_arr(&w);
-    for (size_t i = 0; !a->node && admit_keeps_scopes(a) && i < json_array_size(asked); i++) {
+    for (size_t i = 0; may && i < json_array_size(asked); i++) {
         struct view name = json_view_of(json_array_get(asked, i));
-        unsigned bit = scope_from(name);
+        unsigned bit = may & (unsigned)scope_from(name);
 
         if (!bit || (who->scopes_listed & bit))
             continue;
         who->scopes_listed |= bit;
         jw_str(&w, name);
     }
+    for (unsigned bit = 1; bit <= may; bit <<= 1) /* granted without having been asked for */
+        if ((may & bit) && !(who->scopes_listed & bit)) {
+            who->scopes_listed |= bit;
+            jw_cstr(&w, scope_name((enum scope)bit));
+        }
     jw_arr_end(&w);
     who->scopes = scope_expand(who->scopes_listed);
 }
@@ -168,7 +196,40 @@ static int list(const struct attempt *a, struct conn *c, struct view scopes, str
     return r;
 }
 
-static int accept_conn(struct hub *h, struct link *front, struct attempt *a, struct err *e)
+/* hello.auth as JSON text. */
+static void write_auth(struct buf *b, const struct conn *c, const struct letin *l,
+                       struct view scopes)
+{
+    const char *role = c->who.role == CONN_NODE ? "node" : "operator";
+    struct jw w = JW_INIT(b);
+
+    buf_reset(b, BODY_KEEP);
+    b->secret = true;
+    jw_obj(&w);
+    jw_kcstr(&w, "method", c->who.method);
+    jw_kcstr(&w, "role", role);
+    jw_kraw(&w, "scopes", scopes);
+    if (l->token[0]) {
+        jw_kcstr(&w, "deviceToken", l->token);
+        jw_ki64(&w, "issuedAtMs", l->issued_at);
+    }
+    if (l->other[0]) {
+        jw_key(&w, "deviceTokens");
+        jw_arr(&w);
+        jw_obj(&w);
+        jw_kcstr(&w, "deviceToken", l->other);
+        jw_kcstr(&w, "role", c->who.role == CONN_NODE ? "operator" : "node");
+        jw_key(&w, "scopes");
+        pairing_write_scopes(&w, c->who.role == CONN_NODE ? l->other_scopes : 0);
+        jw_ki64(&w, "issuedAtMs", l->other_issued_at);
+        jw_obj_end(&w);
+        jw_arr_end(&w);
+    }
+    jw_obj_end(&w);
+}
+
+static int accept_conn(struct hub *h, struct link *front, struct attempt *a,
+                       const struct letin *let, struct err *e)
 {
     struct auth *au = h->auth;
     struct ipc_connect_ok ok = {.conn_id = a->m->conn_id};
@@ -177,7 +238,7 @@ static int accept_conn(struct hub *h, struct link *front, struct attempt *a, str
 
     if ((r = conn_new(&c, link_instance(front), a->m->conn_id, e)) < 0)
         return r;
-    grant(a, &c->who, &au->scopes);
+    grant(h, a, let, &c->who, &au->scopes);
     c->caps = read_caps(a);
     c->local = a->local;
     c->protocol = a->protocol;
@@ -188,7 +249,10 @@ static int accept_conn(struct hub *h, struct link *front, struct attempt *a, str
         goto out;
     buf_reset(&au->body, BODY_KEEP);
     buf_reset(&au->ticket, BODY_KEEP);
-    hello_write(h, known, buf_view(&au->scopes), &au->body);
+    write_auth(&au->told, known, let, buf_view(&au->scopes));
+    if ((r = buf_check(&au->told, e)) < 0)
+        goto remove;
+    hello_write(h, known, buf_view(&au->told), &au->body);
     if ((r = buf_check(&au->body, e)) < 0 || (r = conn_ticket(h, known, &au->ticket, e)) < 0)
         goto remove;
     ok.audience = known->audience;
@@ -286,18 +350,33 @@ static int refuse_conn(struct hub *h, struct link *front, struct attempt *a, str
              KV("why", cut(r->message, REASON_MAX)));
     if (r->wait_ms && answer_later(h, front, a, r, buf_view(b)))
         return 0;
-    return send_refused(front, a->m->conn_id, r->close, r->message, buf_view(b), e);
+    return send_refused(front, a->m->conn_id, r->close, r->reason.n ? r->reason : r->message,
+                        buf_view(b), e);
+}
+
+struct door auth_door(struct hub *h)
+{
+    return (struct door){.settings = h->settings,
+                         .mac = h->mac,
+                         .throttle = &h->auth->throttle,
+                         .password = &h->auth->password};
+}
+
+void auth_reconfigured(struct hub *h)
+{
+    h->auth->throttle.rule = h->settings->throttle;
 }
 
 int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, struct err *e)
 {
     struct attempt a = {.settings = h->settings,
                         .schema = h->auth->params,
-                        .mac = h->mac,
-                        .throttle = &h->auth->throttle,
+                        .door = auth_door(h),
+                        .hub = h,
                         .m = m,
                         .stopping = h->stopping};
     struct refusal why = {.retryable = -1};
+    struct letin let = {.issued_at = 0};
     struct err own = ERR_INIT;
     bool in;
     int r = 0;
@@ -305,7 +384,9 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
     buf_init(&why.details, ADMIT_TEXT_MAX);
     buf_init(&why.text, ADMIT_TEXT_MAX);
     in = admit_check(&a, &why);
-    if (in && accept_conn(h, from, &a, &own) < 0) {
+    if (in)
+        in = letin_pair(h, &a, &let, &why);
+    if (in && accept_conn(h, from, &a, &let, &own) < 0) {
         log_error("conn.failed", KV("conn", m->conn_id), KV("why", own.text));
         why.close = ADMIT_CLOSE_TRY_AGAIN;
         in = admit_refuse(&why, RPC_UNAVAILABLE, V("the gateway cannot take the connection now"));
@@ -313,6 +394,7 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
     if (!in)
         r = refuse_conn(h, from, &a, &why, e);
     hub_front_mark(from);
+    letin_wipe(&let);
     buf_fini(&why.details);
     buf_fini(&why.text);
     json_decref(a.params);
@@ -328,6 +410,8 @@ int auth_open(struct hub *h, struct err *e)
     buf_init(&h->auth->body, 4 * MIB);
     buf_init(&h->auth->ticket, TICKET_MAX);
     buf_init(&h->auth->scopes, BODY_KEEP);
+    buf_init(&h->auth->told, BODY_KEEP);
+    auth_reconfigured(h);
     if ((r = params_compile(&h->auth->params, admit_schema, e)) < 0)
         return err_wrap(e, "connect parameters");
     return 0;
@@ -345,6 +429,7 @@ void auth_close(struct hub *h)
     buf_fini(&au->body);
     buf_fini(&au->ticket);
     buf_fini(&au->scopes);
+    buf_fini(&au->told);
     mem_free(au);
     h->auth = NULL;
 }

@@ -3,6 +3,7 @@
 #include "health.h"
 #include "log.h"
 #include "presence.h"
+#include "standing.h"
 #include "tick.h"
 #include "ticket.h"
 
@@ -243,6 +244,13 @@ out:
     return r;
 }
 
+/* While there was no hub the credential may have been changed. */
+static int stands(struct hub *h, const struct conn *c, struct err *e)
+{
+    return standing_good(h, &c->who) ? 0
+                                     : err_set(e, ERR_DENIED, "its credential is no longer good");
+}
+
 int conn_on_resume(struct hub *h, struct link *from, struct ipc_conn_resume *m, struct err *e)
 {
     struct conn *c = NULL;
@@ -252,7 +260,8 @@ int conn_on_resume(struct hub *h, struct link *from, struct ipc_conn_resume *m, 
     if ((r = conn_new(&c, link_instance(from), m->conn_id, e)) < 0)
         return r;
     memcpy(c->peer, m->peer.p, m->peer.n < sizeof(c->peer) ? m->peer.n : sizeof(c->peer) - 1);
-    if (ticket_open(h->mac, m->ticket, c, &why) < 0 || conn_add(h, &c, &why) < 0) {
+    if (ticket_open(h->mac, m->ticket, c, &why) < 0 || stands(h, c, &why) < 0 ||
+        conn_add(h, &c, &why) < 0) {
         log_warn("conn.resume_refused", KV("conn", m->conn_id), KV("why", why.text));
         r = msg_send_conn_close(from,
                                 &(struct ipc_conn_close){.conn_id = m->conn_id,

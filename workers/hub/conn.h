@@ -5,6 +5,7 @@
 #ifndef CONN_H
 #define CONN_H
 
+#include "credential.h"
 #include "hub.h"
 #include "msg.h"
 
@@ -20,6 +21,8 @@ enum conn_cap {
     CAP_SESSION_SCOPED_EVENTS = 1 << 4,
 };
 
+enum { IDENTITY_PRINT = 8 };
+
 /* Who somebody is. Only auth.c fills one; everything else reads. */
 struct identity {
     enum conn_role role;
@@ -28,7 +31,10 @@ struct identity {
     char method[24];        /* none, token, ... */
     char client_id[40];
     char client_mode[16];
-    char device_id[65]; /* "" without a device */
+    char device_id[65]; /* "" without a device; its key was proved */
+    bool paired;        /* in as that device: gone when it is removed */
+    enum credential by;
+    unsigned char print[IDENTITY_PRINT]; /* of the credential (standing.h) */
 };
 
 struct conn {

@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include "b64url.h"
 #include "buf.h"
 #include "json.h"
 
@@ -76,6 +77,15 @@ static bool read_key(struct view text, unsigned char key[KEY_BYTES])
         return false;
     memcpy(key, der + sizeof(spki), KEY_BYTES);
     return true;
+}
+
+void device_key_text(struct view text, char out[DEVICE_KEY_LEN + 1])
+{
+    unsigned char key[KEY_BYTES];
+
+    out[0] = '\0';
+    if (read_key(text, key))
+        b64url(key, sizeof(key), out);
 }
 
 static bool id_matches(struct view id, const unsigned char key[KEY_BYTES])

@@ -17,6 +17,10 @@ struct device_fault {
     const char *code, *reason;
 };
 
+/* The public key, however it was written (see read_key), in base64url; "" when it is none. */
+enum { DEVICE_KEY_LEN = 43 };
+void device_key_text(struct view text, char out[DEVICE_KEY_LEN + 1]);
+
 /* params: the whole connect parameters, checked by schema, with a device. NULL: proved. */
 const struct device_fault *device_check(const json_t *params, struct view nonce, int64_t now_ms);
 

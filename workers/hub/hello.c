@@ -15,9 +15,19 @@ enum {
 };
 
 /* What this gateway sends. */
-static const char *const events[] = {"connect.challenge", "agent", "chat",     "health",
-                                     "presence",          "tick",  "shutdown", "session.message",
-                                     "sessions.changed"};
+static const char *const events[] = {"connect.challenge",
+                                     "agent",
+                                     "chat",
+                                     "health",
+                                     "presence",
+                                     "tick",
+                                     "shutdown",
+                                     "session.message",
+                                     "sessions.changed",
+                                     "device.pair.requested",
+                                     "device.pair.resolved",
+                                     "device.pair.changed",
+                                     "device.pair.setup.completed"};
 
 struct hello {
     struct buf head;     /* behind the protocol's number, up to server.connId, its quote open */
@@ -143,7 +153,7 @@ void hello_close(struct hub *h)
     h->hello = NULL;
 }
 
-void hello_write(struct hub *h, const struct conn *c, struct view scopes, struct buf *out)
+void hello_write(struct hub *h, const struct conn *c, struct view auth, struct buf *out)
 {
     const struct hello *he = h->hello;
     struct jw w = JW_INIT(out);
@@ -169,11 +179,7 @@ void hello_write(struct hub *h, const struct conn *c, struct view scopes, struct
     buf_put_view(out, buf_view(&he->defaults));
     if (c->who.scopes & SCOPE_ADMIN)
         buf_put_view(out, buf_view(&he->admin));
-    buf_put_view(out, V("},\"auth\":{\"method\":\""));
-    buf_put_str(out, c->who.method);
-    buf_put_view(out, c->who.role == CONN_NODE ? V("\",\"role\":\"node\",\"scopes\":")
-                                               : V("\",\"role\":\"operator\",\"scopes\":"));
-    buf_put_view(out, scopes);
-    buf_put_char(out, '}');
+    buf_put_view(out, V("},\"auth\":"));
+    buf_put_view(out, auth);
     buf_put_view(out, buf_view(&he->policy));
 }

@@ -7,8 +7,8 @@
 
 int hello_open(struct hub *h, struct err *e) MUST_USE;
 void hello_close(struct hub *h);
-/* Append the rest of the response frame behind its id. scopes: the granted ones as JSON array text.
+/* Append the rest of the response frame behind its id. auth: its member of that name, JSON.
  */
-void hello_write(struct hub *h, const struct conn *c, struct view scopes, struct buf *out);
+void hello_write(struct hub *h, const struct conn *c, struct view auth, struct buf *out);
 
 #endif

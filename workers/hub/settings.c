@@ -2,6 +2,7 @@
 
 #include "json.h"
 #include "mem.h"
+#include "password.h"
 
 static const char *text_at(const json_t *doc, const char *dotted)
 {
@@ -133,10 +134,27 @@ static int read_models(struct settings *s, struct err *e)
     return 0;
 }
 
+static void read_throttle(struct settings *s)
+{
+    const json_t *rule = json_at(s->doc, "gateway.auth.rateLimit");
+    int64_t failures = json_i64(rule, "maxAttempts", 0), window = json_i64(rule, "windowMs", 0),
+            lock = json_i64(rule, "lockoutMs", 0);
+
+    s->throttle = (struct throttle_rule){
+        .failures = failures > 0 ? (unsigned)failures : 0,
+        .window_ms = window > 0 ? (uint64_t)window : 0,
+        .lock_ms = lock > 0 ? (uint64_t)lock : 0,
+    };
+    s->exempt_loopback = json_flag(rule, "exemptLoopback", true);
+    s->auto_approve_local =
+        json_flag(json_at(s->doc, "gateway.nodes.pairing"), "autoApproveLocal", true);
+}
+
 static int read_auth(struct settings *s, struct err *e)
 {
     const char *mode = text_at(s->doc, "runtime.authMode");
     const char *mac = text_at(s->doc, "runtime.tokenHash");
+    const char *password = text_at(s->doc, "runtime.passwordHash");
 
     if (!mode)
         mode = "token";
@@ -145,6 +163,10 @@ static int read_auth(struct settings *s, struct err *e)
         s->auth_mode = AUTH_NONE;
     else if (strcmp(mode, "token") == 0)
         s->auth_mode = AUTH_TOKEN;
+    else if (strcmp(mode, "password") == 0)
+        s->auth_mode = AUTH_PASSWORD;
+    else if (strcmp(mode, "trusted-proxy") == 0)
+        s->auth_mode = AUTH_PROXY;
     else
         return err_set(e, ERR_INVALID, "runtime.authMode: %s is not supported", mode);
     if (read_hex(text_at(s->doc, "runtime.ticketKey"), s->ticket_key, sizeof(s->ticket_key)) < 0)
@@ -152,6 +174,16 @@ static int read_auth(struct settings *s, struct err *e)
     if (mac && read_hex(mac, s->token_mac, sizeof(s->token_mac)) < 0)
         return err_set(e, ERR_INVALID, "runtime.tokenHash: must be 64 hexadecimal digits");
     s->have_token = mac != NULL;
+    if (password && read_hex(password, s->password_mac, sizeof(s->password_mac)) < 0)
+        return err_set(e, ERR_INVALID, "runtime.passwordHash: must be 64 hexadecimal digits");
+    s->password_crypt = text_at(s->doc, "runtime.passwordCrypt");
+    if (s->password_crypt && !password_hash_usable(s->password_crypt))
+        return err_set(e, ERR_INVALID,
+                       "gateway.auth.password: libcrypt of this machine does not know this kind of "
+                       "hash; make one with openclawctl auth hash");
+    s->have_password = password || s->password_crypt;
+    s->proxy = json_at(s->doc, "gateway.auth.trustedProxy");
+    read_throttle(s);
     return 0;
 }
 

@@ -1,12 +1,13 @@
 /*
  * workers/hub/settings.h - what the hub reads from its configuration slice, looked up once per
  * slice. Strings point into the slice, which the settings keep alive. Secrets are not here: the
- * slice holds a MAC of the gateway token, never the token.
+ * slice holds MACs of the gateway's token and password (or the password's crypt hash), never them.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
 #include "err.h"
+#include "throttle.h"
 #include "view.h"
 
 #include <jansson.h>
@@ -35,7 +36,7 @@ struct model_conf {
     const json_t *input; /* array or NULL */
 };
 
-enum auth_mode { AUTH_NONE, AUTH_TOKEN };
+enum auth_mode { AUTH_NONE, AUTH_TOKEN, AUTH_PASSWORD, AUTH_PROXY };
 
 struct settings {
     json_t *doc;               /* owned reference */
@@ -47,8 +48,14 @@ struct settings {
 
     enum auth_mode auth_mode;
     const char *auth_mode_name;
-    bool have_token;
+    bool have_token, have_password;
     unsigned char token_mac[SETTINGS_MAC_BYTES];
+    unsigned char password_mac[SETTINGS_MAC_BYTES]; /* of a plain one */
+    const char *password_crypt;                     /* its crypt(3) hash, or NULL */
+    const json_t *proxy;                            /* gateway.auth.trustedProxy, or NULL */
+    struct throttle_rule throttle;
+    bool exempt_loopback;    /* this machine is slowed down instead of locked out */
+    bool auto_approve_local; /* devices on this machine are paired without asking */
     unsigned char ticket_key[SETTINGS_MAC_BYTES];
 
     const char *origins[SETTINGS_ORIGINS_MAX];

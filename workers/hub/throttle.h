@@ -1,7 +1,7 @@
 /*
- * workers/hub/throttle.h - wrong secrets per address (protocol, 1.2): from elsewhere 10 in a minute
- * lock the address for five, on this machine each failure waits longer than the one before. Pure:
- * time is an argument.
+ * workers/hub/throttle.h - wrong secrets per address and kind (protocol, 1.2): from elsewhere 10 in
+ * a minute lock the address for five, on this machine each failure waits longer than the one
+ * before. Pure: time is an argument. The same table serves connects and HTTP.
  */
 #ifndef THROTTLE_H
 #define THROTTLE_H
@@ -20,9 +20,18 @@ enum {
     THROTTLE_WAIT_MAX_MS = 5000,
 };
 
+/* Each is counted by itself: whoever may not guess tokens any more still has his device. */
+enum throttle_kind { THROTTLE_SECRET = 's', THROTTLE_DEVICE = 'd', THROTTLE_BOOTSTRAP = 'b' };
+
+struct throttle_rule { /* 0: the numbers above */
+    unsigned failures;
+    uint64_t window_ms, lock_ms;
+};
+
 struct throttle {
+    struct throttle_rule rule;
     struct throttle_address {
-        char key[THROTTLE_KEY_MAX];
+        char key[THROTTLE_KEY_MAX]; /* the kind, then the address */
         unsigned failures;
         uint64_t since_ms, last_ms, locked_until_ms;
     } list[THROTTLE_ADDRESSES];
@@ -30,10 +39,12 @@ struct throttle {
 };
 
 /* Milliseconds until the address may try again, 0 when it may. */
-uint64_t throttle_locked(const struct throttle *t, struct view key, uint64_t now_ms);
+uint64_t throttle_locked(const struct throttle *t, enum throttle_kind kind, struct view key,
+                         uint64_t now_ms);
 /* A wrong secret. Returns how long the answer waits (waits) or 0 (then it may be locked now). */
-uint64_t throttle_failed(struct throttle *t, struct view key, bool waits, uint64_t now_ms);
+uint64_t throttle_failed(struct throttle *t, enum throttle_kind kind, struct view key, bool waits,
+                         uint64_t now_ms);
 /* A right one: forgiven. */
-void throttle_ok(struct throttle *t, struct view key);
+void throttle_ok(struct throttle *t, enum throttle_kind kind, struct view key);
 
 #endif

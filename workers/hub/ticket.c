@@ -7,7 +7,7 @@
 
 /* Layout: version, fixed numbers, strings as u16 length and bytes, then the MAC of all that. Both
  * ends are this program; another version means another build, and the client connects again. */
-enum { TICKET_VERSION = 2 };
+enum { TICKET_VERSION = 3 };
 
 static void put_num(struct buf *b, const void *p, size_t n)
 {
@@ -28,8 +28,9 @@ static void put_text(struct buf *b, struct view v)
 
 int ticket_seal(struct mac *key, const struct conn *c, struct buf *out, struct err *e)
 {
-    uint8_t version = TICKET_VERSION, role = (uint8_t)c->who.role,
-            flags = (uint8_t)((c->local ? 1u : 0) | (c->sub_sessions ? 2u : 0));
+    uint8_t version = TICKET_VERSION, role = (uint8_t)c->who.role, by = (uint8_t)c->who.by,
+            flags = (uint8_t)((c->local ? 1u : 0) | (c->sub_sessions ? 2u : 0) |
+                              (c->who.paired ? 4u : 0));
     uint32_t scopes = c->who.scopes, listed = c->who.scopes_listed, caps = c->caps,
              subs = c->sub_count, protocol = c->protocol;
     unsigned char seal[MAC_BYTES];
@@ -40,6 +41,8 @@ int ticket_seal(struct mac *key, const struct conn *c, struct buf *out, struct e
     put_num(out, &c->id, sizeof(c->id));
     put_num(out, &role, 1);
     put_num(out, &flags, 1);
+    put_num(out, &by, 1);
+    put_num(out, c->who.print, sizeof(c->who.print));
     put_num(out, &scopes, sizeof(scopes));
     put_num(out, &listed, sizeof(listed));
     put_num(out, &caps, sizeof(caps));
@@ -125,7 +128,7 @@ static int get_subs(struct view *v, struct conn *c)
 int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
 {
     unsigned char seal[MAC_BYTES];
-    uint8_t version, role, flags;
+    uint8_t version, role, flags, by;
     uint32_t scopes, listed, caps, protocol;
     struct view v;
     uint64_t id;
@@ -141,9 +144,10 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
     if (!get_num(&v, &version, 1) || version != TICKET_VERSION || !get_num(&v, &id, sizeof(id)) ||
         id != c->id)
         return err_set(e, ERR_DENIED, "ticket of another connection");
-    if (!get_num(&v, &role, 1) || !get_num(&v, &flags, 1) ||
-        !get_num(&v, &scopes, sizeof(scopes)) || !get_num(&v, &listed, sizeof(listed)) ||
-        !get_num(&v, &caps, sizeof(caps)) || !get_num(&v, &protocol, sizeof(protocol)) ||
+    if (!get_num(&v, &role, 1) || !get_num(&v, &flags, 1) || !get_num(&v, &by, 1) ||
+        !get_num(&v, c->who.print, sizeof(c->who.print)) || !get_num(&v, &scopes, sizeof(scopes)) ||
+        !get_num(&v, &listed, sizeof(listed)) || !get_num(&v, &caps, sizeof(caps)) ||
+        !get_num(&v, &protocol, sizeof(protocol)) ||
         !get_fixed(&v, c->who.method, sizeof(c->who.method)) ||
         !get_fixed(&v, c->who.client_id, sizeof(c->who.client_id)) ||
         !get_fixed(&v, c->who.client_mode, sizeof(c->who.client_mode)) ||
@@ -157,6 +161,8 @@ int ticket_open(struct mac *key, struct view t, struct conn *c, struct err *e)
     c->protocol = protocol;
     c->local = flags & 1;
     c->sub_sessions = flags & 2;
+    c->who.paired = flags & 4;
+    c->who.by = (enum credential)by;
     if ((r = get_owned(&v, &c->listed_key)) < 0 || (r = get_owned(&v, &c->listed)) < 0 ||
         (r = get_subs(&v, c)) < 0)
         return r == ERR_NOMEM ? err_set(e, r, "no memory for a connection")
