@@ -2,6 +2,7 @@
 #include "ctl.h"
 
 #include "buf.h"
+#include "mem.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -82,10 +83,10 @@ static int check_config(struct ctl *c)
     args[k++] = (char[]){"--check-config"};
     if (c->config) {
         args[k++] = (char[]){"--config"};
-        args[k++] = strdup(c->config);
+        args[k++] = mem_dup(c->config, strlen(c->config));
     }
     args[k++] = (char[]){"--state-dir"};
-    args[k++] = strdup(c->state_dir);
+    args[k++] = mem_dup(c->state_dir, strlen(c->state_dir));
     (void)fflush(stdout);
     (void)execv(exe, args);
     (void)execvp("openclawd", args);

@@ -1,6 +1,6 @@
 /*
- * workers/hub/job.h - a turn as the lanes see it: the payload for the agent, its way to the supervisor, and what the
- * supervisor says about it.
+ * workers/hub/job.h - a turn as the lanes see it: the payload for the agent, its way to the
+ * supervisor, and what the supervisor says about it.
  */
 #ifndef JOB_H
 #define JOB_H

@@ -1,16 +1,17 @@
 /*
- * workers/hub/run.h - turns under way: from the moment a message is on disk to the answer, the error or the abort.
- * Invariants: one running turn per session; what a client was told is in the store; a turn ends exactly once, and it does
- * end (a timer bounds each). Runs are known by run id (= idempotency key) outside and by job id inside.
- * Not here: who may ask (dispatch), which agent runs it (supervisor's lanes), what sessions look like (session.h).
+ * workers/hub/run.h - turns under way: from the moment a message is on disk to the answer, the
+ * error or the abort. Invariants: one running turn per session; what a client was told is in the
+ * store; a turn ends exactly once, and it does end (a timer bounds each). Runs are known by run id
+ * (= idempotency key) outside and by job id inside. Not here: who may ask (dispatch), which agent
+ * runs it (supervisor's lanes), what sessions look like (session.h).
  */
 #ifndef RUN_H
 #define RUN_H
 
 #include "hub.h"
 
-/* Makes h->runs and takes up whatever the store says is unfinished. After store_open, before READY is fine: jobs are queued
- * on the supervisor's line. */
+/* Makes h->runs and takes up whatever the store says is unfinished. After store_open, before READY
+ * is fine: jobs are queued on the supervisor's line. */
 int runs_open(struct hub *h, struct err *e) MUST_USE;
 void runs_close(struct hub *h);
 /* h->w.conf is new: models, timeouts. */
@@ -19,12 +20,12 @@ void runs_config(struct hub *h);
 bool runs_idle(const struct hub *h);
 /* Turns that run or wait. */
 unsigned runs_count(const struct hub *h);
-/* Stopping: pending messages stay in the store for the next start; on_idle is called (once, from the loop) when no turn is
- * under way any more. */
+/* Stopping: pending messages stay in the store for the next start; on_idle is called (once, from
+ * the loop) when no turn is under way any more. */
 void runs_drain(struct hub *h, void (*on_idle)(struct hub *h));
 
-/* Handlers of what agents say. Stale news (an attempt that is over, a job nobody knows) is ignored, run_done is always
- * acked. */
+/* Handlers of what agents say. Stale news (an attempt that is over, a job nobody knows) is ignored,
+ * run_done is always acked. */
 int run_on_begin(struct hub *h, struct link *from, struct ipc_run_begin *m, struct err *e);
 int run_on_status(struct hub *h, struct link *from, struct ipc_run_status *m, struct err *e);
 int run_on_delta(struct hub *h, struct link *from, struct ipc_run_delta *m, struct err *e);
