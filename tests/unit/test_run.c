@@ -151,26 +151,26 @@ static const struct {
      .log = "begin mock/m|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "ok until the end of the connection",
      .answers = {{EOF_HEAD, WHOLE, CLOSE}},
      .log = "begin mock/m|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "done, but the transfer never ends",
      .answers = {{OK_HEAD, WHOLE, STALL}},
      .log = "begin mock/m|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "429 then ok",
      .answers = {{ERR("429 Too Many", "Retry-After: 0\r\n", "{}"), "", CLOSE},
                  {OK_HEAD, WHOLE, KEEP}},
      .log = "begin mock/m|retrying 2/4 rate_limit|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "429 for longer than we wait, then the fallback",
      .fallbacks = "\"mock/n\"",
      .answers = {{ERR("429 Too Many", "Retry-After: 121\r\n", "{}"), "", CLOSE},
@@ -178,7 +178,7 @@ static const struct {
      .log = "begin mock/m|begin mock/n|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "500s then the fallback",
      .fallbacks = "\"mock/m\",\"mock/n\"",
      .answers = {{ERR("500 Oops", "", "x"), "", CLOSE},
@@ -190,7 +190,7 @@ static const struct {
             "server_error|begin mock/n|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "four times 500",
      .answers = {{ERR("500 O", "", ""), "", CLOSE},
                  {ERR("500 O", "", ""), "", CLOSE},
@@ -202,7 +202,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "HTTP 500: boom",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "401 is final and the key stays ours",
      .answers = {{ERR("401 No", "", "{\"error\":{\"message\":\"bad key sk-secret-1\"}}"), "",
                   CLOSE}},
@@ -211,7 +211,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "HTTP 401: bad key ***********",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "overflow does not go on to the fallback",
      .fallbacks = "\"mock/n\"",
      .answers = {{ERR("400 No", "",
@@ -222,7 +222,7 @@ static const struct {
      .stop = "error",
      .kind = "context_length",
      .error = "mock/m: HTTP 400: x",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "redirect",
      .answers = {{"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
                   "", KEEP}},
@@ -231,7 +231,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "HTTP 302",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "cut before anything, then ok",
      .answers = {{"", "", CLOSE},
                  {OK_HEAD, "", CLOSE},
@@ -241,7 +241,7 @@ static const struct {
             "interrupted|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "cut in the middle of what was shown",
      .fallbacks = "\"mock/n\"",
      .answers = {{EOF_HEAD, T("Hel") "data: {\"choi", STALL}},
@@ -250,7 +250,7 @@ static const struct {
      .stop = "error",
      .kind = "timeout",
      .error = "silent",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "no done",
      .answers = {{EOF_HEAD, T("Hel"), STALL}},
      .log = "begin mock/m|done|",
@@ -258,13 +258,13 @@ static const struct {
      .stop = "error",
      .kind = "timeout",
      .error = "silent",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "garbage at once, then ok",
      .answers = {{OK_HEAD, "data: {\"choices\":\n\n", KEEP}, {OK_HEAD, WHOLE, KEEP}},
      .log = "begin mock/m|retrying 2/4 protocol|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "a page, then a document, then an error as 200, then ok",
      .answers = {{"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n",
                   "<html>", KEEP},
@@ -278,14 +278,14 @@ static const struct {
          "begin mock/m|retrying 2/4 protocol|retrying 3/4 protocol|retrying 4/4 overloaded|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "empty 200, then ok",
      .answers = {{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", KEEP},
                  {OK_HEAD, WHOLE, KEEP}},
      .log = "begin mock/m|retrying 2/4 interrupted|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "compressed, unasked, then ok",
      .answers = {{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: "
                   "gzip\r\nContent-Length: 3\r\n\r\n",
@@ -294,19 +294,19 @@ static const struct {
      .log = "begin mock/m|retrying 2/4 protocol|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "stall before the first byte, then ok",
      .answers = {{"", "", STALL}, {OK_HEAD, WHOLE, KEEP}},
      .log = "begin mock/m|retrying 2/4 timeout|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "stall after the headers, then ok",
      .answers = {{OK_HEAD, "", STALL}, {OK_HEAD, WHOLE, KEEP}},
      .log = "begin mock/m|retrying 2/4 timeout|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "100 MiB line",
      .answers = {{EOF_HEAD, "data: ", FLOOD}},
      .log = "begin mock/m|done|",
@@ -314,11 +314,11 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "a line",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "headers without end",
      .answers =
          {{"HTTP/1.1 200 OK\r\nX: ", "", FLOOD}, {"", "", CLOSE}, {"", "", CLOSE}, {"", "", CLOSE}},
-     .outcome = OUTCOME_ERROR,
+     .outcome = TURN_ERROR,
      .text = "",
      .stop = "error",
      .kind = NULL,
@@ -330,7 +330,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "HTTP 400",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "nobody listens, then the fallback",
      .model = "dead/x",
      .fallbacks = "\"mock/m\"",
@@ -339,13 +339,13 @@ static const struct {
             "mock/m|done|",
      .text = "Hello world",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "no such provider, then demo",
      .model = "none/x",
      .fallbacks = "\"demo/demo\"",
      .log = "begin demo/demo|done|",
      .stop = "stop",
-     .outcome = OUTCOME_OK},
+     .outcome = TURN_OK},
     {.name = "no such provider",
      .model = "none/x",
      .log = "done|",
@@ -353,7 +353,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "models.providers.none",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "not an address",
      .model = "file/x",
      .log = "done|",
@@ -361,7 +361,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "baseUrl does not begin",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "unknown api",
      .model = "odd/x",
      .log = "done|",
@@ -369,7 +369,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "api is none",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "time limit in the middle",
      .answers = {{OK_HEAD, T("Hel"), STALL}},
      .timeout_ms = 30,
@@ -378,7 +378,7 @@ static const struct {
      .stop = "timeout",
      .kind = "timeout",
      .error = "limit",
-     .outcome = OUTCOME_TIMEOUT},
+     .outcome = TURN_TIMEOUT},
     {.name = "time limit while waiting to try again",
      .timeout_ms = 30,
      .answers = {{ERR("429 Too Many", "Retry-After: 60\r\n", "{}"), "", CLOSE}},
@@ -387,7 +387,7 @@ static const struct {
      .stop = "timeout",
      .kind = "timeout",
      .error = "HTTP 429; the turn",
-     .outcome = OUTCOME_TIMEOUT},
+     .outcome = TURN_TIMEOUT},
     {.name = "refusal",
      .fallbacks = "\"mock/n\"",
      .answers =
@@ -399,7 +399,7 @@ static const struct {
      .stop = "error",
      .kind = "refusal",
      .error = "content_filter",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
     {.name = "a tool nobody offered",
      .answers = {{OK_HEAD,
                   "data: "
@@ -412,7 +412,7 @@ static const struct {
      .stop = "error",
      .kind = "unknown",
      .error = "not offered",
-     .outcome = OUTCOME_ERROR},
+     .outcome = TURN_ERROR},
 };
 
 START_TEST(test_rows)
@@ -517,7 +517,7 @@ START_TEST(test_abort)
     loop_timer_set(&t, 20);
     wait_done(&w);
     run_result(w.run, &res);
-    ck_assert_int_eq(res.outcome, OUTCOME_ABORTED);
+    ck_assert_int_eq(res.outcome, TURN_ABORTED);
     ck_assert_str_eq(res.stop_reason, "aborted");
     ck_assert(view_eq(res.text, V("Hel")));
     ck_assert_uint_eq(http_active(w.http), 0);
@@ -540,7 +540,7 @@ START_TEST(test_tls_is_verified)
     begin(&w, "tls/x", "", 300);
     wait_done(&w);
     run_result(w.run, &res);
-    ck_assert_int_ne(res.outcome, OUTCOME_OK);
+    ck_assert_int_ne(res.outcome, TURN_OK);
     ck_assert_uint_eq(w.fake.requests, 0);
     world_close(&w);
 }
@@ -564,7 +564,7 @@ START_TEST(test_cut_everywhere)
         begin(&w, "mock/m", "", 0);
         wait_done(&w);
         run_result(w.run, &res);
-        if (res.outcome == OUTCOME_OK)
+        if (res.outcome == TURN_OK)
             ck_assert_msg(view_eq(res.text, n >= whole ? V("h\xc3\xa9") : V("again")), "%zu: %.*s",
                           n, VIEW_FMT(res.text));
         else
@@ -622,9 +622,9 @@ START_TEST(test_bad_jobs)
     wait_done(&w);
     run_result(w.run, &res);
     if (_i == 2) /* no model named: the demo answers */
-        ck_assert_int_eq(res.outcome, OUTCOME_OK);
+        ck_assert_int_eq(res.outcome, TURN_OK);
     else
-        ck_assert_msg(res.outcome == OUTCOME_ERROR && res.error.n, "%s", jobs[_i]);
+        ck_assert_msg(res.outcome == TURN_ERROR && res.error.n, "%s", jobs[_i]);
     ck_assert_uint_eq(w.fake.requests, 0);
     world_close(&w);
 }
@@ -660,10 +660,10 @@ START_TEST(test_no_memory)
         if (r == 0) {
             wait_done(&w);
             run_result(w.run, &res);
-            if (res.outcome == OUTCOME_OK)
+            if (res.outcome == TURN_OK)
                 ck_assert_msg(view_eq(res.text, V("Hello world")), "%d", (int)n);
             else
-                ck_assert_msg(res.outcome == OUTCOME_ERROR, "%d", (int)n);
+                ck_assert_msg(res.outcome == TURN_ERROR, "%d", (int)n);
         }
         mem_fail_after(0, 0);
         before = mem_count() - before;

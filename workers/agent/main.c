@@ -87,9 +87,9 @@ static void send_text(struct job *j)
 static void send_done(struct job *j)
 {
     static const uint8_t outcomes[] = {
-        [OUTCOME_RUNNING] = RUN_ERROR, /* not sent while it runs */
-        [OUTCOME_OK] = RUN_OK,           [OUTCOME_ERROR] = RUN_ERROR,
-        [OUTCOME_ABORTED] = RUN_ABORTED, [OUTCOME_TIMEOUT] = RUN_TIMEOUT,
+        [TURN_RUNNING] = RUN_ERROR, /* not sent while it runs */
+        [TURN_OK] = RUN_OK,           [TURN_ERROR] = RUN_ERROR,
+        [TURN_ABORTED] = RUN_ABORTED, [TURN_TIMEOUT] = RUN_TIMEOUT,
     };
     struct link *hub = j->agent->hub;
     struct run_result r;
@@ -167,8 +167,8 @@ static void on_text(void *ctx, struct run *r)
 static void on_done(void *ctx, struct run *r)
 {
     static const char *const names[] = {
-        [OUTCOME_RUNNING] = "running", [OUTCOME_OK] = "ok",           [OUTCOME_ERROR] = "error",
-        [OUTCOME_ABORTED] = "aborted", [OUTCOME_TIMEOUT] = "timeout",
+        [TURN_RUNNING] = "running", [TURN_OK] = "ok",           [TURN_ERROR] = "error",
+        [TURN_ABORTED] = "aborted", [TURN_TIMEOUT] = "timeout",
     };
     struct job *j = ctx;
     struct agent *a = j->agent;

@@ -135,7 +135,7 @@ static void on_failure(struct run *r, struct failure *f)
         ask(r);
         return;
     }
-    end(r, OUTCOME_ERROR);
+    end(r, TURN_ERROR);
 }
 
 /* ---- what comes from the model ---- */
@@ -208,7 +208,7 @@ static void on_turn(void *ctx)
     if (r->reply.done && reply_complete(&r->reply)) {
         tell(r);
         http_release(&r->call);
-        end(r, OUTCOME_OK);
+        end(r, TURN_OK);
         return;
     }
     /* what the stream itself said explains more than how its connection ended */
@@ -347,7 +347,7 @@ static void on_limit(void *ctx)
         note(r, &r->last); /* what it was waiting to try again */
     fail_set(&f, FAIL_TIMEOUT, "the turn took longer than its limit");
     note(r, &f);
-    end(r, OUTCOME_TIMEOUT);
+    end(r, TURN_TIMEOUT);
 }
 
 /* ---- a run's life ---- */
@@ -445,10 +445,10 @@ void run_free(struct run **rp)
 
 void run_abort(struct run *r)
 {
-    if (r->outcome != OUTCOME_RUNNING)
+    if (r->outcome != TURN_RUNNING)
         return;
     tell(r);
-    end(r, OUTCOME_ABORTED);
+    end(r, TURN_ABORTED);
 }
 
 uint64_t run_job(const struct run *r)
@@ -463,7 +463,7 @@ uint32_t run_attempt(const struct run *r)
 
 bool run_is_over(const struct run *r)
 {
-    return r->outcome != OUTCOME_RUNNING;
+    return r->outcome != TURN_RUNNING;
 }
 
 const char *run_last_failure(const struct run *r)
@@ -490,19 +490,18 @@ static struct view cut(struct view v, size_t max)
 void run_result(const struct run *r, struct run_result *out)
 {
     static const char *const stops[] = {
-        [OUTCOME_RUNNING] = "",        [OUTCOME_OK] = "",
-        [OUTCOME_ERROR] = "error",     [OUTCOME_ABORTED] = "aborted",
-        [OUTCOME_TIMEOUT] = "timeout",
+        [TURN_RUNNING] = "",        [TURN_OK] = "",
+        [TURN_ERROR] = "error",     [TURN_ABORTED] = "aborted",
+        [TURN_TIMEOUT] = "timeout",
     };
-    bool bad = r->outcome == OUTCOME_ERROR || r->outcome == OUTCOME_TIMEOUT;
+    bool bad = r->outcome == TURN_ERROR || r->outcome == TURN_TIMEOUT;
 
     *out = (struct run_result){
         .outcome = r->outcome,
         .provider = r->route.spec.provider,
         .model = r->route.spec.id,
         .text = run_text(r),
-        .stop_reason =
-            r->outcome == OUTCOME_OK ? reply_stop_name(r->reply.stop) : stops[r->outcome],
+        .stop_reason = r->outcome == TURN_OK ? reply_stop_name(r->reply.stop) : stops[r->outcome],
         .error_kind = bad ? fail_kind(r->last.reason) : "",
         .error = bad ? cut(buf_view(&r->error), ERROR_MAX) : VIEW_EMPTY,
         .http_status = bad ? r->last.status : 0,

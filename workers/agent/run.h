@@ -39,7 +39,7 @@ struct run_conf {
     void *ctx;
 };
 
-enum run_outcome { OUTCOME_RUNNING, OUTCOME_OK, OUTCOME_ERROR, OUTCOME_ABORTED, OUTCOME_TIMEOUT };
+enum run_outcome { TURN_RUNNING, TURN_OK, TURN_ERROR, TURN_ABORTED, TURN_TIMEOUT };
 
 /* Views are valid until the run goes on or is freed. */
 struct run_result {
