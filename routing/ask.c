@@ -18,14 +18,44 @@ static void read_peer(struct route_peer *out, const json_t *v, char *room)
     out->id = jtext_id(json_object_get(v, "id"), room);
 }
 
+/* The reference throws a type error at these. */
+static int check_types(const json_t *input, struct err *e)
+{
+    static const struct {
+        const char *key;
+        json_type type;
+        const char *name;
+        bool needed;
+    } rows[] = {
+        {"channel", JSON_STRING, "a string", true},
+        {"accountId", JSON_STRING, "a string", false},
+        {"defaultAgentId", JSON_STRING, "a string", false},
+        {"peer", JSON_OBJECT, "an object", false},
+        {"parentPeer", JSON_OBJECT, "an object", false},
+        {"memberRoleIds", JSON_ARRAY, "an array", false},
+        {"cfg", JSON_OBJECT, "an object", false},
+    };
+
+    if (!json_is_object(input))
+        return err_set(e, ERR_INVALID, "not a JSON object");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const json_t *v = json_object_get(input, rows[i].key);
+
+        if (v && !json_is_null(v) ? json_typeof(v) != rows[i].type : rows[i].needed)
+            return err_set(e, ERR_INVALID, "%s: must be %s", rows[i].key, rows[i].name);
+    }
+    return 0;
+}
+
 int ask_read(struct ask_route *out, const json_t *input, struct err *e)
 {
     const json_t *roles = json_object_get(input, "memberRoleIds"), *role;
     struct route_in *in = &out->in;
     size_t i;
+    int r;
 
-    if (!json_is_object(input))
-        return err_set(e, ERR_INVALID, "not a JSON object");
+    if ((r = check_types(input, e)) < 0)
+        return r;
     if (json_array_size(roles) > ROUTE_ROLES_MAX)
         return err_set(e, ERR_LIMIT, "memberRoleIds: %zu, limit %d", json_array_size(roles),
                        (int)ROUTE_ROLES_MAX);
@@ -439,6 +469,8 @@ int ask(const struct index *ix, struct view fn, const json_t *input, struct jw *
                             : "what is asked? a route has at least \"channel\"");
     if (!(cfg = json_object_get(input, "cfg")))
         cfg = json_object_get(json_object_get(input, "route"), "cfg");
+    if (cfg && !json_is_object(cfg) && !json_is_null(cfg))
+        return err_set(e, ERR_INVALID, "cfg: must be an object");
     if ((cfg || !ix) && (r = index_new(&own, cfg, e)) < 0)
         return r;
     r = f->run(own ? own : ix, input, w, e);

@@ -10,7 +10,8 @@
 
 /* A message out of {"channel", "accountId", "peer", "parentPeer", "guildId", "teamId",
  * "memberRoleIds", "defaultAgentId", "dmScope", "groupScope"}; views point into the document and
- * into *out. Errors: ERR_INVALID not an object, ERR_LIMIT too many roles. */
+ * into *out. Errors: ERR_INVALID not an object, or a member of
+ * another type than the reference takes; ERR_LIMIT too many roles. */
 struct ask_route {
     struct route_in in;
     struct view roles[ROUTE_ROLES_MAX];

@@ -118,18 +118,19 @@ END_TEST
 
 /* ---- functions by name: input, answer ---- */
 
-#define PARSE    "parseAgentSessionKey"
-#define SHAPE    "classifySessionKeyShape"
-#define STORE    "toAgentStoreSessionKey"
-#define THREAD   "resolveThreadSessionKeys"
-#define SPLIT    "parseThreadSessionSuffix"
-#define TARGET   "parseSessionDeliveryRoute"
-#define TYPE     "deriveSessionChatType"
-#define PARENT   "resolveThreadParentSessionKey"
-#define HISTORY  "buildGroupHistoryKey"
-#define ROUTE    "resolveAgentRoute"
-#define TELEGRAM "telegramInbound"
-#define KEY(k)   "{\"sessionKey\":\"" k "\"}"
+#define PARSE        "parseAgentSessionKey"
+#define SHAPE        "classifySessionKeyShape"
+#define STORE        "toAgentStoreSessionKey"
+#define THREAD       "resolveThreadSessionKeys"
+#define SPLIT        "parseThreadSessionSuffix"
+#define TARGET       "parseSessionDeliveryRoute"
+#define TYPE         "deriveSessionChatType"
+#define PARENT       "resolveThreadParentSessionKey"
+#define HISTORY      "buildGroupHistoryKey"
+#define ROUTE        "resolveAgentRoute"
+#define TELEGRAM     "telegramInbound"
+#define REFUSED(why) "{\"error\":\"INVALID_REQUEST\",\"message\":\"" why "\"}"
+#define KEY(k)       "{\"sessionKey\":\"" k "\"}"
 
 static const struct {
     const char *fn, *in, *want;
@@ -206,8 +207,17 @@ static const struct {
      "{\"cfg\":{\"agents\":{\"list\":[{\"id\":\"a\"}]}},\"chatId\":4,\"isGroup\":true,"
      "\"threadSpec\":{\"scope\":\"forum\",\"id\":2},\"topicAgentId\":\"ghost\"}",
      "{\"error\":\"AGENT_SELECTION_REQUIRED\"}"},
-    {"nothing", "{}", "{\"error\":\"INVALID_REQUEST\",\"message\":\"fn: no such function\"}"},
-    {ROUTE, "[]", "{\"error\":\"INVALID_REQUEST\",\"message\":\"not a JSON object\"}"},
+    {"nothing", "{}", REFUSED("fn: no such function")},
+    {ROUTE, "[]", REFUSED("not a JSON object")},
+    {ROUTE, "{}", REFUSED("channel: must be a string")},
+    {ROUTE, "{\"channel\":5}", REFUSED("channel: must be a string")},
+    {ROUTE, "{\"channel\":\"c\",\"peer\":\"x\"}", REFUSED("peer: must be an object")},
+    {ROUTE, "{\"channel\":\"c\",\"memberRoleIds\":{}}", REFUSED("memberRoleIds: must be an array")},
+    {ROUTE, "{\"channel\":\"c\",\"cfg\":[]}", REFUSED("cfg: must be an object")},
+    {ROUTE, "{\"channel\":\"c\",\"cfg\":null,\"peer\":null,\"accountId\":null}",
+     "{\"agentId\":\"main\",\"channel\":\"c\",\"accountId\":\"default\",\"dmScope\":\"main\","
+     "\"groupScope\":\"per-group\",\"sessionKey\":\"agent:main:main\",\"mainSessionKey\":"
+     "\"agent:main:main\",\"lastRoutePolicy\":\"main\",\"matchedBy\":\"default\"}"},
 };
 
 static void check_answer(const char *fn, const char *in, const char *want)

@@ -77,7 +77,7 @@ static json_t *random_message(void)
 {
     json_t *m = json_object();
 
-    maybe(m, "channel", 98, ONE_OF("c", "C", "d"));
+    maybe(m, "channel", 100, ONE_OF("c", "C", "d"));
     maybe(m, "accountId", 50, ONE_OF("acc", "other", "default"));
     maybe(m, "guildId", 60, ONE_OF("g", " h "));
     maybe(m, "teamId", 50, ONE_OF("t", "u"));
