@@ -119,7 +119,9 @@ static int on_conn_resume(void *ctx, struct link *l, struct ipc_conn_resume *m, 
 {
     (void)ctx;
     (void)l;
-    return view_eq(m->ticket, V("ticket")) ? 0 : err_set(e, ERR_DENIED, "wrong ticket");
+    return m->conn_id == 0 || view_eq(m->ticket, V("ticket"))
+               ? 0
+               : err_set(e, ERR_DENIED, "wrong ticket");
 }
 
 static const struct ipc_handlers hub_on = {

@@ -23,7 +23,7 @@ static const char ticket_key_hex[] =
 struct hub_drive {
     struct loop *loop;
     struct loop_timer limit;
-    struct link *sup, *front[FRONTS];
+    struct link *sup, *front[FRONTS], *agent;
     uint64_t generation;
     pid_t pid;
     bool ready, timed_out;
@@ -278,6 +278,16 @@ static int on_snapshot(void *ctx, struct link *l, struct ipc_snapshot *m, struct
     return 0;
 }
 
+static int on_run_ack(void *ctx, struct link *l, struct ipc_run_ack *m, struct err *e)
+{
+    (void)l;
+    (void)e;
+    note(ctx, (struct hub_note){.type = MSG_run_ack, .req = m->job_id, .code = m->attempt},
+         VIEW_EMPTY, VIEW_EMPTY);
+    return 0;
+}
+
+static const struct ipc_handlers agent_on = {.run_ack = on_run_ack};
 static const struct ipc_handlers sup_on = {.hello = on_hello,
                                            .ready = on_ready,
                                            .log = on_log,
@@ -304,6 +314,8 @@ static void on_close(void *ctx, struct link *l, const struct err *why)
         fprintf(stderr, "hub_drive: line ended: %s\n", why->text);
     if (l == d->sup)
         d->sup = NULL;
+    if (l == d->agent)
+        d->agent = NULL;
     for (unsigned i = 0; i < FRONTS; i++)
         if (l == d->front[i])
             d->front[i] = NULL;
@@ -454,6 +466,7 @@ void hub_drive_free(struct hub_drive **dp)
     hub_drive_kill(d);
     for (unsigned i = 0; i < FRONTS; i++)
         link_close(&d->front[i]);
+    link_close(&d->agent);
     link_close(&d->sup);
     for (unsigned i = 0; i < d->count; i++)
         note_fini(&d->notes[i]);
@@ -476,22 +489,44 @@ int hub_drive_exit_status(struct hub_drive *d)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void hub_drive_front(struct hub_drive *d, unsigned n)
+static void line(struct hub_drive *d, struct link **at, enum role role, unsigned n,
+                 const struct ipc_handlers *on)
 {
     struct err e = ERR_INIT;
     int pair[2];
 
     if (fd_pair(pair, 0, &e) < 0 ||
         msg_send_link(d->sup,
-                      &(struct ipc_link){.role = view_str(role_name(ROLE_FRONT)),
+                      &(struct ipc_link){.role = view_str(role_name(role)),
                                          .instance = n,
                                          .generation = ++d->generation,
                                          .sock = pair[1]},
                       &e) < 0)
-        die("front", &e);
-    link_close(&d->front[n]);
-    d->front[n] = open_line(d, pair[0], ROLE_FRONT, n, &front_on);
-    link_set_running(d->front[n]);
+        die("line", &e);
+    link_close(at);
+    *at = open_line(d, pair[0], role, n, on);
+    link_set_running(*at);
+}
+
+void hub_drive_front(struct hub_drive *d, unsigned n)
+{
+    line(d, &d->front[n], ROLE_FRONT, n, &front_on);
+}
+
+struct link *hub_drive_agent(struct hub_drive *d)
+{
+    line(d, &d->agent, ROLE_AGENT, 0, &agent_on);
+    return d->agent;
+}
+
+void hub_drive_front_back(struct hub_drive *d, unsigned n, uint64_t conn, struct view ticket)
+{
+    struct ipc_conn_resume m = {.conn_id = conn, .peer = V("127.0.0.1"), .ticket = ticket};
+    struct err e = ERR_INIT;
+
+    if ((conn && msg_send_conn_resume(d->front[n], &m, &e) < 0) ||
+        msg_send_conn_resume(d->front[n], &(struct ipc_conn_resume){.conn_id = 0}, &e) < 0)
+        die("resume", &e);
 }
 
 void hub_drive_front_close(struct hub_drive *d, unsigned n)

@@ -38,6 +38,10 @@ void hub_drive_free(struct hub_drive **d);
 int hub_drive_exit_status(struct hub_drive *d); /* waits for the end */
 /* A line as front number n. */
 void hub_drive_front(struct hub_drive *d, unsigned n);
+/* A line as the agent. */
+struct link *hub_drive_agent(struct hub_drive *d);
+/* Front n shows its connection (0: none), and that it was all. */
+void hub_drive_front_back(struct hub_drive *d, unsigned n, uint64_t conn, struct view ticket);
 void hub_drive_front_close(struct hub_drive *d, unsigned n);
 struct link *hub_drive_link(struct hub_drive *d, unsigned n);
 struct link *hub_drive_sup(struct hub_drive *d);

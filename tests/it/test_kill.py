@@ -208,6 +208,29 @@ def test_hub_death_keeps_connections(t):
     assert verdict(t, g, clients[0], run, "stay on the line") == "ok"
 
 
+def test_slow_front_hears_the_end(t):
+    """The hub dies and comes back while the front stands still; the turn ends meanwhile. Its end waits for the front."""
+    g = t.gateway()
+    clients = [g.client() for _ in range(3)]
+    run = send(clients[0], "wait for the front [fake ok chunks=4 gate=slow at=2 times=1]")
+    t.fake.wait("wait for the front", "gated")
+    front = g.worker("front")
+    os.kill(front, signal.SIGSTOP)
+    try:
+        old = g.kill("hub")
+        t.fake.gate("slow")
+        t.fake.wait("wait for the front", "done")
+        g.wait_replaced("hub", old)
+        time.sleep(0.3)  # long enough for a hub that does not wait
+    finally:
+        os.kill(front, signal.SIGCONT)
+    for c in clients:
+        assert one_outcome(c, run) == "final"
+        assert c.open
+        c.check_seq()
+    assert verdict(t, g, clients[0], run, "wait for the front") == "ok"
+
+
 def test_front_death_is_local(t):
     """With two fronts the death of one leaves the other's connections alone."""
     g = t.gateway(workers={"fronts": 2})

@@ -324,6 +324,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
             a->hub = NULL;
         return;
     }
+    if (a->hub)
+        link_drain(a->hub); /* what a dead one acknowledged last is not told again */
     a->hub = l;
     for (struct job *j = a->jobs; j; j = j->next)
         resume(j, l);

@@ -151,6 +151,7 @@ static void resume(struct conn *c)
 static void on_back(struct front *f)
 {
     struct conn *c;
+    struct err e = ERR_INIT;
     size_t at = 0;
 
     log_info("hub.linked", KV("conns", f->conns.count), KV("requests", f->reqs.count));
@@ -160,6 +161,8 @@ static void on_back(struct front *f)
         else if (c->state == CONN_CONNECTING && !c->hello->asked)
             send_connect(c);
     }
+    if (f->hub && msg_send_conn_resume(f->hub, &(struct ipc_conn_resume){.conn_id = 0}, &e) < 0)
+        log_warn("hub.resumed_untold", KV("why", e.text)); /* it goes on after a while */
 }
 
 void hub_peer(struct front *f, struct link *l, bool up)
@@ -167,8 +170,11 @@ void hub_peer(struct front *f, struct link *l, bool up)
     if (link_peer(l) != ROLE_HUB)
         return;
     if (up) {
-        bool replaced = f->hub != NULL;
+        bool replaced;
 
+        if (f->hub)
+            link_drain(f->hub); /* the last words of a dead one were for our clients */
+        replaced = f->hub != NULL;
         f->hub = l;
         if (replaced) /* the old line's end was not noticed yet */
             on_lost(f);

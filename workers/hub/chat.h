@@ -98,7 +98,13 @@ struct run {
 
     struct loop_timer limit, flush, again;
     uint32_t again_ms;
+    bool restored;    /* out of the store, and not with the lanes again yet */
     bool resubmitted; /* after a start of ours: the agent may have finished it meanwhile */
+    struct {
+        uint64_t job_id;
+        uint32_t attempt;
+        uint8_t state;
+    } late; /* what the supervisor said of it while fronts were awaited; state 0: nothing */
     struct run_result result;
 };
 
@@ -109,7 +115,8 @@ struct live {
     struct run *active;
     struct run *waiting, *last; /* in order of arrival */
     unsigned waiting_count;
-    bool hold; /* nothing starts and nothing is forgotten just now */
+    bool hold;     /* nothing starts and nothing is forgotten just now */
+    bool restored; /* with turns out of the store that nobody took up yet */
 };
 
 struct runs {
@@ -123,7 +130,14 @@ struct runs {
     struct waiter *waiters;
     unsigned waiter_count;
     void (*on_idle)(struct hub *h);
-    struct loop_timer prune, resume;
+    struct loop_timer prune;
+    struct {                                    /* run_back.c */
+        struct link *awaited[WORKER_PEERS_MAX]; /* fronts that did not name all connections yet */
+        unsigned count;
+        bool settled; /* nobody is awaited any more */
+        bool resumed; /* what the store had is under way again */
+        struct loop_timer resume, patience;
+    } back;
     struct loop_task idle_task;
 };
 
@@ -177,10 +191,10 @@ void run_fail(struct run *r, const char *kind, const char *text);
 void run_started(struct run *r);
 /* The agent may forget it. */
 void run_acked(struct run *r);
-/* A row of the store that is not finished: back into the tables. runs_resume then starts what may
+/* A row of the store that is not finished: back into the tables. run_back.c then starts what may
  * run. */
 int run_restore(struct hub *h, const struct rec_run_put *row);
-void runs_resume(struct hub *h);
+uint32_t run_seq_after(const struct run *r);
 /* What waits next in the session, if it may start now. l may be gone afterwards. */
 void live_next(struct hub *h, struct live *l);
 /* Whether messages that wait are part of the turn that just ended well; they are then under way as
@@ -190,6 +204,8 @@ bool run_continue(struct run *r);
 int run_part(struct run *r, struct err *e) MUST_USE;
 /* To the lanes again, after a start of the hub. */
 void run_resume(struct run *r);
+/* How an agent says it ended. */
+void run_take_result(struct run *r, const struct ipc_run_done *m);
 /* All that waits goes into the transcript, to be answered by a turn that is about to start. */
 int live_merge(struct live *l, struct run *into, struct err *e) MUST_USE;
 /* The part of the answer that is shown of the row under way starts anew. */
@@ -197,6 +213,14 @@ void run_text_reset(struct run *r);
 /* Who may stop it: its device or connection, or an admin. */
 bool run_owned(const struct run *r, const struct conn *c);
 void run_own(struct run *r, const struct conn *c);
+
+/* -- a hub that comes back (run_back.c) -- */
+void runs_back_open(struct hub *h);
+void runs_back_close(struct hub *h);
+/* Some front has not named its connections yet: they would not hear. */
+bool runs_awaiting(const struct hub *h);
+/* A result of a run that a hub before us ended: if that one died before it could say so, we do. */
+void run_unheard(struct hub *h, const struct ipc_run_done *m);
 
 /* -- lanes (job.c) -- */
 void job_submit(struct run *r);

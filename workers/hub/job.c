@@ -173,6 +173,13 @@ int job_on_state(struct hub *h, struct ipc_job_state *m, struct err *e)
     (void)e;
     if (!r || r->attempt != m->attempt || (r->phase != RUN_SENT && r->phase != RUN_STARTED))
         return 0;
+    if (runs_awaiting(h) &&
+        m->state != JOB_STARTED) { /* clients that must hear it are not here yet */
+        r->late.job_id = m->job_id;
+        r->late.attempt = m->attempt;
+        r->late.state = m->state;
+        return 0;
+    }
     switch (m->state) {
     case JOB_STARTED:
         if (r->phase == RUN_SENT)

@@ -50,6 +50,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
 {
     struct hub *h = ctx;
 
+    if (h->runs)
+        runs_on_peer(h, l, up);
     if (link_peer(l) != ROLE_FRONT || !h->conns)
         return;
     /* A front that comes up has none of the connections its predecessor had; a line that ends after
@@ -69,7 +71,13 @@ static int on_connect(void *ctx, struct link *from, struct ipc_connect *m, struc
 
 static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
 {
-    return is_stale(ctx, from) ? 0 : conn_on_resume(ctx, from, m, e);
+    if (is_stale(ctx, from))
+        return 0;
+    if (m->conn_id == 0) {
+        runs_on_front_back(ctx, from);
+        return 0;
+    }
+    return conn_on_resume(ctx, from, m, e);
 }
 
 static int on_conn_gone(void *ctx, struct link *from, struct ipc_conn_gone *m, struct err *e)

@@ -15,7 +15,6 @@
 
 enum {
     STORE_RETRY_MS = 500, /* the store has no room: its answer is kept until it has */
-    RESUME_MS = 20,       /* agents that live on speak first: what they have is not run again */
     PRUNE_MS = 60 * 1000, /* finished rows and deleted messages are given back in small steps */
     PRUNE_ROWS = 2000,
     RUNS_KEPT_MS = 48 * 3600 * 1000, /* chaos.md I3 asks for 24 h or 100,000 ids */
@@ -234,13 +233,15 @@ void run_start(struct run *r)
     if (r->segment == 0)
         run_show_message(r);
     set_limit(r);
+    r->restored = false;
     job_submit(r);
 }
 
 void run_resume(struct run *r)
 {
-    if (r->phase != RUN_SENT)
-        return; /* its agent spoke already */
+    if (r->phase != RUN_SENT || !r->restored)
+        return; /* its agent spoke already, or it is with the lanes since we took it up */
+    r->restored = false;
     r->resubmitted = true;
     set_limit(r);
     job_submit(r);
@@ -413,25 +414,8 @@ static const char *error_kind(struct view kind)
     return "unknown";
 }
 
-int run_on_done(struct hub *h, struct link *from, struct ipc_run_done *m, struct err *e)
+void run_take_result(struct run *r, const struct ipc_run_done *m)
 {
-    struct run *r = speaks(h, m->job_id, m->attempt);
-
-    (void)e;
-    if (!r) {
-        r = run_find_job(h, m->job_id);
-        if (r && r->phase == RUN_ENDING && r->attempt == m->attempt) {
-            r->result.agent = link_instance(from); /* acked when the store has it */
-            r->result.ack = true;
-            return 0;
-        }
-        ack(from, m->job_id, m->attempt); /* over already: no second effect */
-        return 0;
-    }
-    if (m->provider.n)
-        model_is(r, m->provider, m->model);
-    r->result.agent = link_instance(from);
-    r->result.ack = true;
     r->result.http_status = m->http_status;
     r->result.end = m->outcome == RUN_OK        ? END_OK
                     : m->outcome == RUN_ABORTED ? END_ABORTED
@@ -453,6 +437,30 @@ int run_on_done(struct hub *h, struct link *from, struct ipc_run_done *m, struct
         r->result.error = mem_dup(m->error.p, m->error.n);
     if (m->usage.n && !r->result.usage)
         r->result.usage = mem_dup(m->usage.p, m->usage.n);
+}
+
+int run_on_done(struct hub *h, struct link *from, struct ipc_run_done *m, struct err *e)
+{
+    struct run *r = speaks(h, m->job_id, m->attempt);
+
+    (void)e;
+    if (!r) {
+        r = run_find_job(h, m->job_id);
+        if (r && r->phase == RUN_ENDING && r->attempt == m->attempt) {
+            r->result.agent = link_instance(from); /* acked when the store has it */
+            r->result.ack = true;
+            return 0;
+        }
+        if (!r)
+            run_unheard(h, m);
+        ack(from, m->job_id, m->attempt); /* over already: no second effect */
+        return 0;
+    }
+    if (m->provider.n)
+        model_is(r, m->provider, m->model);
+    r->result.agent = link_instance(from);
+    r->result.ack = true;
+    run_take_result(r, m);
     if (r->resubmitted)
         job_cancel(r); /* it may wait in a lane for the second time */
     run_finish(r);
@@ -714,11 +722,6 @@ static void on_prune(void *ctx)
     loop_timer_set(&h->runs->prune, left || dropped == PRUNE_ROWS ? PRUNE_MS / 60 : PRUNE_MS);
 }
 
-static void on_resume(void *ctx)
-{
-    runs_resume(ctx);
-}
-
 static void on_idle(void *ctx)
 {
     struct runs *rs = ctx;
@@ -745,8 +748,7 @@ int runs_open(struct hub *h, struct err *e)
     loop_timer_set(&rs->prune, PRUNE_MS);
     if ((rc = store_runs_open(h->store, 0, on_open_run, h, e)) < 0)
         return rc;
-    loop_timer_init(&rs->resume, h->w.loop, on_resume, h);
-    loop_timer_set(&rs->resume, RESUME_MS);
+    runs_back_open(h);
     return 0;
 }
 
@@ -761,8 +763,7 @@ void runs_close(struct hub *h)
     run_table_fini(rs);
     if (rs->prune.loop)
         loop_timer_fini(&rs->prune);
-    if (rs->resume.loop)
-        loop_timer_fini(&rs->resume);
+    runs_back_close(h);
     if (h->w.loop)
         loop_undefer(h->w.loop, &rs->idle_task);
     mem_free(rs);

@@ -244,6 +244,12 @@ static void cut(char *out, size_t max, struct view v)
     (void)snprintf(out, max, "%.*s", (int)(v.n < max ? v.n : max - 1), v.p);
 }
 
+/* Above every number that a hub before us can have used: two events per delta and a few more. */
+uint32_t run_seq_after(const struct run *r)
+{
+    return 64 + (uint32_t)((uint64_t)(clock_wall_ms() - r->accepted_ms) / (DELTA_MS / 3));
+}
+
 static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, struct err *e)
 {
     struct view of = json_view(p, "of"), text = json_view(p, "text"),
@@ -280,6 +286,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
             r->row_id = mem_dup("", 0);
     }
     run_set_job(r, row->job_id);
+    r->restored = l->restored = true;
     r->attempt = row->attempt;
     r->accepted_ms = row->created_at;
     r->timeout_ms =
@@ -304,9 +311,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         r->phase = RUN_SENT;
         r->replace = true;
         r->replace_until_ms = loop_now_ms(h->w.loop) + REPLACE_MS;
-        /* above every number that a hub before us can have used: two events per delta and a few
-         * more */
-        r->seq = 64 + (uint32_t)((uint64_t)(clock_wall_ms() - r->accepted_ms) / (DELTA_MS / 3));
+        r->seq = run_seq_after(r);
         chat_ids(r);
         l->active = r;
         h->runs->active++;
@@ -326,23 +331,4 @@ int run_restore(struct hub *h, const struct rec_run_put *row)
         log_error("run.restore", KV("run", row->run_id), KV("job", row->job_id), KV("why", e.text));
     json_decref(p);
     return 0; /* one row that cannot be read does not stop the rest */
-}
-
-void runs_resume(struct hub *h)
-{
-    struct runs *rs = h->runs;
-    unsigned count = 0;
-
-    for (size_t i = 0; i < RUNS_MAX; i++)
-        for (struct live *l = rs->lives[i], *next; l; l = next) {
-            next = l->next;
-            count++;
-            if (l->active) {
-                run_resume(l->active);
-            } else {
-                live_next(h, l);
-            }
-        }
-    if (count)
-        log_info("runs.resumed", KV("sessions", count), KV("runs", rs->count));
 }
