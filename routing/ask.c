@@ -2,7 +2,6 @@
 #include "ask.h"
 
 #include "json.h"
-#include "jtext.h"
 #include "mem.h"
 
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #ifndef ASK_H
 #define ASK_H
 
+#include "jtext.h"
 #include "jw.h"
 #include "route.h"
 
@@ -15,8 +16,8 @@
 struct ask_route {
     struct route_in in;
     struct view roles[ROUTE_ROLES_MAX];
-    char rooms[5][32];
-    char role_rooms[ROUTE_ROLES_MAX][32];
+    char rooms[4][JTEXT_NUMBER_MAX];
+    char role_rooms[ROUTE_ROLES_MAX][JTEXT_NUMBER_MAX];
 };
 int ask_read(struct ask_route *out, const json_t *input, struct err *e) MUST_USE;
 

@@ -130,6 +130,17 @@ static int links_size(json_t *links, size_t *text, size_t *count, struct err *e)
     return 0;
 }
 
+static uint32_t find_link(const struct index *ix, struct view id)
+{
+    uint64_t h = tab_hash(id);
+    const struct tab_slot *s = NULL;
+
+    while ((s = tab_next(&ix->by_link, h, s)))
+        if (view_eq(ix->links[s->a].id, id))
+            return s->a;
+    return TAB_NONE;
+}
+
 static int read_links(struct index *ix, json_t *links, size_t count, struct err *e)
 {
     const char *key;
@@ -153,21 +164,11 @@ static int read_links(struct index *ix, json_t *links, size_t count, struct err 
             if (name.n == 0 || ix->pool.n == from)
                 continue;
             *l = (struct link){.id = view_of(ix->pool.p + from, ix->pool.n - from), .name = name};
-            tab_add(&ix->by_link, tab_hash(l->id), ix->links_n++, 0);
+            if (find_link(ix, l->id) == TAB_NONE) /* the first of them counts */
+                tab_add(&ix->by_link, tab_hash(l->id), ix->links_n++, 0);
         }
     }
     return 0;
-}
-
-static uint32_t find_link(const struct index *ix, struct view id)
-{
-    uint64_t h = tab_hash(id);
-    const struct tab_slot *s = NULL;
-
-    while ((s = tab_next(&ix->by_link, h, s)))
-        if (view_eq(ix->links[s->a].id, id))
-            return s->a;
-    return TAB_NONE;
 }
 
 struct view index_linked(const struct index *ix, struct view channel, struct view peer)

@@ -90,7 +90,8 @@ static inline uint64_t index_peer_hash(bool shared, struct view id)
 {
     return tab_mix(tab_hash(id), shared ? 2 : 1);
 }
-/* The rows filed under it: slots of row (a) and which of its roles (b). */
+/* The rows filed under it: slots of row (a) and which of its roles (b). Of rows that ask for the
+ * same only the first is filed. */
 const struct tab *index_rows(const struct index *ix);
 
 bool index_knows(const struct index *ix, const struct id *agent);

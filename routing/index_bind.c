@@ -126,6 +126,28 @@ static void read_row(struct index *ix, struct binding *b, const json_t *doc)
     b->tier = (uint8_t)tier_of(b);
 }
 
+/* Whether both rows ask for the same, the one by its role k, the other by its role m. */
+static bool same_question(const struct binding *a, uint32_t k, const struct binding *b, uint32_t m)
+{
+    return a->tier == b->tier && a->has == b->has && a->shared == b->shared &&
+           view_eq(a->channel, b->channel) &&
+           (a->has & HAS_ANY_ACCOUNT || view_eq(id_view(&a->account), id_view(&b->account))) &&
+           view_eq(a->peer, b->peer) && view_eq(a->guild, b->guild) && view_eq(a->team, b->team) &&
+           (!a->roles_n || view_eq(a->roles[k], b->roles[m]));
+}
+
+/* Only the first of rows that ask for the same can ever win: the others stay out, or they would
+ * stand in the way of every search that comes by. */
+static void file_under(struct index *ix, uint64_t hash, uint32_t i, uint32_t k)
+{
+    const struct tab_slot *s = NULL;
+
+    while ((s = tab_next(&ix->by_key, hash, s)))
+        if (same_question(&ix->rows[s->a], s->b, &ix->rows[i], k))
+            return;
+    tab_add(&ix->by_key, hash, i, k);
+}
+
 static void file_row(struct index *ix, uint32_t i)
 {
     const struct binding *b = &ix->rows[i];
@@ -141,10 +163,10 @@ static void file_row(struct index *ix, uint32_t i)
     h = index_hash(b->tier, channel, account, peer, guild, team);
     ix->has[b->tier] |= (uint16_t)(1u << b->has);
     if (!b->roles_n)
-        tab_add(&ix->by_key, index_role_hash(h, 0), i, 0);
+        file_under(ix, index_role_hash(h, 0), i, 0);
     for (uint32_t k = 0; k < b->roles_n; k++)
         if (b->roles[k].n)
-            tab_add(&ix->by_key, index_role_hash(h, tab_hash(b->roles[k])), i, k);
+            file_under(ix, index_role_hash(h, tab_hash(b->roles[k])), i, k);
 }
 
 int index_bind(struct index *ix, const json_t *bindings, size_t roles, struct err *e)

@@ -183,6 +183,14 @@ int main(void)
     bench(ix, "team, 3 roles", other, TEAM, 3, BY_TEAM, roles);
     bench(ix, "account", in, ACCOUNT, 4, BY_ACCOUNT, roles);
     bench(ix, "channel", other, ACCOUNT, -1, BY_CHANNEL, roles);
+    for (int i = 0; i < 250; i++) {
+        (void)snprintf(role_text[i], sizeof(role_text[i]), "%d", 1000000001 + 6 * i);
+        roles[i] = view_str(role_text[i]);
+    }
+    other.guild = V("42");
+    other.account = none;
+    other.roles_n = 250;
+    bench(ix, "guild + roles, 250 roles, all bound", other, ROLE, 1, BY_ROLES, roles);
     in.channel = V("irc");
     bench(ix, "default, a channel without bindings", in, PEER, -1, BY_DEFAULT, roles);
     in.peer = direct;
