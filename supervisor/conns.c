@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ enum {
     BUCKETS = 4096,     /* of the table of connections that have not authenticated; it holds
                            BUDGET_TOTAL_MAX at most */
     RETRY_MS = 200,     /* when out of descriptors */
+    BIND_WAIT_MS = 10,  /* a gateway that was just killed may have had a child before exec: */
+    BIND_TRIES = 10,    /* it held the port a moment longer */
 };
 
 struct unauth {
@@ -264,23 +267,39 @@ static void on_accept(void *ctx, bool readable, bool writable)
     }
 }
 
+/* The descriptor, or -1 with errno. */
+static int open_listener(const struct listen_addr *a)
+{
+    int one = 1, fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), why;
+
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (a->sa.ss_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    why = errno;
+    fd_close(&fd);
+    errno = why;
+    return -1;
+}
+
 int conns_listen(struct conns *c, const struct listen_addr *a, bool optional, struct err *e)
 {
     struct listener *l = &c->l[c->count];
-    int one = 1, fd;
+    int fd;
     char text[INET6_ADDRSTRLEN];
 
     if (c->count >= LISTEN_MAX)
         return err_set(e, ERR_LIMIT, "more than %d listening addresses", LISTEN_MAX);
     peer_text(&a->sa, text);
-    fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (a->sa.ss_family == AF_INET6)
-            (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    fd = open_listener(a);
+    for (unsigned i = 0; fd < 0 && errno == EADDRINUSE && i < BIND_TRIES; i++) {
+        (void)poll(NULL, 0, BIND_WAIT_MS); /* nothing runs yet */
+        fd = open_listener(a);
     }
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&a->sa, a->len) < 0 ||
-        listen(fd, BACKLOG) < 0) {
+    if (fd < 0) {
         bool taken = errno == EADDRINUSE;
         const struct sockaddr_in *in =
             (const void *)&a->sa; /* the port stands in the same place in both families */
@@ -291,7 +310,6 @@ int conns_listen(struct conns *c, const struct listen_addr *a, bool optional, st
                 e, ERR_CONFLICT,
                 "port %u on %s is in use by another program; stop it or choose another with --port",
                 ntohs(in->sin_port), text);
-        fd_close(&fd);
         if (!optional)
             return e->code;
         log_warn("listen.skipped", KV("address", text), KV("why", e->text));

@@ -8,12 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TOKEN_BYTES = 24, TOKEN_MAX = 4096, HOLDER_MAX = 256 };
+enum {
+    TOKEN_BYTES = 24,
+    TOKEN_MAX = 4096,
+    HOLDER_MAX = 256,
+    LOCK_WAIT_MS = 10,
+    LOCK_TRIES = 10,
+};
 
 static int make_dirs(const char *path, struct err *e)
 {
@@ -35,6 +41,22 @@ static int make_dirs(const char *path, struct err *e)
     }
 }
 
+/* A lock of the process, not of the descriptor: a child between fork and exec, which may outlive
+ * us by a moment, does not have it. It would be lost if we closed another descriptor of this file:
+ * nobody else in this process opens it. One that is just being killed is waited for. */
+static int take_lock(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    for (unsigned i = 0;; i++) {
+        if (fcntl(fd, F_SETLK, &lock) == 0)
+            return 0;
+        if (i == LOCK_TRIES)
+            return -1;
+        (void)poll(NULL, 0, LOCK_WAIT_MS); /* nothing runs yet */
+    }
+}
+
 int statedir_open(const char *path, unsigned port, int *out_lock, struct err *e)
 {
     char file[PATH_MAX], line[HOLDER_MAX], iso[CLOCK_ISO_MAX];
@@ -53,7 +75,7 @@ int statedir_open(const char *path, unsigned port, int *out_lock, struct err *e)
     fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_sys(e, "%s", file);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (take_lock(fd) < 0) {
         n = pread(fd, line, sizeof(line) - 1, 0);
         line[n > 0 ? n : 0] = 0;
         line[strcspn(line, "\n")] = 0;

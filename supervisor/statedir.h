@@ -7,9 +7,9 @@
 #include "err.h"
 #include "secret.h"
 
-/* Make it (0700) if it is missing and take its lock. The descriptor holds the lock until it is
- * closed or we die. Errors: ERR_CONFLICT another gateway holds it (the sentence names pid, port and
- * since when). */
+/* Make it (0700) if it is missing and take its lock. We hold the lock until the
+ * descriptor is closed or we die; children do not inherit it. Errors: ERR_CONFLICT another gateway
+ * holds it (the sentence names pid, port and since when). */
 int statedir_open(const char *path, unsigned port, int *out_lock, struct err *e) MUST_USE;
 /* The gateway's token: read from <dir>/gateway.token, or made there (0600) when it is missing.
  * made: it is new. */

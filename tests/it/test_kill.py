@@ -316,6 +316,21 @@ def test_stale_lock_does_not_matter(t):
     assert g.client().ask("health")["ok"]
 
 
+def test_start_right_after_a_cut(t):
+    """A supervisor killed at any point of its start, between fork and exec too, does not keep the next one out."""
+    g = t.new_gateway()
+    for i in range(25):
+        began = len(g.lines)
+        g.start(wait=False)
+        time.sleep(0.001 * i)
+        g.proc.kill()
+        g.proc.wait()  # not its children: they may still be on their way
+        assert not [l for l in g.lines[began:] if l["event"] == "gateway.not_started"], g.lines[began:]
+    g.start()
+    assert g.client().ask("health")["ok"]
+    assert not [l for l in g.lines if l["event"] == "gateway.not_started"], g.lines
+
+
 def test_port_in_use(t):
     g = t.gateway()
     other = t.new_gateway()
