@@ -55,13 +55,67 @@ static void put_processes(const struct ctl *c, const json_t *fleet)
     }
 }
 
+static void put_list(const json_t *list)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        if (i)
+            (void)putchar(' ');
+        ctl_put_text(json_view_of(item));
+    }
+}
+
+/* What the kernel says of every process, a column a process would not fit: a line a layer group.
+ * Returns how many processes lack something. */
+static unsigned put_sandbox(const struct ctl *c, const json_t *fleet)
+{
+    const char *red = c->color ? "\x1b[31m" : "", *plain = c->color ? "\x1b[0m" : "";
+    const json_t *p;
+    unsigned incomplete = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(fleet, "processes"), i, p)
+    {
+        const json_t *s = json_object_get(p, "sandbox"), *missing = json_object_get(s, "missing");
+        int64_t abi = json_i64(s, "landlock", 0);
+
+        (void)printf("%.*s #%" PRId64 "  pid %" PRId64, VIEW_FMT(json_view(p, "role")),
+                     json_i64(p, "instance", 0), json_i64(p, "pid", 0));
+        if (!s) {
+            (void)puts("\n  not started yet");
+            incomplete++;
+            continue;
+        }
+        (void)printf("  uid %" PRId64 "  threads %" PRId64, json_i64(s, "uid", 0),
+                     json_i64(s, "threads", 0));
+        if (abi)
+            (void)printf("  Landlock version %" PRId64, abi);
+        if (json_flag(s, "testBuild", false))
+            (void)printf("  (a test build: nothing is enforced)");
+        (void)printf("\n  in force  ");
+        put_list(json_object_get(s, "layers"));
+        if (json_array_size(missing)) {
+            (void)printf("\n  %smissing%s   ", red, plain);
+            put_list(missing);
+            incomplete++;
+        }
+        (void)putchar('\n');
+    }
+    return incomplete;
+}
+
 int cmd_status(struct ctl *c, int argc, char **argv)
 {
     struct client *cl;
     json_t *st, *presence = NULL;
     const json_t *server, *fleet, *model;
+    bool sandbox = argc == 2 && strcmp(argv[1], "--sandbox") == 0;
+    int code = 0;
 
-    if (argc > 1)
+    if (argc > 1 && !sandbox)
         return ctl_usage(argv[0]);
     if (!(cl = ctl_connect(c)))
         return 1;
@@ -74,7 +128,9 @@ int cmd_status(struct ctl *c, int argc, char **argv)
         return 1;
     }
     if (c->json) {
-        ctl_print_json(st);
+        ctl_print_json(sandbox ? json_object_get(st, "fleet") : st);
+    } else if (sandbox) {
+        code = put_sandbox(c, json_object_get(st, "fleet")) ? 1 : 0;
     } else {
         server = json_object_get(client_hello(cl), "server");
         fleet = json_object_get(st, "fleet");
@@ -93,7 +149,7 @@ int cmd_status(struct ctl *c, int argc, char **argv)
     json_decref(st);
     json_decref(presence);
     client_close(&cl);
-    return 0;
+    return code;
 }
 
 int cmd_health(struct ctl *c, int argc, char **argv)

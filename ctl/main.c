@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 const struct ctl_command ctl_commands[] = {
-    {"status", "", "processes, model, sessions, who is connected", cmd_status},
+    {"status", "[--sandbox]", "processes, model, sessions, who is connected; or how each is caged",
+     cmd_status},
     {"health", "", "the gateway's own health answer; exit 0 when it is well", cmd_health},
     {"chat", "[--session KEY] MESSAGE", "send a message and print the answer as it comes",
      cmd_chat},

@@ -90,7 +90,7 @@ static int start_proc(struct proc *p, struct err *e)
         return r;
     (void)snprintf(program, sizeof(program), "%s%s%s", role_name(p->role), p->channel ? "-" : "",
                    p->channel ? p->channel->id : "");
-    r = spawn_worker(f->conf.exe_dir, program, s[1], &p->pid, e);
+    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, program, s[1], &p->pid, e);
     fd_close(&s[1]);
     if (r < 0) {
         fd_close(&s[0]);

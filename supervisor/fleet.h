@@ -8,6 +8,7 @@
 #define FLEET_H
 
 #include "budget.h"
+#include "confine.h"
 #include "fsm.h"
 #include "lane.h"
 #include "loop.h"
@@ -49,10 +50,11 @@ struct proc {
     uint64_t spawned_ns;
     uint64_t ready_us;
     unsigned restarts;
-    unsigned conns;          /* fronts: connections they hold */
-    bool linked;             /* announced in this life */
-    bool suspect;            /* lost a line while both ends lived */
-    struct channel *channel; /* owned; of channels only, NULL in a free slot */
+    unsigned conns;           /* fronts: connections they hold */
+    bool linked;              /* announced in this life */
+    bool suspect;             /* lost a line while both ends lived */
+    struct confine_view cage; /* what was in force when it said READY */
+    struct channel *channel;  /* owned; of channels only, NULL in a free slot */
 };
 
 struct fleet_conf {
@@ -64,6 +66,9 @@ struct fleet_conf {
     uint32_t start_ms;     /* from fork to READY */
     /* The role's slice as JSON text appended to out. */
     int (*slice)(void *ctx, enum role role, struct buf *out, struct err *e);
+    struct confine cage; /* of every worker */
+    /* A layer is missing that sandbox.mode requires: do not go on. */
+    void (*on_uncaged)(void *ctx);
     /* Every process is up for the first time (us: the slowest one's start). */
     void (*on_ready)(void *ctx);
     /* All are gone after fleet_stop. */
@@ -129,8 +134,8 @@ int channels_slice(const struct proc *p, struct buf *out, struct err *e) MUST_US
 json_t *channels_list(const struct fleet *f);
 
 /* spawn.c: fork and exec a program beside ours with the socket as fd 3. Errors: ERR_SYS */
-int spawn_worker(const char *exe_dir, const char *program, int sock, pid_t *out,
-                 struct err *e) MUST_USE;
+int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
+                 int sock, pid_t *out, struct err *e) MUST_USE;
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;

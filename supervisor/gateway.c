@@ -3,6 +3,7 @@
 #include "bind.h"
 #include "clock.h"
 #include "config.h"
+#include "confine.h"
 #include "fd.h"
 #include "fleet.h"
 #include "log.h"
@@ -38,6 +39,9 @@ struct gateway {
     struct secret
         token;       /* the one kept in the state folder; unset when the configuration has one */
     char *state_dir; /* owned */
+    char *store;     /* owned: the hub's part of it */
+    struct confine cage;
+    bool uncaged; /* a required layer is missing */
     char exe_dir[PATH_MAX];
     struct bind_plan bind;
     struct fleet *fleet;
@@ -175,6 +179,16 @@ static void on_ready(void *ctx)
              KV("state_dir", g->state_dir), KV("version", OPENCLAW_C_VERSION));
     notify_send(V("READY=1\nSTATUS=serving"));
     greet(g);
+}
+
+static void on_uncaged(void *ctx)
+{
+    struct gateway *g = ctx;
+
+    if (g->uncaged)
+        return;
+    g->uncaged = true;
+    fleet_stop(g->fleet);
 }
 
 static void on_stopped(void *ctx)
@@ -318,6 +332,18 @@ static int start(struct gateway *g, struct err *e)
         (r = fill_token(g, g->config, e)) < 0 || (r = bind_resolve(conf, &g->bind, e)) < 0 ||
         (r = find_exe_dir(g, e)) < 0)
         return r;
+    g->cage = (struct confine){.required = conf->sandbox_mode == CONF_SANDBOX_REQUIRED,
+                               .uid_base = conf->sandbox_uid_base,
+                               .front_files = conf->limits_connections + (rlim_t)CONFINE_FD_SLACK};
+    confine_init(&g->cage, g->exe_dir);
+    if (geteuid() == 0 && !g->cage.own_uids)
+        log_warn("sandbox.no_uids",
+                 KV("why", "the workers' programs cannot be run by other users, or "
+                           "the numbers from sandbox.uidBase do not exist here"));
+    if ((r = statedir_store(g->state_dir, g->cage.own_uids, confine_uid(&g->cage, ROLE_HUB),
+                            &g->store, e)) < 0)
+        return r;
+    g->cage.store = g->store;
     phase(g, "state");
     rand_bytes(g->rt.key, sizeof(g->rt.key));
     g->rt.config = g->config;
@@ -336,6 +362,8 @@ static int start(struct gateway *g, struct err *e)
                              .slice = write_slice,
                              .on_ready = on_ready,
                              .on_stopped = on_stopped,
+                             .on_uncaged = on_uncaged,
+                             .cage = g->cage,
                              .ctx = g};
     if ((r = loop_new(&g->loop, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
@@ -355,6 +383,8 @@ static int start(struct gateway *g, struct err *e)
         if (watch_new(&g->watch, g->loop, config_path_of(g->config), reload, g, &why) < 0)
             log_debug("config.unwatched", KV("why", why.text));
     }
+    if ((r = confine_self(e)) < 0)
+        return r;
     r = fleet_start(g->fleet, e);
     phase(g, "fork");
     return r;
@@ -373,6 +403,7 @@ static void finish(struct gateway *g)
     secret_fini(&g->token);
     mem_wipe(g->rt.key, sizeof(g->rt.key));
     mem_free(g->state_dir);
+    mem_free(g->store);
     fd_close(&g->lock);
 }
 
@@ -400,6 +431,10 @@ int gateway_main(const struct options *o, uint64_t start_ns)
     } else if (loop_run(g->loop, &e) < 0) {
         log_error("gateway.failed", KV("why", e.text));
         code = 1;
+    } else if (g->uncaged) {
+        log_error("gateway.not_started",
+                  KV("why", "sandbox.mode is \"required\" and a layer is missing"));
+        code = 2;
     } else {
         log_info("gateway.stopped");
     }

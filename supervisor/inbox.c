@@ -20,13 +20,37 @@ static int on_hello(void *ctx, struct link *from, struct ipc_hello *m, struct er
     return 0;
 }
 
+/* What the kernel says of it, now that it claims to be in its sandbox. */
+static bool caged(struct proc *p, uint32_t said)
+{
+    struct fleet *f = p->fleet;
+    struct confine_view *v = &p->cage;
+    char name[64], have[256], lack[256];
+    uint32_t missing;
+
+    confine_look(v, &f->conf.cage, p->role, p->pid, said);
+    missing = v->wanted & ~v->in_force;
+    log_info("worker.sandbox", KV("worker", proc_name(p, name)), KV("child", p->pid),
+             KV("uid", v->uid), KV("layers", confine_names(v->wanted & v->in_force, have)),
+             KV("landlock", v->landlock_abi), KV("missing", confine_names(missing, lack)));
+    if (!missing || !f->conf.cage.required)
+        return true;
+    log_error("sandbox.incomplete", KV("worker", name), KV("missing", lack),
+              KV("why",
+                 "sandbox.mode is \"required\", and this machine does not give these layers; "
+                 "start as root, change the kernel or container, or set it to \"best-effort\""));
+    f->conf.on_uncaged(f->conf.ctx);
+    return false;
+}
+
 static int on_ready(void *ctx, struct link *from, struct ipc_ready *m, struct err *e)
 {
     struct proc *p = ctx;
 
-    (void)m;
     (void)e;
     link_set_running(from);
+    if (!caged(p, m->sandbox))
+        return 0; /* the fleet is about to be stopped */
     proc_event(p, FSM_EV_READY);
     return 0;
 }

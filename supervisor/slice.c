@@ -63,6 +63,7 @@ static int add_hub(const struct slice_runtime *rt, json_t *runtime, struct err *
     }
     if ((r = json_set_at(runtime, "config", snapshot, e)) < 0 ||
         (r = json_set_at(runtime, "stateDir", json_string(rt->state_dir), e)) < 0 ||
+        (r = json_set_at(runtime, "storePath", json_string("state.mdb"), e)) < 0 ||
         (r = json_set_at(runtime, "configPath", json_string(config_path_of(rt->config)), e)) < 0)
         return r;
     if (rt->channels && (r = json_set_at(runtime, "channels", json_incref(rt->channels), e)) < 0)

@@ -1,26 +1,31 @@
+#include "confine.h"
 #include "fd.h"
 #include "fleet.h"
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { IPC_FD = 3, ENV_MAX = 16 };
 
 /* The environment of a worker is built, not inherited: nothing in ours decides what runs there. */
-static void build_env(char *env[ENV_MAX])
+static void build_env(char *env[ENV_MAX], bool root_ready)
 {
-    static char lang[] = "LANG=C.UTF-8", path[] = "PATH=/usr/bin:/bin";
+    static char lang[] = "LANG=C.UTF-8", path[] = "PATH=/usr/bin:/bin",
+                cage[] = CAGE_ENV "=" CAGE_ENV_ROOT;
     unsigned n = 0;
 
     env[n++] = lang;
     env[n++] = path;
+    if (root_ready)
+        env[n++] = cage;
 #if defined(__SANITIZE_ADDRESS__) || defined(OPENCLAW_SANITIZED)
     extern char **environ;
 
@@ -33,24 +38,21 @@ static void build_env(char *env[ENV_MAX])
 }
 
 /* In the child: only async-signal-safe calls. */
-static void become(const char *exe, const char *name, int sock, pid_t parent)
+static void become(const struct confine *c, const char *exe, enum role role, const char *name,
+                   int sock, pid_t parent)
 {
     char *env[ENV_MAX];
     char arg0[64];
     char *argv[2] = {arg0, NULL};
-    struct rlimit none = {0, 0};
     sigset_t all;
+    bool root_ready;
+    int prog, code;
 
     for (int s = 1; s < NSIG; s++)
         (void)signal(s, SIG_DFL);
     (void)sigemptyset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);                        /* it died before we asked to follow it */
-    (void)setrlimit(RLIMIT_CORE, &none); /* a core would hold what people wrote */
     (void)snprintf(arg0, sizeof(arg0), "%s", name);
-    build_env(env);
     if (sock == IPC_FD) {
         /* dup2 onto itself would leave close-on-exec set */
         int tmp = dup(sock);
@@ -60,11 +62,28 @@ static void become(const char *exe, const char *name, int sock, pid_t parent)
     } else if (dup2(sock, IPC_FD) < 0) {
         _exit(1);
     }
-    (void)execve(exe, argv, env);
+#ifndef OPENCLAW_SANITIZED
+    /* Logs go over the line; a terminal, a file or a journal's socket is nothing that it needs. */
+    for (int fd = STDIN_FILENO, null = open("/dev/null", O_RDWR | O_CLOEXEC); fd <= STDERR_FILENO;
+         fd++)
+        if (null < 0 || dup2(null, fd) < 0)
+            _exit(1);
+#endif
+    prog = open(exe, O_PATH | O_CLOEXEC); /* its folder may be closed to its later uid */
+    if (prog < 0)
+        _exit(127);
+    if ((code = confine_child(c, role, &root_ready)) != 0)
+        _exit(code);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of uid clears it */
+    if (getppid() != parent)
+        _exit(1); /* it died before we asked to follow it */
+    build_env(env, root_ready);
+    (void)syscall(SYS_execveat, prog, "", argv, env, AT_EMPTY_PATH);
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-int spawn_worker(const char *exe_dir, const char *program, int sock, pid_t *out, struct err *e)
+int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
+                 int sock, pid_t *out, struct err *e)
 {
     char exe[PATH_MAX];
     pid_t parent = getpid(), pid;
@@ -75,7 +94,7 @@ int spawn_worker(const char *exe_dir, const char *program, int sock, pid_t *out,
     if (pid < 0)
         return err_sys(e, "fork %s", program);
     if (pid == 0)
-        become(exe, program, sock, parent);
+        become(c, exe, role, program, sock, parent);
     *out = pid;
     return 0;
 }

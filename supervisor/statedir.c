@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "fd.h"
+#include "mem.h"
 #include "rand.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,4 +128,74 @@ int statedir_token(const char *path, struct secret *out, bool *made, struct err 
     }
     buf_fini(&b);
     return r;
+}
+
+/* Files of the hub keep their owner when it changes from one start to the next: root with and
+ * without uids for the classes. Nothing is followed: the hub may have put anything there. */
+static int own_files(int dir, uid_t uid, struct err *e)
+{
+    static const char *const files[] = {"state.mdb", "state.mdb-log", "state.mdb-lock"};
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        struct stat st;
+        int fd = openat(dir, files[i], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), r = 0;
+
+        if (fd < 0)
+            continue; /* not there yet, or not a file: the hub will say so */
+        if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid != uid &&
+            fchown(fd, uid, (gid_t)uid) < 0)
+            r = err_sys(e, "give %s to uid %u", files[i], uid);
+        fd_close(&fd);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void move_in(const char *path, int dir)
+{
+    char old[PATH_MAX];
+    static const char *const files[] = {"state.mdb-lock", "state.mdb-log", "state.mdb"};
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        if ((size_t)snprintf(old, sizeof(old), "%s/%s", path, files[i]) < sizeof(old) &&
+            faccessat(dir, files[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            (void)renameat(AT_FDCWD, old, dir, files[i]);
+    }
+}
+
+int statedir_store(const char *path, bool own_uid, unsigned uid, char **out, struct err *e)
+{
+    char store[PATH_MAX];
+    struct stat st;
+    char *copy;
+    int dir, r = 0;
+
+    if ((size_t)snprintf(store, sizeof(store), "%s/store", path) >= sizeof(store))
+        return err_set(e, ERR_LIMIT, "state folder: path too long");
+    if (mkdir(store, 0700) < 0 && errno != EEXIST)
+        return err_sys(e, "make folder %s", store);
+    dir = open(store, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return err_sys(e, "%s", store);
+    if (fstat(dir, &st) < 0)
+        r = err_sys(e, "%s", store);
+    if (!own_uid)
+        uid = geteuid();
+    if (r == 0 && st.st_uid != uid && fchown(dir, uid, own_uid ? (gid_t)uid : getegid()) < 0)
+        r = err_sys(e, "give %s to uid %u", store, uid);
+    if (r == 0 && (st.st_mode & 077) && fchmod(dir, 0700) < 0)
+        r = err_sys(e, "chmod 700 %s", store);
+    if (r == 0) {
+        move_in(path, dir);
+        r = own_files(dir, uid, e);
+    }
+    fd_close(&dir);
+    if (r < 0)
+        return r;
+    copy = mem_dup(store, strlen(store));
+    if (!copy)
+        return err_set(e, ERR_NOMEM, "no memory");
+    *out = copy;
+    return 0;
 }

@@ -14,5 +14,9 @@ int statedir_open(const char *path, unsigned port, int *out_lock, struct err *e)
 /* The gateway's token: read from <dir>/gateway.token, or made there (0600) when it is missing.
  * made: it is new. */
 int statedir_token(const char *path, struct secret *out, bool *made, struct err *e) MUST_USE;
+/* The hub's own folder below it: made, closed to others and, with a uid, given to it. *out: its
+ * path, the caller's. A database from before there was this folder moves in. */
+int statedir_store(const char *path, bool own_uid, unsigned uid, char **out,
+                   struct err *e) MUST_USE;
 
 #endif

@@ -43,6 +43,10 @@ void wires_tell_hub(void *ctx)
         jw_ki64(&w, "pid", p->pid);
         jw_ku64(&w, "restarts", p->restarts);
         jw_ku64(&w, "readyUs", p->ready_us);
+        if (p->cage.looked) {
+            jw_key(&w, "sandbox");
+            confine_write(&w, &p->cage);
+        }
         jw_obj_end(&w);
     }
     jw_arr_end(&w);

@@ -40,9 +40,10 @@ struct agent {
     struct job *jobs;
     unsigned count, running;
     struct loop_timer idle;
+    uint16_t ports[PROVIDERS_MAX]; /* to which the sandbox lets us connect */
+    unsigned port_count;
+    bool caged, outgrown; /* outgrown: the configuration needs what our sandbox has closed */
 };
-
-static const struct sandbox agent_sandbox = {.allow = SB_CONNECT};
 
 /* ---- what the hub hears ---- */
 
@@ -219,7 +220,7 @@ static void drop(struct job *j)
     mem_free(j);
     if (a->count == 0) {
         loop_timer_set(&a->idle, IDLE_MS);
-        if (a->w.stopping)
+        if (a->w.stopping || a->outgrown)
             worker_leave(&a->w);
     }
 }
@@ -361,7 +362,27 @@ static void json_gone(void *p)
     mem_free(p);
 }
 
-/* libcurl comes in only for models on the network, and before the sandbox closes. */
+/* Whether our sandbox lets us ask every model of the table. */
+static bool within_reach(const struct agent *a, const struct models *m)
+{
+    uint16_t ports[PROVIDERS_MAX];
+    unsigned n = models_ports(m, ports);
+
+    if (n && !a->http)
+        return false; /* libcurl can no longer be loaded */
+    for (unsigned i = 0; i < n; i++) {
+        bool open = false;
+
+        for (unsigned k = 0; k < a->port_count && !open; k++)
+            open = a->ports[k] == ports[i];
+        if (!open)
+            return false;
+    }
+    return true;
+}
+
+/* libcurl comes in only for models on the network, and before the sandbox closes. A sandbox does
+ * not widen: an agent that needs more leaves when it is idle, and a new one takes its place. */
 static int take_config(struct agent *a, json_t *conf, struct err *e)
 {
     struct models *m = NULL;
@@ -369,9 +390,17 @@ static int take_config(struct agent *a, json_t *conf, struct err *e)
 
     if ((r = models_new(&m, conf, e)) < 0)
         return r;
-    if (!a->http && models_need_network(m) && (r = http_new(&a->http, a->w.loop, e)) < 0) {
-        models_unref(&m);
-        return r;
+    if (a->caged && !within_reach(a, m)) {
+        a->outgrown = true;
+        models_unref(&m); /* the runs under way keep what they began with */
+        return 0;
+    }
+    if (!a->caged) {
+        a->port_count = models_ports(m, a->ports);
+        if (models_need_network(m) && (r = http_new(&a->http, a->w.loop, e)) < 0) {
+            models_unref(&m);
+            return r;
+        }
     }
     models_unref(&a->models);
     a->models = m;
@@ -380,7 +409,15 @@ static int take_config(struct agent *a, json_t *conf, struct err *e)
 
 static int on_config(void *ctx, json_t *conf, struct err *e)
 {
-    return take_config(ctx, conf, e);
+    struct agent *a = ctx;
+    int r = take_config(a, conf, e);
+
+    if (r == 0 && a->outgrown) {
+        log_info("agent.outgrown", KV("jobs", a->count));
+        if (a->count == 0)
+            worker_leave(&a->w);
+    }
+    return r;
 }
 
 static void on_stop(void *ctx, uint32_t grace_ms)
@@ -407,6 +444,7 @@ static const struct ipc_handlers agent_on = {
 int main(void)
 {
     struct agent a = {.w = WORKER_INIT(AGENT)};
+    struct sandbox cage;
     struct err e = ERR_INIT;
 
     a.w.on_config = on_config;
@@ -416,7 +454,11 @@ int main(void)
     json_set_alloc_funcs(json_room, json_gone);
     (void)mallopt(M_ARENA_MAX, 1); /* libcurl's resolver threads need no heaps of their own */
     if (worker_open(&a.w, &agent_on, &e) < 0 || worker_recv_config(&a.w, &e) < 0 ||
-        take_config(&a, a.w.conf, &e) < 0 || worker_sandbox(&a.w, &agent_sandbox, &e) < 0)
+        take_config(&a, a.w.conf, &e) < 0)
+        goto out;
+    cage = (struct sandbox){.allow = SB_CONNECT, .ports = a.ports, .port_count = a.port_count};
+    a.caged = true;
+    if (worker_sandbox(&a.w, &cage, &e) < 0)
         goto out;
     loop_timer_init(&a.idle, a.w.loop, on_idle, &a);
     loop_timer_set(&a.idle, IDLE_MS);

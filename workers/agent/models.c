@@ -1,6 +1,7 @@
 #include "models.h"
 
 #include "mem.h"
+#include "num.h"
 
 #include <stdio.h>
 
@@ -433,6 +434,44 @@ bool models_need_network(const struct models *m)
         if (!m->provider[i].problem[0])
             return true;
     return false;
+}
+
+static uint16_t port_of(struct view url)
+{
+    bool tls = view_starts(url, V("https://"));
+    struct view host = view_from(url, strlen(tls ? "https://" : "http://"));
+    size_t end = 0;
+    uint32_t port;
+    struct err e = ERR_INIT;
+
+    while (end < host.n && !strchr("/?#", host.p[end]))
+        end++;
+    host = view_of(host.p, end);
+    while (end && host.p[end - 1] >= '0' && host.p[end - 1] <= '9')
+        end--;
+    if (end && host.p[end - 1] == ':' &&
+        num_u32(view_from(host, end), 1, UINT16_MAX, &port, &e) == 0)
+        return (uint16_t)port;
+    return tls ? 443 : 80;
+}
+
+unsigned models_ports(const struct models *m, uint16_t out[PROVIDERS_MAX])
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->providers; i++) {
+        uint16_t port;
+        bool seen = false;
+
+        if (m->provider[i].problem[0])
+            continue;
+        port = port_of(view_str(m->provider[i].base_url));
+        for (unsigned k = 0; k < n && !seen; k++)
+            seen = out[k] == port;
+        if (!seen)
+            out[n++] = port;
+    }
+    return n;
 }
 
 const struct patience *models_patience(const struct models *m)

@@ -44,6 +44,9 @@ struct models *models_ref(struct models *m);
 void models_unref(struct models **m);
 /* Whether any provider is on the network: then libcurl is needed. */
 bool models_need_network(const struct models *m);
+/* The TCP ports of the providers that can be asked, each once; returns how many. For the sandbox.
+ */
+unsigned models_ports(const struct models *m, uint16_t out[PROVIDERS_MAX]);
 const struct patience *models_patience(const struct models *m);
 
 /* One model, found. Borrowed from the table. */

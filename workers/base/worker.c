@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static void sink(void *ctx, enum log_level level, struct view event, struct view fields)
@@ -176,6 +177,8 @@ int worker_open(struct worker *w, const struct ipc_handlers *on, struct err *e)
     int r;
 
     w->started_ns = clock_mono_ns();
+    (void)prctl(PR_SET_NAME, role_name(w->role)); /* started by descriptor it would be called "5" */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a change of uid before our start cleared it */
     (void)close_range(WORKER_IPC_FD + 1, ~0u, 0);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT,
@@ -210,15 +213,15 @@ int worker_recv_config(struct worker *w, struct err *e)
 
 int worker_sandbox(struct worker *w, const struct sandbox *s, struct err *e)
 {
-    (void)w;
-    return sandbox_enter(s, e);
+    return sandbox_enter(w->role, s, &w->sandbox_said, e);
 }
 
 int worker_ready(struct worker *w, struct err *e)
 {
     uint64_t us = (clock_mono_ns() - w->started_ns) / 1000;
 
-    return msg_send_ready(w->sup, &(struct ipc_ready){.took_us = us}, e);
+    return msg_send_ready(w->sup, &(struct ipc_ready){.took_us = us, .sandbox = w->sandbox_said},
+                          e);
 }
 
 int worker_run(struct worker *w, struct err *e)

@@ -29,6 +29,7 @@ struct worker {
     struct ipc_handlers on;
     uint64_t started_ns;
     bool stopping, have_conf;
+    uint32_t sandbox_said; /* CAGE_SAID_*, for READY */
     struct loop_timer grace;
 
     /* Optional, set before worker_open. on_config and on_peer may already be called before

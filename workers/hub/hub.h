@@ -46,10 +46,11 @@ struct hub {
         uint64_t total; /* bytes since the start: the cursor of logs.tail */
     } logs;
     uint64_t state_presence, state_health; /* stateVersion of events */
-    struct loop_timer idle;  /* checkpoint of the store */
+    struct loop_timer idle;                /* checkpoint of the store */
     struct loop_task commit;               /* deferred whenever something changed */
     struct loop_timer tick;                /* only while somebody is connected (tick.h) */
     int64_t started_ms;                    /* wall clock */
+    long cpus;                             /* of the machine: read from a file, so only once */
     char boot_id[37];
     struct loop_timer stop; /* the grace is nearly over */
     bool stopping, said_goodbye;

@@ -25,6 +25,7 @@
 #include "tick.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     STOP_MARGIN_MS = 300, /* of the grace, for the last words to the clients */
@@ -209,7 +210,9 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
 static int open_store(struct hub *h, struct err *e)
 {
     char path[PATH_BYTES_MAX];
-    int n = snprintf(path, sizeof(path), "%s/state.mdb", h->settings->state_dir);
+    struct view given = json_view(json_object_get(h->w.conf, "runtime"), "storePath");
+    int n = given.n ? snprintf(path, sizeof(path), "%.*s", VIEW_FMT(given))
+                    : snprintf(path, sizeof(path), "%s/state.mdb", h->settings->state_dir);
 
     if (n < 0 || (size_t)n >= sizeof(path))
         return err_set(e, ERR_LIMIT, "runtime.stateDir: longer than %d bytes", PATH_BYTES_MAX);
@@ -221,6 +224,7 @@ static int open_all(struct hub *h, struct err *e)
     int r;
 
     h->started_ms = clock_wall_ms();
+    h->cpus = sysconf(_SC_NPROCESSORS_ONLN);
     rand_uuid(h->boot_id);
     hub_init(h);
     tick_open(h);

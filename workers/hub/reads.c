@@ -420,7 +420,7 @@ int rpc_system_info(struct call *c)
     jw_ki64(w, "pid", s->pid);
     jw_kcstr(w, "processInstanceId", c->hub->boot_id);
     jw_ki64(w, "uptimeMs", clock_wall_ms() - (s->started_ms ? s->started_ms : c->hub->started_ms));
-    jw_ki64(w, "cpuCount", sysconf(_SC_NPROCESSORS_ONLN));
+    jw_ki64(w, "cpuCount", c->hub->cpus);
     jw_key(w, "loadAverage");
     jw_arr(w);
     for (int i = 0; i < 3; i++)
