@@ -108,6 +108,7 @@ static void send_done(struct job *j)
                               .model = view_of(r.model.p, piece(r.model, 256)),
                               .stop_reason = view_str(r.stop_reason),
                               .error_kind = view_str(r.error_kind),
+                              .reason = r.error.n ? view_str(run_last_failure(j->run)) : VIEW_EMPTY,
                               .error = r.error,
                               .http_status = (uint16_t)r.http_status,
                               .usage = r.usage,

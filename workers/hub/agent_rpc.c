@@ -74,6 +74,27 @@ void run_summary_read(struct view summary, struct run_summary *out)
 
 /* ---- bodies ---- */
 
+/* A message's token counts as a run's result names them: total, not totalTokens (trace agent-run).
+ */
+static void usage(struct jw *w, struct view counts)
+{
+    static const char *const keys[] = {"input", "output", "cacheRead", "cacheWrite", "cost"};
+    const struct jscan_member *p;
+    struct err e = ERR_INIT;
+    struct jscan js;
+
+    if (jscan(counts, &js, &e) < 0)
+        return;
+    jw_key(w, "usage");
+    jw_obj(w);
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        if ((p = jscan_get(&js, view_str(keys[i]))))
+            jw_kraw(w, keys[i], p->value);
+    if ((p = jscan_get(&js, V("totalTokens"))))
+        jw_kraw(w, "total", p->value);
+    jw_obj_end(w);
+}
+
 static void result(struct hub *h, struct jw *w, const struct run_summary *s)
 {
     struct rec_message_add m;
@@ -106,11 +127,13 @@ static void result(struct hub *h, struct jw *w, const struct run_summary *s)
     if (have && store_session_by_sid(h->store, m.sid, &row, &e) == 0)
         jw_kstr(w, "sessionId", row.session_id);
     if (have && jscan(m.text, &js, &e) == 0) {
-        static const char *const keys[] = {"provider", "model", "usage"};
+        static const char *const keys[] = {"provider", "model"};
 
         for (size_t i = 0; i < COUNT_OF(keys); i++)
             if ((p = jscan_get(&js, view_str(keys[i]))))
                 jw_kraw(w, keys[i], p->value);
+        if ((p = jscan_get(&js, V("usage"))))
+            usage(w, p->value);
     }
     jw_obj_end(w);
     jw_kcstr(w, "stopReason", s->stop_reason);

@@ -48,7 +48,8 @@ struct run_result {
     enum run_end end;
     char stop_reason[33];
     char error_kind[33];
-    char *error; /* owned; NULL */
+    char reason[33]; /* why the agent gave up, in the protocol's words; "" */
+    char *error;     /* owned; NULL */
     char *usage; /* owned JSON text; NULL */
     uint16_t http_status;
     unsigned agent; /* instance to ack, when acks */

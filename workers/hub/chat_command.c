@@ -85,7 +85,7 @@ static void tell(struct run *r, struct view msg, uint64_t run_seq)
     jw_kcstr(w, "state", "final");
     jw_kraw(w, "message", msg);
     jw_obj_end(w);
-    event_end_run(h, view_str(r->live->s.key), r->owner, EVENT_SEQ);
+    event_end_run(h, view_str(r->live->s.key), r->owner, AUD_RUNS, EVENT_SEQ);
 }
 
 static int save(struct run *r, struct view asked, struct view answer, struct err *e)

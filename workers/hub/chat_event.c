@@ -42,10 +42,15 @@ static struct jw *chat_open(struct run *r, const char *state, uint32_t seq)
     return w;
 }
 
-static void chat_close(struct run *r, struct jw *w, unsigned flags)
+static void chat_close_for(struct run *r, struct jw *w, unsigned audience, unsigned flags)
 {
     jw_obj_end(w);
-    event_end_run(r->hub, view_str(r->live->s.key), r->owner, EVENT_SEQ | flags);
+    event_end_run(r->hub, view_str(r->live->s.key), r->owner, audience, EVENT_SEQ | flags);
+}
+
+static void chat_close(struct run *r, struct jw *w, unsigned flags)
+{
+    chat_close_for(r, w, AUD_RUNS, flags);
 }
 
 /* The next agent event up to its data value. */
@@ -58,14 +63,26 @@ static struct jw *agent_open(struct run *r, const char *stream)
     return w;
 }
 
-static void agent_close(struct run *r, struct jw *w)
+static void agent_close_for(struct run *r, struct jw *w, unsigned audience)
 {
     jw_kcstr(w, "sessionId", r->live->s.id);
     jw_ku64(w, "seq", r->seq);
     jw_ki64(w, "ts", clock_wall_ms());
     jw_kbool(w, "isHeartbeat", false);
     jw_obj_end(w);
-    event_end_run(r->hub, view_str(r->live->s.key), r->owner, EVENT_SEQ);
+    event_end_run(r->hub, view_str(r->live->s.key), r->owner, audience, EVENT_SEQ);
+}
+
+static void agent_close(struct run *r, struct jw *w)
+{
+    agent_close_for(r, w, AUD_RUNS);
+}
+
+/* What protocol 3 does not have (reference, 11; trace v3-chat): run_status, and of lifecycle all
+ * but one start and one end. */
+static void agent_close_4(struct run *r, struct jw *w)
+{
+    agent_close_for(r, w, AUD_RUNS_4);
 }
 
 static bool wanted(const struct run *r)
@@ -82,7 +99,7 @@ void chat_agent_event(struct run *r, const char *stream, struct view data)
         return;
     w = agent_open(r, stream);
     jw_raw(w, data);
-    agent_close(r, w);
+    agent_close_4(r, w); /* run_status, usage */
 }
 
 void chat_status(struct run *r, const char *phase)
@@ -95,13 +112,13 @@ void chat_status(struct run *r, const char *phase)
     if (r->quiet == QUIET_NOT) {
         w = chat_open(r, "status", r->seq);
         jw_kcstr(w, "phase", phase);
-        chat_close(r, w, 0);
+        chat_close_for(r, w, AUD_RUNS_4, 0);
     }
     w = agent_open(r, "run_status");
     jw_obj(w);
     jw_kcstr(w, "phase", phase);
     jw_obj_end(w);
-    agent_close(r, w);
+    agent_close_4(r, w);
 }
 
 void chat_retrying(struct run *r, const char *reason, uint32_t attempt, uint64_t delay_ms)
@@ -119,7 +136,7 @@ void chat_retrying(struct run *r, const char *reason, uint32_t attempt, uint64_t
     jw_ku64(w, "maxAttempts", RUN_ATTEMPTS_MAX);
     jw_kcstr(w, "reason", reason);
     jw_obj_end(w);
-    chat_close(r, w, 0);
+    chat_close_for(r, w, AUD_RUNS_4, 0);
     w = agent_open(r, "run_status");
     jw_obj(w);
     jw_kcstr(w, "phase", "retrying");
@@ -131,7 +148,7 @@ void chat_retrying(struct run *r, const char *reason, uint32_t attempt, uint64_t
     jw_ku64(w, "maxAttempts", RUN_ATTEMPTS_MAX);
     jw_kcstr(w, "reason", reason);
     jw_obj_end(w);
-    agent_close(r, w);
+    agent_close_4(r, w);
 }
 
 static void changed_phase(struct run *r, const char *phase)
@@ -182,7 +199,7 @@ void chat_model(struct run *r)
         jw_kcstr(w, "provider", r->provider);
         jw_kcstr(w, "model", r->model);
         jw_obj_end(w);
-        agent_close(r, w);
+        agent_close_4(r, w);
     }
 }
 
@@ -327,7 +344,7 @@ static void end_ok(struct run *r)
         jw_kcstr(w, "livenessState", "working");
         jw_ki64(w, "endedAt", r->ended_ms);
         jw_obj_end(w);
-        agent_close(r, w);
+        agent_close_4(r, w);
     }
     r->seq++;
     if (wanted(r)) {
@@ -396,7 +413,7 @@ static void end_aborted(struct run *r)
     jw_kcstr(w, "stopReason", "aborted");
     jw_kbool(w, "executionSettled", true);
     jw_obj_end(w);
-    agent_close(r, w);
+    agent_close_4(r, w);
 }
 
 static void end_error(struct run *r)
@@ -415,7 +432,7 @@ static void end_error(struct run *r)
         jw_kcstr(w, "livenessState", "blocked");
         jw_ki64(w, "endedAt", r->ended_ms);
         jw_obj_end(w);
-        agent_close(r, w);
+        agent_close_4(r, w);
     }
     r->seq++;
     if (!wanted(r))
@@ -442,6 +459,10 @@ static void end_error(struct run *r)
         if (r->provider[0]) {
             jw_kcstr(w, "provider", r->provider);
             jw_kcstr(w, "model", r->model);
+        }
+        if (r->result.reason[0]) {
+            jw_kcstr(w, "failoverReason", r->result.reason);
+            jw_kcstr(w, "providerRuntimeFailureKind", "unclassified"); /* ours says it all */
         }
         if (r->result.http_status >= 100 && r->result.http_status <= 599)
             jw_ku64(w, "httpStatus", r->result.http_status);

@@ -42,6 +42,15 @@ void chat_msg_user(struct buf *out, const struct run *r, struct view text, int64
     tail(&w, view_str(r->run_id), r->message_id, ts, true);
 }
 
+/* What the gateway says by itself is named as the captured conversations name it (trace
+ * chat-stop-command). */
+static const char *api_of(const struct run *r)
+{
+    if (strcmp(r->provider, "openclaw") == 0)
+        return "openai-responses";
+    return r->hub && r->hub->settings ? settings_api(r->hub->settings, r->provider, r->model) : "";
+}
+
 void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, struct view text,
                         int64_t ts)
 {
@@ -54,6 +63,7 @@ void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, st
     jw_str(&w, text);
     buf_put_view(out, V("}]"));
     w.has_item |= 1u << w.depth;
+    jw_kcstr(&w, "api", api_of(r));
     jw_kcstr(&w, "provider", r->provider);
     jw_kcstr(&w, "model", r->model);
     jw_kraw(&w, "usage",

@@ -134,7 +134,7 @@ unsigned conn_audience(const struct conn *c)
     if ((c->who.scopes & SCOPE_READ) && (c->caps & CAP_TOOL_EVENTS))
         a |= AUD_TOOL;
     if ((c->who.scopes & SCOPE_READ) && !(c->caps & CAP_SESSION_SCOPED_EVENTS))
-        a |= AUD_RUNS;
+        a |= c->protocol >= 4 ? AUD_RUNS | AUD_RUNS_4 : AUD_RUNS;
     if ((c->who.scopes & (SCOPE_READ | SCOPE_SESSIONS_READ)) && c->sub_sessions)
         a |= AUD_SESSIONS;
     return a;

@@ -233,10 +233,11 @@ static void to_scoped(struct hub *h, struct view session_key, const char *owner,
         event_end_to(h, s.to, s.count, flags);
 }
 
-void event_end_run(struct hub *h, struct view session_key, const char *owner, unsigned flags)
+void event_end_run(struct hub *h, struct view session_key, const char *owner, unsigned audience,
+                   unsigned flags)
 {
     if (conns_count(h) > conns_scoped(h))
-        event_end(h, AUD_RUNS, flags);
+        event_end(h, audience, flags);
     if (conns_scoped(h) > 0)
         to_scoped(h, session_key, owner, flags);
 }

@@ -433,6 +433,7 @@ void run_take_result(struct run *r, const struct ipc_run_done *m)
                                                       : "error");
     (void)snprintf(r->result.error_kind, sizeof(r->result.error_kind), "%s",
                    error_kind(m->error_kind));
+    cut(r->result.reason, sizeof(r->result.reason), m->reason);
     if (m->error.n && !r->result.error)
         r->result.error = mem_dup(m->error.p, m->error.n);
     if (m->usage.n && !r->result.usage)

@@ -122,6 +122,8 @@ static int read_models(struct settings *s, struct err *e)
             if (!c->name)
                 c->name = c->id;
             c->context_window = json_i64(m, "contextWindow", 0);
+            if (!(c->api = text_at(m, "api")) && !(c->api = text_at(p, "api")))
+                c->api = "openai-completions";
             c->reasoning = json_flag(m, "reasoning", false);
             c->input = json_object_get(m, "input");
             s->model_count++;
@@ -130,6 +132,7 @@ static int read_models(struct settings *s, struct err *e)
     s->models[s->model_count++] = (struct model_conf){.provider = SETTINGS_DEMO_PROVIDER,
                                                       .id = SETTINGS_DEMO_MODEL,
                                                       .name = "Demo (no key, no network)",
+                                                      .api = SETTINGS_DEMO_PROVIDER,
                                                       .context_window = 32000};
     return 0;
 }
@@ -282,4 +285,17 @@ const struct model_conf *settings_model(const struct settings *s, struct view re
             return m;
     }
     return NULL;
+}
+
+const char *settings_api(const struct settings *s, const char *provider, const char *model)
+{
+    const char *api = "";
+
+    for (unsigned i = 0; i < s->model_count; i++)
+        if (strcmp(s->models[i].provider, provider) == 0) {
+            api = s->models[i].api;
+            if (strcmp(s->models[i].id, model) == 0)
+                break;
+        }
+    return api;
 }

@@ -31,6 +31,7 @@ struct agent_conf {
 
 struct model_conf {
     const char *provider, *id, *name;
+    const char *api; /* the protocol it speaks */
     int64_t context_window; /* 0 unknown */
     bool reasoning;
     const json_t *input; /* array or NULL */
@@ -76,6 +77,9 @@ void settings_free(struct settings **s);
 const struct agent_conf *settings_agent(const struct settings *s, struct view id);
 /* "provider/model" or a bare model id; NULL when it is not configured. */
 const struct model_conf *settings_model(const struct settings *s, struct view ref);
+
+/* The protocol that a provider's model speaks, as messages name it; "" when nobody knows it. */
+const char *settings_api(const struct settings *s, const char *provider, const char *model);
 
 #define SETTINGS_DEMO_PROVIDER "demo"
 #define SETTINGS_DEMO_MODEL    "demo"
