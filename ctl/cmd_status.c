@@ -128,7 +128,7 @@ int cmd_status(struct ctl *c, int argc, char **argv)
         return 1;
     }
     if (c->json) {
-        ctl_print_json(sandbox ? json_object_get(st, "fleet") : st);
+        ctl_print_json(sandbox && json_object_get(st, "fleet") ? json_object_get(st, "fleet") : st);
     } else if (sandbox) {
         code = put_sandbox(c, json_object_get(st, "fleet")) ? 1 : 0;
     } else {

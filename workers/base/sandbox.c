@@ -86,7 +86,7 @@ static int seccomp_filter(const struct cage *c, struct err *e)
 int sandbox_enter(enum role role, const struct sandbox *s, uint32_t *said, struct err *e)
 {
     const struct cage *c = cage_of(role);
-    int r;
+    int r = 0;
 
     *said = 0;
     if (!c)
@@ -101,6 +101,7 @@ int sandbox_enter(enum role role, const struct sandbox *s, uint32_t *said, struc
     (void)no_capabilities;
     (void)limits;
     (void)s;
+    (void)r;
     *said = CAGE_SAID_TEST;
     return seccomp_filter(c, e);
 #else
