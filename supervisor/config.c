@@ -154,6 +154,8 @@ static int overrides(struct config_walk *w, struct config *c)
         /* a later row goes before an earlier one */
         {"gateway.port", "OPENCLAW_GATEWAY_PORT", env_of(s, "OPENCLAW_GATEWAY_PORT")},
         {"gateway.auth.token", "OPENCLAW_GATEWAY_TOKEN", env_of(s, "OPENCLAW_GATEWAY_TOKEN")},
+        {"gateway.auth.password", "OPENCLAW_GATEWAY_PASSWORD",
+         env_of(s, "OPENCLAW_GATEWAY_PASSWORD")},
         {"gateway.handshakeTimeoutMs", "OPENCLAW_HANDSHAKE_TIMEOUT_MS",
          env_of(s, "OPENCLAW_HANDSHAKE_TIMEOUT_MS")},
         {"gateway.limits.preauthPerAddress", "OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP",
@@ -206,7 +208,8 @@ static bool holds_secret(const json_t *doc)
 {
     const char *name;
     json_t *p;
-    bool found = literal(json_at(doc, "gateway.auth.token"));
+    bool found = literal(json_at(doc, "gateway.auth.token")) ||
+                 literal(json_at(doc, "gateway.auth.password"));
 
     json_object_foreach(json_at(doc, "models.providers"), name, p)
     {

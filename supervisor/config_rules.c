@@ -1,6 +1,7 @@
 #include "config_int.h"
 
 #include "json.h"
+#include "rpc.h"
 
 #include <stdio.h>
 
@@ -44,6 +45,78 @@ static void rule_bind(struct config_walk *w)
             "TLS is not supported by this build; without it the port would be open in clear");
 }
 
+static void rule_proxy(struct config_walk *w)
+{
+    const json_t *conf = json_at(w->doc, "gateway.auth.trustedProxy"), *name;
+    size_t i;
+
+    if (!json_array_size(json_at(w->doc, "gateway.trustedProxies")))
+        config_error_at(w, "gateway.auth.mode",
+                        "trusted-proxy needs the proxy's address in gateway.trustedProxies");
+    if (!json_view(conf, "userHeader").n)
+        config_error_at(w, "gateway.auth.mode",
+                        "trusted-proxy needs gateway.auth.trustedProxy.userHeader");
+    json_array_foreach(json_at(w->doc, "gateway.trustedProxies"), i, name)
+    {
+        if (!json_is_true(json_object_get(conf, "allowLoopback")) &&
+            config_loopback(json_view_of(name)))
+            config_error_at(w, "gateway.trustedProxies",
+                            "a proxy on this machine needs "
+                            "gateway.auth.trustedProxy.allowLoopback: every program here can "
+                            "pretend to be it");
+    }
+    if (json_is_true(json_object_get(conf, "allowLoopback")))
+        config_warn_at(w, "gateway.auth.trustedProxy.allowLoopback",
+                       "every program on this machine can claim to be any user");
+    json_array_foreach(json_at(w->doc, "gateway.auth.trustedProxy.deviceAutoApprove.scopes"), i,
+                       name)
+    {
+        if (view_eq(json_view_of(name), V("operator.admin")))
+            config_warn_at(w, "gateway.auth.trustedProxy.deviceAutoApprove.scopes",
+                           "operator.admin: every user of the proxy can become an administrator");
+    }
+}
+
+/* A hash says which kind it is between dollar signs (crypt(5)). */
+static bool is_hash(struct view v)
+{
+    return v.n > 20 && v.p[0] == '$' && view_find(view_from(v, 1), '$') < 12;
+}
+
+static void rule_password(struct config_walk *w)
+{
+    struct view password = at(w, "gateway.auth.password");
+
+    if (password.n && !is_hash(password))
+        config_warn_at(w, "gateway.auth.password",
+                       "is in clear text; put here what openclawctl auth hash prints");
+}
+
+static void check_scopes(struct config_walk *w, const char *path, const json_t *list)
+{
+    json_t *name;
+    size_t i;
+
+    json_array_foreach(list, i, name)
+    {
+        if (!scope_from(json_view_of(name)))
+            config_error_at(w, path, "%.64s is no scope", json_string_value(name));
+    }
+}
+
+static void rule_scope_names(struct config_walk *w)
+{
+    const char *who;
+    json_t *list;
+
+    json_object_foreach(json_at(w->doc, "gateway.auth.identityScopes"), who, list)
+    {
+        check_scopes(w, "gateway.auth.identityScopes", list);
+    }
+    check_scopes(w, "gateway.auth.trustedProxy.deviceAutoApprove.scopes",
+                 json_at(w->doc, "gateway.auth.trustedProxy.deviceAutoApprove.scopes"));
+}
+
 static void rule_auth(struct config_walk *w)
 {
     struct view mode = at(w, "gateway.auth.mode");
@@ -55,9 +128,17 @@ static void rule_auth(struct config_walk *w)
     else if (view_eq(mode, V("none")))
         config_warn_at(w, "gateway.auth.mode",
                        "none: every program on this machine can command the agent");
-    else if (!view_eq(mode, V("token")))
-        config_error_at(w, "gateway.auth.mode", "%.*s is not supported by this build; use token",
-                        VIEW_FMT(mode));
+    else if (view_eq(mode, V("tailscale")))
+        config_error_at(w, "gateway.auth.mode",
+                        "tailscale is not supported by this build; let tailscale serve forward to "
+                        "this port and use token or password");
+    else if (view_eq(mode, V("password")) && !at(w, "gateway.auth.password").n)
+        config_error_at(w, "gateway.auth.mode",
+                        "password needs gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD");
+    else if (view_eq(mode, V("trusted-proxy")))
+        rule_proxy(w);
+    rule_password(w);
+    rule_scope_names(w);
     if (json_is_true(json_at(w->doc, "gateway.controlUi.dangerouslyDisableDeviceAuth")))
         config_warn_at(w, "gateway.controlUi.dangerouslyDisableDeviceAuth",
                        "control pages connect with the token alone");

@@ -37,9 +37,10 @@ struct gateway {
     struct config_report report;
     struct slice_runtime rt;
     struct secret
-        token;       /* the one kept in the state folder; unset when the configuration has one */
-    char *state_dir; /* owned */
-    char *store;     /* owned: the hub's part of it */
+        token; /* the one kept in the state folder; unset when the configuration has one */
+    struct watch *token_watch; /* of its file */
+    char *state_dir;           /* owned */
+    char *store;               /* owned: the hub's part of it */
     struct confine cage;
     bool uncaged; /* a required layer is missing */
     char exe_dir[PATH_MAX];
@@ -98,12 +99,22 @@ static enum log_level level_of(const struct gateway *g)
 static int fill_token(struct gateway *g, struct config *c, struct err *e)
 {
     const struct conf *conf = config_conf(c);
+    struct secret fresh = {.p = NULL};
+    struct err why = ERR_INIT;
     int r;
 
     if (conf->gateway_auth_mode != CONF_AUTH_TOKEN || conf->gateway_auth_token.n)
         return 0;
-    if (!g->token.n && (r = statedir_token(g->state_dir, &g->token, &g->made_token, e)) < 0)
+    /* At a reload the file may hold another one; while it holds none the old one goes on. */
+    if ((r = statedir_token(g->state_dir, &fresh, &g->made_token, &why)) == 0) {
+        secret_fini(&g->token);
+        g->token = fresh; /* moved */
+    } else if (!g->token.n) {
+        *e = why;
         return r;
+    } else {
+        log_error("token.unreadable", KV("why", why.text));
+    }
     return config_set_token(c, view_of((const char *)g->token.p, g->token.n), e);
 }
 
@@ -379,9 +390,13 @@ static int start(struct gateway *g, struct err *e)
     phase(g, "listen");
     if (conf->gateway_reload_mode != CONF_RELOAD_OFF) {
         struct err why = ERR_INIT;
+        char path[PATH_MAX + 32];
 
         if (watch_new(&g->watch, g->loop, config_path_of(g->config), reload, g, &why) < 0)
             log_debug("config.unwatched", KV("why", why.text));
+        (void)snprintf(path, sizeof(path), "%s/gateway.token", g->state_dir);
+        if (g->token.n && watch_new(&g->token_watch, g->loop, path, reload, g, &why) < 0)
+            log_debug("token.unwatched", KV("why", why.text));
     }
     if ((r = confine_self(e)) < 0)
         return r;
@@ -393,6 +408,7 @@ static int start(struct gateway *g, struct err *e)
 static void finish(struct gateway *g)
 {
     watch_free(&g->watch);
+    watch_free(&g->token_watch);
     fleet_free(&g->fleet);
     for (int i = 0; i < SIGNALS; i++)
         loop_signal_fini(&g->sig[i]);

@@ -19,9 +19,9 @@ static void hex(const unsigned char *p, size_t n, char *out)
     *out = 0;
 }
 
-static int token_hash(const struct slice_runtime *rt, char out[65], struct err *e)
+static int secret_hash(const struct slice_runtime *rt, const struct secret *token, char out[65],
+                       struct err *e)
 {
-    const struct secret *token = &config_conf(rt->config)->gateway_auth_token;
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned len = 0;
 
@@ -42,6 +42,22 @@ static const char *auth_mode(const struct conf *conf)
     return conf->gateway_auth_mode < COUNT_OF(names) ? names[conf->gateway_auth_mode] : "token";
 }
 
+/* A crypt(3) hash goes as it is; of a plain password only a keyed hash. */
+static int add_password(const struct slice_runtime *rt, json_t *runtime, struct err *e)
+{
+    const struct secret *p = &config_conf(rt->config)->gateway_auth_password;
+    char hash[65];
+    int r;
+
+    if (!p->n)
+        return 0;
+    if (p->n > 20 && p->p[0] == '$' && memchr(p->p + 1, '$', 12))
+        return json_set_at(runtime, "passwordCrypt", json_stringn((const char *)p->p, p->n), e);
+    if ((r = secret_hash(rt, p, hash, e)) < 0)
+        return r;
+    return json_set_at(runtime, "passwordHash", json_string(hash), e);
+}
+
 static int add_hub(const struct slice_runtime *rt, json_t *runtime, struct err *e)
 {
     const struct conf *conf = config_conf(rt->config);
@@ -50,7 +66,9 @@ static int add_hub(const struct slice_runtime *rt, json_t *runtime, struct err *
     int r;
 
     hex(rt->key, SLICE_KEY_BYTES, key);
-    if (conf->gateway_auth_token.n && (r = token_hash(rt, hash, e)) < 0)
+    if ((r = add_password(rt, runtime, e)) < 0)
+        return r;
+    if (conf->gateway_auth_token.n && (r = secret_hash(rt, &conf->gateway_auth_token, hash, e)) < 0)
         return r;
     if ((r = config_redacted(rt->config, rt->report,
                              view_of((const char *)rt->key, SLICE_KEY_BYTES), &snapshot, e)) < 0)
@@ -79,6 +97,7 @@ int slice_write(const struct slice_runtime *rt, enum role role, struct buf *out,
     if ((r = config_slice(rt->config, role, &doc, e)) < 0)
         return r;
     (void)json_object_del(json_at(doc, "gateway.auth"), "token");
+    (void)json_object_del(json_at(doc, "gateway.auth"), "password");
     runtime = json_pack("{s:s, s:s, s:i, s:I, s:i, s:s}", "version", OPENCLAW_C_VERSION,
                         "wireVersion", OPENCLAW_WIRE_VERSION, "pid", (int)getpid(), "startedAtMs",
                         (json_int_t)rt->started_ms, "port",

@@ -1,6 +1,7 @@
 /*
  * supervisor/slice.h - what each worker is told: its cut of the configuration and, under "runtime",
- * what only this start knows. The token itself goes to nobody: the hub gets a keyed hash of it.
+ * what only this start knows. The token and the password go to nobody: the hub gets keyed hashes of
+ * them, or the crypt(3) hash that the configuration holds.
  */
 #ifndef SLICE_H
 #define SLICE_H

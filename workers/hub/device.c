@@ -15,8 +15,9 @@ static const struct device_fault faults[] = {
     {"device nonce required", "DEVICE_AUTH_NONCE_REQUIRED", "device-nonce-missing"},
     {"device nonce mismatch", "DEVICE_AUTH_NONCE_MISMATCH", "device-nonce-mismatch"},
     {"device signature invalid", "DEVICE_AUTH_SIGNATURE_INVALID", "device-signature"},
+    {"device public key invalid", "DEVICE_AUTH_PUBLIC_KEY_INVALID", "device-public-key"},
 };
-enum { FAULT_ID, FAULT_TIME, FAULT_NO_NONCE, FAULT_NONCE, FAULT_SIGNATURE };
+enum { FAULT_ID, FAULT_TIME, FAULT_NO_NONCE, FAULT_NONCE, FAULT_SIGNATURE, FAULT_KEY };
 
 static int digit(char c)
 {
@@ -86,6 +87,32 @@ void device_key_text(struct view text, char out[DEVICE_KEY_LEN + 1])
     out[0] = '\0';
     if (read_key(text, key))
         b64url(key, sizeof(key), out);
+}
+
+/* Points of order 8 and less, the sign left out: under such a key anything is signed. (The list is
+ * arithmetic: y = 0, 1, -1, the two of order 8, and p, p + 1 which mean 0 and 1.) */
+static bool small_order(const unsigned char key[KEY_BYTES])
+{
+    static const unsigned char eighth[2][KEY_BYTES] = {
+        {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4,
+         0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+         0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+        {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b,
+         0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+         0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a}};
+    unsigned char y[KEY_BYTES];
+    bool zeros = true, ones = true;
+
+    memcpy(y, key, sizeof(y));
+    y[31] &= 0x7f;
+    if (memcmp(y, eighth[0], sizeof(y)) == 0 || memcmp(y, eighth[1], sizeof(y)) == 0)
+        return true;
+    for (size_t i = 1; i < 31; i++) {
+        zeros &= y[i] == 0;
+        ones &= y[i] == 0xff;
+    }
+    return (zeros && y[31] == 0 && y[0] <= 1) ||
+           (ones && y[31] == 0x7f && y[0] >= 0xec && y[0] <= 0xee);
 }
 
 static bool id_matches(struct view id, const unsigned char key[KEY_BYTES])
@@ -190,6 +217,8 @@ const struct device_fault *device_check(const json_t *params, struct view nonce,
 
     if (!read_key(json_view(device, "publicKey"), key) || !id_matches(json_view(device, "id"), key))
         return &faults[FAULT_ID];
+    if (small_order(key))
+        return &faults[FAULT_KEY];
     if (signed_at < now_ms - DEVICE_SKEW_MS || signed_at > now_ms + DEVICE_SKEW_MS)
         return &faults[FAULT_TIME];
     if (got.n == 0)
