@@ -408,7 +408,7 @@ static void end_aborted(struct run *r)
     jw_kcstr(w, "phase", "error");
     jw_ki64(w, "endedAt", r->ended_ms);
     jw_ki64(w, "startedAt", r->started_ms ? r->started_ms : r->accepted_ms);
-    jw_kcstr(w, "error", r->result.error ? r->result.error : "This operation was aborted");
+    jw_kcstr(w, "error", r->result.error ? r->result.error : "The turn was stopped.");
     jw_kbool(w, "aborted", true);
     jw_kcstr(w, "stopReason", "aborted");
     jw_kbool(w, "executionSettled", true);

@@ -41,8 +41,8 @@ static int conflict(struct call *c)
 {
     return call_error_full(
         c, RPC_INVALID_REQUEST,
-        "This message ID was already used for different input. Check the conversation history and "
-        "use a new message ID to send again.",
+        "idempotencyKey: it belongs to another message; chat.history shows what became of that "
+        "one, a new key sends this one",
         V("{\"reason\":\"chat-request-conflict\"}"), -1, 0);
 }
 

@@ -35,8 +35,7 @@ static void write_self(struct hub *h, struct buf *out)
 
     if (uname(&u) < 0)
         memset(&u, 0, sizeof(u));
-    buf_printf(&text, "Gateway: %s · app %s · mode gateway · reason self", u.nodename,
-               h->settings->wire_version);
+    buf_printf(&text, "The gateway runs on %s, version %s.", u.nodename, h->settings->wire_version);
     jw_obj(&w);
     jw_kcstr(&w, "host", u.nodename[0] ? u.nodename : "gateway");
     jw_kcstr(&w, "version", h->settings->wire_version);

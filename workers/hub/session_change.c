@@ -178,9 +178,10 @@ static int set_model(struct hub *h, struct session *s, const json_t *p, struct e
         for (unsigned i = 0; i < h->settings->model_count && slash < ref.n; i++)
             if (view_eq(view_str(h->settings->models[i].provider), view_of(ref.p, slash)))
                 return err_set(e, ERR_INVALID,
-                               "Unknown model \"%.*s\". Use /models to list models.",
+                               "model: nobody offers \"%.*s\"; models.list names them all",
                                VIEW_FMT(ref));
-        return err_set(e, ERR_INVALID, "Unknown provider \"%.*s\". Use /models to list providers.",
+        return err_set(e, ERR_INVALID,
+                       "model: no provider is called \"%.*s\"; models.list names them all",
                        VIEW_FMT(view_of(ref.p, slash)));
     }
     (void)snprintf(full, sizeof(full), "%s/%s", m->provider, m->id);
@@ -214,14 +215,15 @@ static int check_patch(struct call *c, const struct session_key *key)
         m = settings_model(c->hub->settings, view_str(pick.model));
         if (!m || !m->reasoning ||
             !(view_eq(level, V("low")) || view_eq(level, V("medium")) || view_eq(level, V("high"))))
-            return call_error(c, RPC_INVALID_REQUEST, "invalid thinkingLevel (use %s)",
+            return call_error(c, RPC_INVALID_REQUEST, "thinkingLevel: one of %s",
                               m && m->reasoning ? "off, low, medium, high" : "off") < 0
                        ? -1
                        : 1;
     }
     if (label.n && session_labelled(c->hub, label, &owner) &&
         !view_eq(session_key_view(&owner), session_key_view(key)))
-        return call_error(c, RPC_INVALID_REQUEST, "label already in use: %.*s", VIEW_FMT(label)) < 0
+        return call_error(c, RPC_INVALID_REQUEST, "label: another session has it already: %.*s",
+                          VIEW_FMT(label)) < 0
                    ? -1
                    : 1;
     return 0;
@@ -464,7 +466,8 @@ int rpc_sessions_create(struct call *c)
         return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
     if (label.n && session_labelled(c->hub, label, &owner) &&
         !view_eq(session_key_view(&owner), session_key_view(&key)))
-        return call_error(c, RPC_INVALID_REQUEST, "label already in use: %.*s", VIEW_FMT(label));
+        return call_error(c, RPC_INVALID_REQUEST, "label: another session has it already: %.*s",
+                          VIEW_FMT(label));
     if ((rc = create(c, &key, &e)) < 0)
         return rc == ERR_INVALID ? call_error(c, RPC_INVALID_REQUEST, "%s", e.text)
                                  : unavailable(c, &e);
