@@ -39,10 +39,6 @@ static void rule_bind(struct config_walk *w)
         config_error_at(w, "gateway.bind", "custom needs gateway.customBindHost");
     if (view_find(host, '/') < host.n)
         config_error_at(w, "gateway.customBindHost", "must be one address, not a network");
-    if (json_is_true(json_at(w->doc, "gateway.tls.enabled")))
-        config_error_at(
-            w, "gateway.tls.enabled",
-            "TLS is not supported by this build; without it the port would be open in clear");
 }
 
 static void rule_proxy(struct config_walk *w)

@@ -98,6 +98,8 @@ static int start_proc(struct proc *p, struct err *e)
     }
     if ((r = link_open(&p->link, f->loop, s[0], &conf, e)) < 0)
         return r;
+    if (p->role == ROLE_FRONT && f->conf.keys && (r = f->conf.keys(f->conf.ctx, p->link, e)) < 0)
+        return r;
     buf_init(&slice, SLICE_MAX);
     slice.secret = true;
     r = p->channel ? channels_slice(p, &slice, e) : f->conf.slice(f->conf.ctx, p->role, &slice, e);
@@ -419,6 +421,16 @@ void fleet_reconfigure(struct fleet *f, enum role role, bool restart)
             log_error("config.not_sent", KV("role", role_name(role)), KV("why", e.text));
         buf_fini(&slice);
     }
+}
+
+void fleet_send_keys(struct fleet *f)
+{
+    struct err e = ERR_INIT;
+
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].role == ROLE_FRONT && f->proc[i].link && f->conf.keys &&
+            f->conf.keys(f->conf.ctx, f->proc[i].link, &e) < 0)
+            log_error("tls.not_sent", KV("why", e.text));
 }
 
 void fleet_log_level(struct fleet *f, uint32_t level)

@@ -69,6 +69,8 @@ struct fleet_conf {
     struct confine cage; /* of every worker */
     /* A layer is missing that sandbox.mode requires: do not go on. */
     void (*on_uncaged)(void *ctx);
+    /* What a front needs before its slice (TLS keys); may be NULL. */
+    int (*keys)(void *ctx, struct link *front, struct err *e);
     /* Every process is up for the first time (us: the slowest one's start). */
     void (*on_ready)(void *ctx);
     /* All are gone after fleet_stop. */
@@ -98,6 +100,8 @@ void fleet_stop(struct fleet *f);
 void fleet_free(struct fleet **f);
 /* A changed configuration for the processes of this role: pushed, or by a restart. */
 void fleet_reconfigure(struct fleet *f, enum role role, bool restart);
+/* New keys for the fronts. */
+void fleet_send_keys(struct fleet *f);
 void fleet_log_level(struct fleet *f, uint32_t level);
 /* SIGCHLD. */
 void fleet_reap(struct fleet *f);

@@ -13,6 +13,7 @@
 #include "rand.h"
 #include "slice.h"
 #include "statedir.h"
+#include "tls_keys.h"
 #include "version.h"
 #include "watch.h"
 
@@ -47,6 +48,7 @@ struct gateway {
     struct bind_plan bind;
     struct fleet *fleet;
     struct watch *watch;
+    struct tls_keys *tls; /* NULL: clear text */
     int lock;
     bool made_token;
 };
@@ -153,6 +155,37 @@ static int set_channels(struct gateway *g, struct err *e)
     return r;
 }
 
+static int send_keys(void *ctx, struct link *front, struct err *e)
+{
+    struct gateway *g = ctx;
+
+    return g->tls ? tls_keys_send(g->tls, front, e) : 0;
+}
+
+static void on_new_keys(void *ctx)
+{
+    struct gateway *g = ctx;
+
+    if (g->fleet)
+        fleet_send_keys(g->fleet);
+}
+
+/* SIGHUP asks for it even where files are not watched. */
+static void reload_keys(struct gateway *g)
+{
+    struct err e = ERR_INIT;
+    bool news;
+
+    if (!g->tls)
+        return;
+    if (tls_keys_reload(g->tls, &news, &e) < 0)
+        log_error("tls.reload_refused", KV("why", e.text), KV("kept", "the certificate in force"));
+    else if (news)
+        log_info("tls.reloaded", KV("fingerprint", tls_keys_fingerprint(g->tls)));
+    if (!e.code && news)
+        fleet_send_keys(g->fleet);
+}
+
 /* -- ready and gone -- */
 static void greet(struct gateway *g)
 {
@@ -163,20 +196,23 @@ static void greet(struct gateway *g)
     if (!(how && strcmp(how, "1") == 0) && !isatty(STDOUT_FILENO))
         return;
     (void)snprintf(token_at, sizeof(token_at), "%s/gateway.token", g->state_dir);
-    (void)printf(
-        "\n  The OpenClaw gateway is ready.\n\n"
-        "    address   http://%s:%u   (WebSocket: ws://%s:%u)\n"
-        "    token     %s\n"
-        "    config    %s%s\n\n"
-        "  Next, in another terminal:\n\n"
-        "    %s/openclawctl status\n"
-        "    %s/openclawctl chat \"Hello! Who are you?\"\n"
-        "    %s/openclawctl config get\n\n",
-        g->bind.text, conns_port(g->fleet->conns), g->bind.text, conns_port(g->fleet->conns),
-        own ? token_at : "as configured (gateway.auth.token, --token or OPENCLAW_GATEWAY_TOKEN)",
-        config_path_of(g->config),
-        config_exists(g->config) ? "" : "   (not there yet: the defaults hold)", g->exe_dir,
-        g->exe_dir, g->exe_dir);
+    (void)printf("\n  The OpenClaw gateway is ready.\n\n"
+                 "    address   http%s://%s:%u   (WebSocket: ws%s://%s:%u)\n"
+                 "%s%s%s"
+                 "    token     %s\n"
+                 "    config    %s%s\n\n"
+                 "  Next, in another terminal:\n\n"
+                 "    %s/openclawctl status\n"
+                 "    %s/openclawctl chat \"Hello! Who are you?\"\n"
+                 "    %s/openclawctl config get\n\n",
+                 g->tls ? "s" : "", g->bind.text, conns_port(g->fleet->conns), g->tls ? "s" : "",
+                 g->bind.text, conns_port(g->fleet->conns), g->tls ? "    SHA-256   " : "",
+                 g->tls ? tls_keys_fingerprint(g->tls) : "", g->tls ? "\n" : "",
+                 own ? token_at
+                     : "as configured (gateway.auth.token, --token or OPENCLAW_GATEWAY_TOKEN)",
+                 config_path_of(g->config),
+                 config_exists(g->config) ? "" : "   (not there yet: the defaults hold)",
+                 g->exe_dir, g->exe_dir, g->exe_dir);
     (void)fflush(stdout);
 }
 
@@ -276,6 +312,7 @@ static void on_signal(void *ctx, int signo)
         break;
     case SIGHUP:
         reload(g);
+        reload_keys(g);
         break;
     default:
         log_info("gateway.stopping", KV("signal", signo));
@@ -314,6 +351,26 @@ static unsigned front_count(const struct conf *conf)
     if (conf->workers_fronts)
         return conf->workers_fronts;
     return cores >= 4 ? (unsigned)(cores / 2) : 1;
+}
+
+static int open_tls(struct gateway *g, const struct conf *conf, struct err *e)
+{
+    int r;
+
+    if (!conf->gateway_tls_enabled) {
+        if (!g->bind.loopback)
+            log_warn("bind.clear_text", KV("bind", g->bind.text),
+                     KV("do", "set gateway.tls.enabled: tokens and messages pass the network "
+                              "unencrypted"));
+        return 0;
+    }
+    r = tls_keys_new(&g->tls, conf, g->state_dir, g->loop,
+                     conf->gateway_reload_mode != CONF_RELOAD_OFF, on_new_keys, g, e);
+    if (r == 0)
+        log_info("tls.certificate", KV("fingerprint", tls_keys_fingerprint(g->tls)),
+                 KV("file", tls_keys_cert_path(g->tls)), KV("made", tls_keys_made(g->tls)));
+    phase(g, "tls");
+    return r;
 }
 
 static int start(struct gateway *g, struct err *e)
@@ -362,6 +419,7 @@ static int start(struct gateway *g, struct err *e)
     g->rt.state_dir = g->state_dir;
     g->rt.bind = g->bind.text;
     g->rt.started_ms = clock_wall_ms();
+    g->rt.fronts = front_count(conf);
     fc = (struct fleet_conf){.exe_dir = g->exe_dir,
                              .fronts = front_count(conf),
                              .agents = conf->workers_agents,
@@ -371,12 +429,14 @@ static int start(struct gateway *g, struct err *e)
                              .hang_ms = (uint32_t)conf->workers_hang_ms,
                              .start_ms = (uint32_t)conf->workers_start_timeout_ms,
                              .slice = write_slice,
+                             .keys = send_keys,
                              .on_ready = on_ready,
                              .on_stopped = on_stopped,
                              .on_uncaged = on_uncaged,
                              .cage = g->cage,
                              .ctx = g};
-    if ((r = loop_new(&g->loop, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
+    if ((r = loop_new(&g->loop, e)) < 0 || (r = open_tls(g, conf, e)) < 0 ||
+        (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
     jobs_configure(g->fleet, conf->agents_max_concurrent, conf->subagents_max_concurrent);
     if ((r = set_channels(g, e)) < 0)
@@ -410,6 +470,7 @@ static void finish(struct gateway *g)
     watch_free(&g->watch);
     watch_free(&g->token_watch);
     fleet_free(&g->fleet);
+    tls_keys_free(&g->tls);
     for (int i = 0; i < SIGNALS; i++)
         loop_signal_fini(&g->sig[i]);
     loop_free(&g->loop);

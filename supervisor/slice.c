@@ -104,6 +104,8 @@ int slice_write(const struct slice_runtime *rt, enum role role, struct buf *out,
                         (int)config_conf(rt->config)->gateway_port, "bind", rt->bind);
     if (!runtime || json_object_set_new(doc, "runtime", runtime) < 0)
         r = err_set(e, ERR_NOMEM, "out of memory for a slice");
+    if (r == 0 && role == ROLE_FRONT)
+        r = json_set_at(runtime, "fronts", json_integer(rt->fronts), e);
     if (r == 0 && role == ROLE_HUB)
         r = add_hub(rt, runtime, e);
     if (r == 0)

@@ -15,6 +15,7 @@ struct slice_runtime {
     const struct config_report *report;
     const char *state_dir; /* borrowed */
     const char *bind;
+    unsigned fronts;                    /* that share what an address may have */
     unsigned char key[SLICE_KEY_BYTES]; /* of this start: seals tickets, hashes the token and
                                            config.get's hash */
     int64_t started_ms;

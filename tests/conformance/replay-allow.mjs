@@ -84,6 +84,14 @@ export const SPINE = [
   { where: /^res sessions\.patch$/, path: /\.modelOverrideRouteResolution$/ },
 ];
 
+/** Closes where we hold to a stricter rule (docs/protocol.md, Transport): nonsense does not end as if all were well. */
+const NO_FRAME = { code: 1008, reason: "invalid request frame" };
+export const STRICTER_CLOSES = new Map([
+  ["first-frame-not-json", NO_FRAME],
+  ["v3-first-frame-not-json", NO_FRAME],
+  ["v3-preauth-70k-not-json", NO_FRAME],
+]);
+
 /** Differences of the older protocol's captures that come from their server, not from the protocol. */
 export const PROTOCOL_3 = [
   { where: /^res connect$/, path: /\.canvasHostUrl$/ }, // optional there, no canvas here

@@ -134,7 +134,7 @@ static const struct {
     {"{secrets:{providers:{p:{source:'env',allowlist:['A']}}},gateway:{auth:{token:{source:'env',"
      "provider:'p',id:'SPACE'}}}}",
      "gateway.auth.token", "allowlist"},
-    {"{gateway:{tls:{enabled:true}}}", "gateway.tls.enabled", "not supported"},
+    {"{gateway:{tls:{certPath:5}}}", "gateway.tls.certPath", "text"},
     {"{gateway:{tls:{enabled:'yes'}}}", "gateway.tls.enabled", "true or false"},
     {"{gateway:{trustedProxies:'10.0.0.1'}}", "gateway.trustedProxies", "list of texts"},
     {"{gateway:{trustedProxies:['10.0.0.1','any']}}", "gateway.trustedProxies[1]", "IP address"},

@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 static void on_ready(void *ctx, bool readable, bool writable);
 static void pump(struct conn *c);
+static void flush(struct conn *c);
 
 /* -------------------------------------------------------------- life */
 int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd, struct err *e)
@@ -26,8 +28,10 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
     c->f = f;
     c->id = id;
     c->local = local;
+    c->secure = f->tls != NULL;
     c->state = CONN_HTTP;
     wheel_node_init(&c->due);
+    place_init(&c->place);
     list_init(&c->on_open);
     list_init(&c->on_dirty);
     list_init(&c->on_pause);
@@ -36,6 +40,7 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
     buf_init(&c->out, (size_t)FRONT_BACKLOG_MAX + 64 * KIB); /* and a last close frame */
     buf_init(&c->ticket, 16 * KIB);
     ws_dec_init(&c->ws, true, f->lim.pre_bytes);
+    (void)ip_parse(peer, &c->from); /* what is no address counts as one */
     c->peer = mem_dup(peer.p, peer.n);
     if (!c->peer) {
         r = err_set(e, ERR_NOMEM, "out of memory for a connection");
@@ -70,6 +75,7 @@ void conn_hello_free(struct conn_hello **hp)
     buf_fini(&h->host);
     buf_fini(&h->origin);
     buf_fini(&h->agent);
+    buf_fini(&h->claims);
     buf_fini(&h->id);
     buf_fini(&h->params);
     buf_fini(&h->pending);
@@ -81,6 +87,7 @@ void conn_hello_free(struct conn_hello **hp)
 static void release(struct conn *c)
 {
     hub_gone(c);
+    places_give(&c->f->places, &c->place);
     list_del(&c->on_open);
     list_del(&c->on_pause);
     c->paused = false;
@@ -147,20 +154,60 @@ void conn_bye(struct conn *c, uint16_t code, struct view reason)
         conn_close(c, code, reason);
 }
 
+/* No lingering: its place is needed now. */
+static void end_now(struct conn *c, uint16_t code)
+{
+    conn_bye(c, code, V("too many unauthenticated connections"));
+    if (c->state != CONN_DEAD)
+        flush(c);
+    conn_kill(c);
+}
+
 void conn_make_room(struct front *f, struct view peer)
 {
+    struct ip ip;
+
+    if (!ip_parse(peer, &ip))
+        return;
     for (struct list *l = f->fresh.next; l != &f->fresh; l = l->next) {
         struct conn *c = LIST_OF(l, struct conn, on_open);
 
-        if (c->state != CONN_CONNECTING && view_eq(view_str(c->peer), peer)) {
-            /* no lingering: its place in the supervisor's count is needed now */
-            conn_bye(c, WS_POLICY, V("too many unauthenticated connections"));
-            if (c->state != CONN_DEAD && c->out.n)
-                (void)send(c->fd, c->out.p + c->out.off, c->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-            conn_kill(c);
+        if (c->state != CONN_CONNECTING && ip_key(&c->from) == ip_key(&ip)) {
+            end_now(c, WS_POLICY);
             return;
         }
     }
+}
+
+bool conn_take_place(struct conn *c)
+{
+    struct front *f = c->f;
+    struct place *out;
+    struct ip ip = c->from;
+
+    if (c->proxied)
+        (void)ip_parse(view_str(c->peer), &ip);
+    if (places_take(&f->places, ip_key(&ip), (unsigned)f->lim.places, (unsigned)f->lim.reserve,
+                    &c->place, &out) == PLACES_FULL)
+        return false;
+    if (out)
+        end_now(LIST_OF(out, struct conn, place), WS_TRY_LATER);
+    return true;
+}
+
+int conn_attribute(struct conn *c, const struct ip *client, struct err *e)
+{
+    char text[IP_TEXT_MAX], *peer;
+
+    ip_text(client, text);
+    peer = mem_dup(text, strlen(text));
+    if (!peer)
+        return err_set(e, ERR_NOMEM, "out of memory for an address");
+    mem_free(c->peer);
+    c->peer = peer;
+    c->proxied = true;
+    c->local = false;
+    return 0;
 }
 
 /* -------------------------------------------------------------- deadlines */
@@ -228,6 +275,8 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
 static void drained(struct conn *c)
 {
     buf_trim(&c->out, 0);
+    if (c->tls)
+        buf_trim(tls_out(c->tls), 0);
     loop_io_want(&c->io, c->io.reading, false);
     if (c->state != CONN_LINGER) {
         conn_wake(c);
@@ -242,10 +291,35 @@ static void drained(struct conn *c)
         conn_kill(c);
 }
 
+/* The bytes that go to the socket next; empty when all have gone. NULL: it was killed. */
+static struct buf *outgoing(struct conn *c)
+{
+    struct err e = ERR_INIT;
+    struct buf *out;
+
+    if (!c->tls)
+        return &c->out;
+    out = tls_out(c->tls);
+    if (out->n == 0 && c->out.n && tls_seal(c->tls, &c->out, &e) < 0) {
+        conn_kill(c);
+        return NULL;
+    }
+    if (out->n == 0 && c->state == CONN_LINGER)
+        tls_bye(c->tls);
+    return out;
+}
+
+size_t conn_unsent(const struct conn *c)
+{
+    return c->out.n + (c->tls ? tls_out(c->tls)->n : 0);
+}
+
 static void flush(struct conn *c)
 {
-    while (c->out.n) {
-        ssize_t w = send(c->fd, c->out.p + c->out.off, c->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct buf *out;
+
+    while ((out = outgoing(c)) && out->n) {
+        ssize_t w = send(c->fd, out->p + out->off, out->n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (w < 0) {
             if (errno == EINTR)
@@ -259,9 +333,10 @@ static void flush(struct conn *c)
                 conn_wake(c);
             return;
         }
-        buf_eat(&c->out, (size_t)w);
+        buf_eat(out, (size_t)w);
     }
-    drained(c);
+    if (out)
+        drained(c);
 }
 
 void conn_flush_dirty(void *ctx)
@@ -290,6 +365,7 @@ void conn_reap(void *ctx)
         buf_fini(&c->out);
         buf_fini(&c->ticket);
         ws_dec_fini(&c->ws);
+        tls_free(&c->tls);
         http_conn_free(&c->http);
         mem_free(c->peer);
         mem_free(c);
@@ -332,9 +408,40 @@ static void feed(struct conn *c, char **p, size_t *n)
 
 static void pause_reading(struct conn *c)
 {
+    struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLET, .data.u64 = c->id};
+
     c->paused = true;
     loop_io_want(&c->io, false, c->io.writing);
     list_add(&c->f->waiting, &c->on_pause);
+    /* once for the socket's life; the kernel forgets it with the socket. Failing, the next ping
+     * notices */
+    if (!c->watched)
+        c->watched = epoll_ctl(c->f->hangups, EPOLL_CTL_ADD, c->fd, &ev) == 0;
+}
+
+static void on_hangup(struct conn *c, uint32_t what)
+{
+    if (!c->paused || c->state == CONN_DEAD)
+        return; /* whoever reads finds out */
+    /* half a WebSocket is none; but who asked by HTTP may have nothing more to say and wait */
+    if ((what & (EPOLLHUP | EPOLLERR)) || c->state != CONN_HTTP)
+        conn_kill(c);
+}
+
+void conn_on_hangups(void *ctx, bool readable, bool writable)
+{
+    struct front *f = ctx;
+    struct epoll_event ev[64];
+    int n = epoll_wait(f->hangups, ev, COUNT_OF(ev), 0);
+
+    (void)readable;
+    (void)writable;
+    for (int i = 0; i < n; i++) {
+        struct conn *c = cmap_get(&f->conns, ev[i].data.u64);
+
+        if (c)
+            on_hangup(c, ev[i].events);
+    }
 }
 
 /* Use what is left from before; then listen again, or go on waiting. */
@@ -383,14 +490,61 @@ static void on_eof(struct conn *c)
     c->eof = true;
     loop_io_want(&c->io, false, c->io.writing);
     if (c->state == CONN_LINGER) {
-        if (c->out.n == 0)
+        if (conn_unsent(c) == 0)
             conn_kill(c);
         return;
     }
-    if (c->state == CONN_HTTP && c->out.n)
+    if (c->state == CONN_HTTP && conn_unsent(c))
         conn_finish(c); /* it asked, and waits for the answer */
     else
         conn_kill(c); /* half a WebSocket is none */
+}
+
+/* Clear text on a port that speaks TLS: one answer that a person understands. */
+static void refuse_clear(struct conn *c)
+{
+    c->secure = false;
+    http_conn_refuse(c, 400, "this port speaks TLS: use https:// or wss://");
+}
+
+/* n bytes in f->cipher become bytes in f->scratch: how many, 0 at the end, or -1 with EAGAIN when
+ * there is nothing to use yet. */
+static ssize_t open_cipher(struct conn *c, size_t n)
+{
+    struct front *f = c->f;
+    struct err e = ERR_INIT;
+    bool up, end = false;
+    size_t got = 0;
+    int r = 0;
+
+    if (!c->tls && (unsigned char)f->cipher[0] != TLS_HANDSHAKE) {
+        refuse_clear(c);
+        errno = EAGAIN;
+        return -1;
+    }
+    if (!c->tls)
+        r = tls_new(&c->tls, f->tls, &e);
+    up = c->tls && tls_up(c->tls);
+    if (r == 0)
+        r = tls_open(c->tls, view_of(f->cipher, n), f->scratch, FRONT_SCRATCH, &got, &end, &e);
+    if (r < 0) {
+        if (front_may_log(f))
+            log_info("tls.failed", KV("conn", c->id), KV("why", e.text));
+        if (c->tls) /* an alert says why */
+            flush(c);
+        conn_kill(c);
+        errno = EAGAIN;
+        return -1;
+    }
+    if (!up && tls_up(c->tls))
+        conn_due(c, FRONT_SILENT_MS); /* to the first byte of a request */
+    if (tls_out(c->tls)->n)
+        conn_touch(c);
+    if (got == 0 && end)
+        return 0;
+    if (got == 0)
+        errno = EAGAIN;
+    return got ? (ssize_t)got : -1;
 }
 
 static void read_some(struct conn *c)
@@ -401,8 +555,11 @@ static void read_some(struct conn *c)
     ssize_t r;
 
     do
-        r = recv(c->fd, f->scratch, FRONT_SCRATCH, MSG_DONTWAIT);
+        r = recv(c->fd, c->secure ? f->cipher : f->scratch,
+                 c->secure ? FRONT_CIPHER : FRONT_SCRATCH, MSG_DONTWAIT);
     while (r < 0 && errno == EINTR);
+    if (r > 0 && c->secure)
+        r = open_cipher(c, (size_t)r);
     if (r < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             conn_kill(c);

@@ -1,5 +1,6 @@
 /*
  * workers/front/conn.h - one client connection: its socket, what it may still do, its deadlines.
+ * Its bytes pass through tls.h when the port speaks TLS; nothing else here knows the difference.
  * States: HTTP -> CHALLENGED (upgraded, nonce sent) -> CONNECTING (the hub decides) -> OPEN, and
  * from each of them LINGER (last bytes go out, nothing is heard any more) -> DEAD.
  *
@@ -11,6 +12,9 @@
 #define CONN_H
 
 #include "front.h"
+#include "places.h"
+#include "proxy.h"
+#include "tls.h"
 #include "ws.h"
 
 enum conn_state { CONN_HTTP, CONN_CHALLENGED, CONN_CONNECTING, CONN_OPEN, CONN_LINGER, CONN_DEAD };
@@ -21,6 +25,7 @@ struct conn_http; /* http_conn.c: a request being received */
 struct conn_hello {
     char nonce[64];
     struct buf host, origin, agent;
+    struct buf claims;     /* headers of a trusted proxy */
     struct buf id, params; /* of the connect request */
     struct buf pending;    /* messages behind it: u32 length, bytes */
     unsigned pending_n;
@@ -32,7 +37,10 @@ struct conn {
     uint64_t id;     /* the supervisor's */
     int fd;
     enum conn_state state;
-    bool local;
+    bool local;    /* the address is loopback, and nobody asks through it */
+    bool proxied;  /* a trusted proxy asks for it; peer is whom it asks for */
+    bool secure;   /* TLS, begun or not */
+    bool watched;  /* its hanging up is noticed while it is paused */
     bool eof;      /* the client sends no more */
     bool shut;     /* we send no more */
     bool paused;   /* in waiting or ready */
@@ -41,13 +49,16 @@ struct conn {
     uint32_t audience;
     uint64_t seq; /* of the last event */
     unsigned req_n;
-    char *peer; /* address text, owned */
+    struct ip from;     /* the socket's address */
+    char *peer;         /* text of the address that counts, owned */
+    struct place place; /* between upgrade and hello */
     struct loop_io io;
     struct wheel_node due;
     struct list on_open; /* fresh or open */
     struct list on_dirty, on_pause, reqs;
     struct buf in;     /* read but not used yet: only while paused */
     struct buf out;    /* to be sent */
+    struct tls *tls;   /* NULL: clear, or no byte yet */
     struct buf ticket; /* the hub's sealed identity for it */
     struct conn_http *http;
     struct conn_hello *hello;
@@ -76,10 +87,20 @@ void conn_touch(struct conn *c);
 void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppable);
 /* The next deadline: what happens then depends on the state. */
 void conn_due(struct conn *c, uint64_t in_ms);
+/* Bytes that the socket has not taken yet. */
+size_t conn_unsent(const struct conn *c);
+/* It asks for this address from now on, through a proxy.  Errors: ERR_NOMEM. */
+int conn_attribute(struct conn *c, const struct ip *client, struct err *e) MUST_USE;
+/* Take one of its address's places for those who have upgraded and not said hello; somebody else's
+ * may end for it.  False: none is left for now. */
+bool conn_take_place(struct conn *c);
 /* Read on if there is room again. */
 void conn_wake(struct conn *c);
 /* Forget what was needed until hello. */
 void conn_hello_free(struct conn_hello **h);
+
+/* Some of the watched have hung up; ctx is the front. */
+void conn_on_hangups(void *ctx, bool readable, bool writable);
 
 /* Tasks of the end of a turn; ctx is the front. */
 void conn_resume_ready(void *ctx); /* read on where there is room again */

@@ -2,9 +2,11 @@
 
 #include "clock.h"
 #include "conn.h"
+#include "fd.h"
 #include "http_conn.h"
 #include "json.h"
 
+#include <sys/epoll.h>
 #include <sys/resource.h>
 
 enum { LOG_LINES_PER_SECOND = 10 };
@@ -21,10 +23,14 @@ void front_limits_read(struct front_limits *lim, const json_t *conf)
         {"gateway.timers.pingMs", offsetof(struct front_limits, ping_ms), 25000},
         {"gateway.timers.httpMs", offsetof(struct front_limits, http_ms), 15000},
         {"gateway.limits.connections", offsetof(struct front_limits, conns), 10000},
+        {"gateway.limits.preauthPerAddress", offsetof(struct front_limits, places), 32},
         {"gateway.limits.preauthBytes", offsetof(struct front_limits, pre_bytes), 65536},
         {"gateway.limits.payloadBytes", offsetof(struct front_limits, message_bytes), 26214400},
         {"gateway.limits.bufferedBytes", offsetof(struct front_limits, backlog_bytes), 52428800},
     };
+
+    const json_t *fronts = json_at(conf, "runtime.fronts");
+    size_t share = json_integer_value(fronts) > 1 ? (size_t)json_integer_value(fronts) : 1;
 
     _Static_assert(sizeof(size_t) == sizeof(uint64_t), "one way to store both");
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -33,9 +39,23 @@ void front_limits_read(struct front_limits *lim, const json_t *conf)
 
         memcpy((char *)lim + rows[i].offset, &n, sizeof(n));
     }
+    /* connections are spread over the fronts: each keeps its share of what an address may have */
+    lim->places = lim->places / share ? lim->places / share : 1;
+    lim->reserve = PLACES_RESERVE / share > 2 ? PLACES_RESERVE / share : 2;
     lim->drop_bytes = lim->backlog_bytes / 4;
     if (lim->drop_bytes > FRONT_BACKLOG_DROP)
         lim->drop_bytes = FRONT_BACKLOG_DROP;
+}
+
+int front_configure(struct front *f, const json_t *conf, struct err *e)
+{
+    /* the sockets are those of the start, and so is what they speak */
+    if (!f->tls && !f->configured && json_is_true(json_at(conf, "gateway.tls.enabled")))
+        return err_set(e, ERR_INVALID, "TLS is configured, but no key arrived");
+    front_limits_read(&f->lim, conf);
+    proxy_conf_read(&f->proxy, conf);
+    f->configured = true;
+    return 0;
 }
 
 bool front_may_log(struct front *f)
@@ -73,7 +93,10 @@ static void on_due(void *ctx, struct wheel_node *n)
     (void)ctx;
     switch (c->state) {
     case CONN_HTTP:
-        http_conn_due(c);
+        if (c->tls && !tls_up(c->tls))
+            conn_kill(c);
+        else
+            http_conn_due(c);
         break;
     case CONN_CHALLENGED:
     case CONN_CONNECTING:
@@ -132,6 +155,8 @@ int front_init(struct front *f, struct err *e)
     int r;
 
     f->started_ms = now;
+    f->hangups = -1;
+    places_init(&f->places);
     list_init(&f->fresh);
     list_init(&f->open);
     list_init(&f->waiting);
@@ -146,6 +171,11 @@ int front_init(struct front *f, struct err *e)
     buf_init(&f->why, 8 * KIB);
     if ((r = mem_new(&f->scratch, FRONT_SCRATCH, e)) < 0)
         return r;
+    f->hangups = epoll_create1(EPOLL_CLOEXEC);
+    if (f->hangups < 0)
+        return err_sys(e, "epoll");
+    loop_io_init(&f->hangups_io, f->w.loop, f->hangups, conn_on_hangups, f);
+    loop_io_want(&f->hangups_io, true, false);
     return warm_up(e);
 }
 
@@ -166,6 +196,10 @@ void front_fini(struct front *f)
         buf_fini(&f->snap[i].payload);
     }
     buf_fini(&f->why);
+    loop_io_fini(&f->hangups_io);
+    fd_close(&f->hangups);
+    tls_ctx_free(&f->tls);
+    mem_free(f->cipher);
     mem_free(f->scratch);
     loop_timer_fini(&f->tick);
 }

@@ -9,14 +9,17 @@
 #include "cmap.h"
 #include "http.h"
 #include "list.h"
+#include "places.h"
+#include "proxy.h"
 #include "reqs.h"
 #include "rpc.h"
+#include "tls.h"
 #include "wheel.h"
 #include "worker.h"
 
 enum {
     /* times, in ms (protocol reference 1.2; robustness 2.5) */
-    FRONT_SILENT_MS = 10000,   /* from accept to the first byte */
+    FRONT_SILENT_MS = 10000,   /* from accept to the first byte, or to the end of a TLS handshake */
     FRONT_HEAD_MS = 10000,     /* from its first byte to the end of a head; see http_ms */
     FRONT_BODY_MS = 30000,     /* a whole body, ... */
     FRONT_PROGRESS_MS = 10000, /* ... and without any byte of it */
@@ -29,6 +32,7 @@ enum {
     FRONT_BACKLOG_DROP = 1024 * 1024, /* droppable events are skipped above: old news by then */
     FRONT_BACKLOG_PAUSE = 256 * 1024, /* who does not read is not read */
     FRONT_SCRATCH = 128 * 1024,       /* one read */
+    FRONT_CIPHER = 96 * 1024,         /* the same of TLS, whose plaintext has to fit above */
     FRONT_HOST_MAX = 256,             /* ipc.def, connect */
     FRONT_ORIGIN_MAX = 512,
     FRONT_AGENT_MAX = 512,
@@ -52,6 +56,8 @@ struct front_limits {
     uint64_t ping_ms;      /* nothing heard until the next one: gone */
     uint64_t http_ms;      /* between two requests; a head has at most FRONT_HEAD_MS */
     size_t conns;
+    size_t places;        /* upgraded and without hello, of one address */
+    size_t reserve;       /* and above those; see places.h */
     size_t pre_bytes;     /* a message before hello */
     size_t message_bytes; /* policy.maxPayload */
     size_t backlog_bytes; /* policy.maxBufferedBytes */
@@ -82,6 +88,13 @@ struct front {
     struct buf why;      /* scratch for messages */
     struct http_req req; /* scratch: the request being parsed */
     char *scratch;       /* what one read brought */
+    char *cipher;        /* the same before it is opened; allocated when there is TLS */
+    struct tls_ctx *tls; /* of new connections; NULL: the port speaks in the clear */
+    struct proxy_conf proxy;
+    struct places places;
+    bool configured;
+    int hangups; /* an epoll of its own: the loop cannot wait for a hang-up alone */
+    struct loop_io hangups_io;
 };
 
 /* Everything but the worker itself. On failure front_fini still has to be called. */
@@ -89,6 +102,8 @@ int front_init(struct front *f, struct err *e) MUST_USE;
 void front_fini(struct front *f);
 /* Take the limits from a configuration slice (NULL: the defaults). */
 void front_limits_read(struct front_limits *lim, const json_t *conf);
+/* All of the configuration: limits, proxies, whether there has to be TLS.  Errors: ERR_INVALID. */
+int front_configure(struct front *f, const json_t *conf, struct err *e) MUST_USE;
 /* Whether a line about something a stranger caused may be logged now (10 a second). */
 bool front_may_log(struct front *f);
 /* The snapshot's payload text, or empty. */

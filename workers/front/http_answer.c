@@ -25,6 +25,7 @@ const char *http_reason(unsigned status)
         {415, "Unsupported Media Type"},
         {417, "Expectation Failed"},
         {426, "Upgrade Required"},
+        {421, "Misdirected Request"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},

@@ -63,6 +63,11 @@ static void refuse(struct conn *c, unsigned status, const char *text, const char
                                     .close = true});
 }
 
+void http_conn_refuse(struct conn *c, unsigned status, const char *text)
+{
+    refuse(c, status, text, NULL);
+}
+
 static void json(struct conn *c, unsigned status, struct view body, bool head, const char *extra)
 {
     answer(c, &(struct http_answer){.status = status,
@@ -176,6 +181,7 @@ static int keep(struct conn *c, const struct http_req *q, struct err *e)
     buf_init(&c->hello->host, FRONT_HOST_MAX);
     buf_init(&c->hello->origin, FRONT_ORIGIN_MAX);
     buf_init(&c->hello->agent, FRONT_AGENT_MAX);
+    buf_init(&c->hello->claims, PROXY_CLAIMS_MAX);
     buf_init(&c->hello->id, FRONT_PARAMS_MAX);
     buf_init(&c->hello->params, FRONT_PARAMS_MAX);
     buf_init(&c->hello->pending, FRONT_PENDING_MAX * (c->f->lim.pre_bytes + 4));
@@ -183,7 +189,10 @@ static int keep(struct conn *c, const struct http_req *q, struct err *e)
     buf_put_view(&c->hello->host, q->host);
     buf_put_view(&c->hello->origin, q->origin);
     buf_put_view(&c->hello->agent, agent);
-    if ((r = buf_check(&c->hello->host, e)) < 0 || (r = buf_check(&c->hello->origin, e)) < 0)
+    if (c->proxied)
+        proxy_claims(q, &c->hello->claims);
+    if ((r = buf_check(&c->hello->claims, e)) < 0 || (r = buf_check(&c->hello->host, e)) < 0 ||
+        (r = buf_check(&c->hello->origin, e)) < 0)
         return r;
     return buf_check(&c->hello->agent, e);
 }
@@ -193,14 +202,31 @@ static const char proxy_refusal[] =
     "headers, and its sender is not in gateway.trustedProxies.\","
     "\"type\":\"proxy_attribution_required\"}}";
 
+/* A page elsewhere that points its own name at this machine asks with that name (DNS rebinding).
+ * Browsers say where a page is from; on loopback everything may be one. */
+static bool misdirected(const struct conn *c, const struct http_req *q)
+{
+    return !q->proxied && (c->local || q->origin.n) && !proxy_host_ours(&c->f->proxy, q->host);
+}
+
+static void refuse_host(struct conn *c)
+{
+    refuse(c, 421,
+           "this Host is not one of the gateway's; use its address, or list the origin in "
+           "gateway.controlUi.allowedOrigins",
+           NULL);
+}
+
 static void upgrade(struct conn *c, const struct http_req *q)
 {
     char accept[WS_ACCEPT_LEN + 1];
     struct view protocols = q->ws_protocol, protocol = VIEW_EMPTY;
     struct err e = ERR_INIT;
+    struct ip client;
+    enum proxy_answer who = proxy_attribute(&c->f->proxy, &c->from, q, &client);
 
     c->http->keep_alive = false;
-    if (q->proxied)
+    if (who == PROXY_REFUSED)
         json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), false, NULL);
     else if (q->method != HTTP_GET || q->minor != 1 || q->has_body)
         refuse(c, 400, "a WebSocket begins with GET, HTTP/1.1 and no body", NULL);
@@ -212,8 +238,14 @@ static void upgrade(struct conn *c, const struct http_req *q)
         refuse(c, 400, "Host or Origin too long", NULL);
     else if (route_reserved(q->path))
         not_found(c, false);
+    else if (misdirected(c, q))
+        refuse_host(c);
     else if (c->f->w.stopping)
         refuse(c, 503, "Service Unavailable", NULL);
+    else if (who == PROXY_CLIENT && conn_attribute(c, &client, &e) < 0)
+        refuse(c, 503, "Service Unavailable", NULL);
+    else if (!conn_take_place(c))
+        refuse(c, 503, "Too many unauthenticated sockets", "Retry-After: 1\r\n");
     else if (keep(c, q, &e) < 0 || ws_accept(q->ws_key, accept, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);
     else {
@@ -232,6 +264,7 @@ static void on_request(struct conn *c, const struct http_req *q)
     const struct route *r = route_find(q->path);
     bool head = q->method == HTTP_HEAD;
     struct http_refusal why;
+    struct ip client;
 
     /* a body that is not going to be read ends the connection with the answer */
     h->keep_alive = q->keep_alive && !q->has_body;
@@ -247,8 +280,11 @@ static void on_request(struct conn *c, const struct http_req *q)
         refuse(c, 405, "Method Not Allowed", c->f->why.failed ? NULL : buf_view(&c->f->why).p);
     } else if (r->id == ROUTE_MOVED) {
         moved(c, r, q);
-    } else if (r->auth == ROUTE_BEARER && q->proxied) {
+    } else if (r->auth == ROUTE_BEARER &&
+               proxy_attribute(&c->f->proxy, &c->from, q, &client) == PROXY_REFUSED) {
         json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), head, NULL);
+    } else if (r->auth == ROUTE_BEARER && misdirected(c, q)) {
+        refuse_host(c);
     } else if (r->auth == ROUTE_BEARER && !q->has_auth) {
         json(c, 401, V("{\"error\":{\"message\":\"Unauthorized\",\"type\":\"unauthorized\"}}"),
              head, "WWW-Authenticate: Bearer\r\n");
@@ -350,7 +386,7 @@ void http_conn_due(struct conn *c)
 {
     struct conn_http *h = c->http;
 
-    if (c->out.n) {
+    if (conn_unsent(c)) {
         conn_kill(c); /* it does not take its answers */
     } else if (h->in_body || h->started) {
         h->keep_alive = false;

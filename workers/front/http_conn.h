@@ -11,6 +11,8 @@
 int http_conn_new(struct conn_http **out, struct err *e) MUST_USE;
 void http_conn_free(struct conn_http **h);
 void http_conn_feed(struct conn *c, char **p, size_t *n);
+/* Answer with a line of text and end the connection. */
+void http_conn_refuse(struct conn *c, unsigned status, const char *text);
 /* The deadline came. */
 void http_conn_due(struct conn *c);
 

@@ -16,11 +16,13 @@ static void send_connect(struct conn *c)
     struct err e = ERR_INIT;
     struct ipc_connect m = {.conn_id = c->id,
                             .peer = view_str(c->peer),
-                            .flags = c->local ? CONN_LOCAL : 0,
+                            .flags =
+                                (c->local ? CONN_LOCAL : 0u) | (c->proxied ? CONN_PROXIED : 0u),
                             .nonce = view_str(h->nonce),
                             .host = buf_view(&h->host),
                             .origin = buf_view(&h->origin),
                             .user_agent = buf_view(&h->agent),
+                            .headers = buf_view(&h->claims),
                             .params = buf_view(&h->params)};
 
     if (msg_send_connect(f->hub, &m, &e) < 0) {

@@ -1,7 +1,7 @@
 /*
  * workers/front/main.c - what strangers talk to: HTTP/1.1 and WebSocket on sockets it was handed.
  * Trusts: the supervisor and the hub; nothing that comes over a client's socket. Holds: clients'
- * bytes in flight, identities sealed by the hub (it can neither read nor make one); no secret.
+ * bytes in flight, identities sealed by the hub (it can neither read nor make one), the TLS key.
  * May: use fd 3, its link to the hub, the sockets it was handed. Dies: with its own connections.
  */
 #include "conn.h"
@@ -32,11 +32,36 @@ static int on_conn(void *ctx, struct link *from, struct ipc_conn *m, struct err 
     return msg_send_conn_state(from, &gone, e);
 }
 
+/* New keys, or the first ones: for connections that come from now on. */
+static int on_tls(void *ctx, struct link *from, struct ipc_tls *m, struct err *e)
+{
+    struct front *f = ctx;
+    struct tls_ctx *next = NULL;
+    int r = 0;
+
+    (void)from;
+    if (!f->cipher)
+        r = mem_new(&f->cipher, FRONT_CIPHER, e);
+    if (r == 0)
+        r = tls_warm_up(e);
+    if (r == 0)
+        r = tls_ctx_new(&next, m, e);
+    mem_wipe((char *)(uintptr_t)m->key.p, m->key.n); /* in the line's buffer */
+    mem_wipe((char *)(uintptr_t)m->tickets.p, m->tickets.n);
+    if (r < 0 && !f->tls)
+        return r; /* there is nothing to serve with */
+    if (r < 0) {
+        log_error("tls.refused", KV("why", e->text), KV("kept", "the key in force"));
+        return 0;
+    }
+    tls_ctx_free(&f->tls);
+    f->tls = next;
+    return 0;
+}
+
 static int on_config(void *ctx, json_t *conf, struct err *e)
 {
-    (void)e;
-    front_limits_read(&((struct front *)ctx)->lim, conf);
-    return 0;
+    return front_configure(ctx, conf, e);
 }
 
 static void on_peer(void *ctx, struct link *l, bool up)
@@ -72,6 +97,7 @@ int main(void)
     static struct front f = {.w = WORKER_INIT(FRONT)}; /* the scratch request alone is 3 KiB */
     static const struct ipc_handlers on = {
         .conn = on_conn,
+        .tls = on_tls,
         .connect_ok = hub_on_connect_ok,
         .connect_refused = hub_on_connect_refused,
         .conn_update = hub_on_conn_update,

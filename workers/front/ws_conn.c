@@ -73,6 +73,7 @@ static void on_connect(struct conn *c, const struct frame *fr)
         return;
     }
     c->state = CONN_CONNECTING;
+    places_spoke(&c->place);
     hub_connect(c);
 }
 
@@ -83,9 +84,7 @@ static void on_first(struct conn *c, struct view text)
 
     buf_reset(&c->f->why, c->f->why.max);
     switch (frame_parse(text, &fr, &c->f->why)) {
-    case FRAME_GARBAGE: /* protocol reference, 1.3 */
-        conn_close(c, WS_NORMAL, VIEW_EMPTY);
-        return;
+    case FRAME_GARBAGE: /* the captured gateway closes with 1000, as if all were well */
     case FRAME_BROKEN:
     case FRAME_INVALID:
         conn_close(c, WS_POLICY, V("invalid request frame"));
@@ -125,6 +124,7 @@ void ws_conn_accepted(struct conn *c, uint32_t audience, struct view body)
     struct err e = ERR_INIT;
 
     c->state = CONN_OPEN;
+    places_give(&f->places, &c->place);
     c->audience = audience;
     c->ws.max = f->lim.message_bytes;
     c->ws.accept_binary = false;
