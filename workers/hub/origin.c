@@ -18,7 +18,9 @@ static bool parse(struct view origin, struct view *authority, struct view *name)
     if (authority->p[0] == '[') {
         size_t close = view_find(*authority, ']');
 
-        *name = view_of(authority->p + 1, close < authority->n ? close - 1 : 0);
+        if (close == authority->n || (close + 1 < authority->n && authority->p[close + 1] != ':'))
+            return false; /* http://[::1].elsewhere */
+        *name = view_of(authority->p + 1, close - 1);
     } else
         *name = view_of(authority->p, view_find(*authority, ':'));
     return name->n > 0;
