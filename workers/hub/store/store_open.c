@@ -12,8 +12,6 @@
 #include "fd.h"
 #include "rand.h"
 
-enum { READERS_MAX = 8 }; /* this process's snapshot, a backup, and whoever looks on by hand */
-
 static const char *const db_names[DB_COUNT] = {
     [DB_SYS] = "sys",
     [DB_META] = "meta",
@@ -106,16 +104,16 @@ static int take_lock(struct store *s, const char *path, struct err *e)
 /* A commit flushes twice: the pages, then the meta page that makes them count. MDB_NOMETASYNC would
  * leave out the second and with it the last commit when the power goes; a flush of our own in its
  * place costs the same (measured: 6.8 and 7.1 ms), so there is nothing to gain. NORDAHEAD: rows are
- * read at random. NOTLS: the snapshot belongs to the store, not to a thread. */
+ * read at random. NOTLS: the snapshot belongs to the store, not to a thread. NOLOCK: this process
+ * is the only one (take_lock), and a snapshot never lives while changes are made. */
 static int env_open(struct store *s, const char *path, struct err *e)
 {
-    int rc, dead;
+    int rc;
 
     if ((rc = mdb_env_create(&s->env)) == 0 && (rc = mdb_env_set_maxdbs(s->env, DB_COUNT)) == 0 &&
-        (rc = mdb_env_set_maxreaders(s->env, READERS_MAX)) == 0 &&
-        (rc = mdb_env_set_mapsize(s->env, s->o.map_bytes)) == 0 &&
-        (rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NORDAHEAD | MDB_NOTLS, 0600)) == 0)
-        rc = mdb_reader_check(s->env, &dead);
+        (rc = mdb_env_set_mapsize(s->env, s->o.map_bytes)) == 0)
+        rc =
+            mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NORDAHEAD | MDB_NOTLS | MDB_NOLOCK, 0600);
     return rc ? store_err(s, rc, path, e) : 0;
 }
 
