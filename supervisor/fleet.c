@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "log.h"
+#include "notify.h"
 #include "logsink.h"
 
 #include <errno.h>
@@ -286,6 +287,7 @@ static void on_ping_time(void *ctx)
     struct err e = ERR_INIT;
     char name[64];
 
+    notify_send(V("WATCHDOG=1")); /* the service manager's question is ours to the workers */
     for (unsigned i = 0; i < f->count; i++) {
         struct proc *p = &f->proc[i];
 
