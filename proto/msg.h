@@ -49,6 +49,7 @@ enum {
     AUD_SESSIONS = 1 << 9, /* read and subscribed to sessions.changed */
     AUD_RUNS = 1 << 10,    /* read and not cap session-scoped-events: runs of every session */
     AUD_RUNS_4 = 1 << 11,  /* of those: clients of protocol 4, which has more run events */
+    AUD_RUNS_3 = 1 << 12,  /* and those of protocol 3, where some look different */
 };
 #define AUD_ALL 0xffffffffu
 

@@ -287,7 +287,12 @@ void chat_text_now(struct run *r, bool agent, bool chat)
             if (whole)
                 jw_kbool(w, "replace", true);
             message(r, w);
-            chat_close(r, w, EVENT_DROPPABLE);
+            chat_close_for(r, w, AUD_RUNS_4, EVENT_DROPPABLE);
+        }
+        if (heard && conns_old(r->hub) > 0) { /* there the message is all there is */
+            w = chat_open(r, "delta", r->seq);
+            message(r, w);
+            chat_close_for(r, w, AUD_RUNS_3, EVENT_DROPPABLE);
         }
         r->shown_chat = all.n;
         r->replace = r->replace && !heard;

@@ -12,6 +12,7 @@ struct conns {
     unsigned slots; /* a power of two, at least the count */
     unsigned count;
     unsigned scoped; /* of those: cap session-scoped-events */
+    unsigned old;    /* of those: protocol 3 */
 };
 
 enum { CONNS_SLOTS_MIN = 64 };
@@ -90,7 +91,8 @@ void conn_free(struct conn **cp)
 /* Twice the slots; when there is no memory the chains grow longer instead. */
 static void grow(struct conns *cs)
 {
-    struct conns bigger = {.slots = cs->slots * 2, .count = cs->count, .scoped = cs->scoped};
+    struct conns bigger = {
+        .slots = cs->slots * 2, .count = cs->count, .scoped = cs->scoped, .old = cs->old};
 
     if (!(bigger.slot = mem_calloc(bigger.slots, sizeof(*bigger.slot))))
         return;
@@ -110,6 +112,16 @@ static void grow(struct conns *cs)
 static unsigned is_scoped(const struct conn *c)
 {
     return c->caps & CAP_SESSION_SCOPED_EVENTS ? 1 : 0;
+}
+
+static bool is_old(const struct conn *c)
+{
+    return c->protocol < 4;
+}
+
+unsigned conns_old(const struct hub *h)
+{
+    return h->conns->old;
 }
 
 unsigned conns_scoped(const struct hub *h)
@@ -134,7 +146,7 @@ unsigned conn_audience(const struct conn *c)
     if ((c->who.scopes & SCOPE_READ) && (c->caps & CAP_TOOL_EVENTS))
         a |= AUD_TOOL;
     if ((c->who.scopes & SCOPE_READ) && !(c->caps & CAP_SESSION_SCOPED_EVENTS))
-        a |= c->protocol >= 4 ? AUD_RUNS | AUD_RUNS_4 : AUD_RUNS;
+        a |= AUD_RUNS | (is_old(c) ? AUD_RUNS_3 : AUD_RUNS_4);
     if ((c->who.scopes & (SCOPE_READ | SCOPE_SESSIONS_READ)) && c->sub_sessions)
         a |= AUD_SESSIONS;
     return a;
@@ -158,6 +170,7 @@ int conn_add(struct hub *h, struct conn **cp, struct err *e)
     cs->slot[at] = c;
     cs->count++;
     cs->scoped += is_scoped(c);
+    cs->old += is_old(c);
     *cp = NULL;
     presence_joined(h, c);
     tick_conns(h);
@@ -168,6 +181,7 @@ static void leave(struct hub *h, struct conn *c)
 {
     h->conns->count--;
     h->conns->scoped -= is_scoped(c);
+    h->conns->old -= is_old(c);
     presence_left(h, c);
     conn_free(&c);
     tick_conns(h);

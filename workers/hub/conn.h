@@ -64,6 +64,8 @@ void conns_close(struct hub *h);
 unsigned conns_count(const struct hub *h);
 /* Those with cap session-scoped-events. */
 unsigned conns_scoped(const struct hub *h);
+/* Those that speak protocol 3. */
+unsigned conns_old(const struct hub *h);
 /* A zeroed connection that nobody knows yet. */
 int conn_new(struct conn **out, unsigned front, uint64_t id, struct err *e) MUST_USE;
 void conn_free(struct conn **c);

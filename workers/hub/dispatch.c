@@ -127,7 +127,8 @@ static bool is_read(enum scope s)
     return s == SCOPE_READ || s == SCOPE_SESSIONS_READ || s == SCOPE_ANY;
 }
 
-/* A usable target is looked for before the schema: chat.send {} answers this. */
+/* A usable target is looked for before the schema: chat.send {} answers this (but not in protocol
+ * 3: reference, 11). */
 static bool has_target(const json_t *params)
 {
     return view_trim(json_view(params, "sessionKey")).n || view_trim(json_view(params, "key")).n;
@@ -158,7 +159,7 @@ static int run(struct call *c, enum rpc_index i)
     int r;
 
     buf_reset(&d->text, PARAMS_TEXT_MAX);
-    if ((c->row->flags & RPC_SESSION) && !has_target(c->params))
+    if ((c->row->flags & RPC_SESSION) && c->conn->protocol >= 4 && !has_target(c->params))
         return no_target(c);
     if (!params_check(d->params[i], c->params, &d->text))
         return bad_params(c, buf_view(&d->text));

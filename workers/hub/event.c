@@ -238,6 +238,6 @@ void event_end_run(struct hub *h, struct view session_key, const char *owner, un
 {
     if (conns_count(h) > conns_scoped(h))
         event_end(h, audience, flags);
-    if (conns_scoped(h) > 0)
+    if (conns_scoped(h) > 0 && audience != AUD_RUNS_3) /* a cap of protocol 4 */
         to_scoped(h, session_key, owner, flags);
 }

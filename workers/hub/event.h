@@ -22,8 +22,8 @@ void event_state_version(struct hub *h);
 void event_end(struct hub *h, unsigned audience, unsigned flags);
 /* To those connections only. */
 void event_end_to(struct hub *h, struct conn *const *to, unsigned count, unsigned flags);
-/* An event of a run, audience AUD_RUNS or, when protocol 3 has no such event, AUD_RUNS_4: to every
- * reader, but for those with cap session-scoped-events only when they
+/* An event of a run, audience AUD_RUNS or, when it is different in protocol 3, AUD_RUNS_4 and
+ * AUD_RUNS_3: to every reader, but for those with cap session-scoped-events only when they
  * subscribed to the session's messages or made the run (owner: its connection's uuid). */
 void event_end_run(struct hub *h, struct view session_key, const char *owner, unsigned audience,
                    unsigned flags);
