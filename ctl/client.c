@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "rand.h"
 #include "version.h"
+#include "wire.h"
 #include "ws.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ enum {
 struct client {
     struct client_conf conf;
     int fd;
+    struct wire *wire;
     struct buf in, out;
     struct ws_dec dec;
     json_t *hello;
@@ -55,13 +57,13 @@ static int wait_fd(struct client *c, short events, uint64_t until_ms, struct err
 static int flush(struct client *c, uint64_t until_ms, struct err *e)
 {
     while (c->out.n) {
-        ssize_t w = send(c->fd, c->out.p + c->out.off, c->out.n, MSG_NOSIGNAL);
+        ssize_t w = wire_send(c->wire, c->out.p + c->out.off, c->out.n);
         int r;
 
         if (w > 0) {
             buf_eat(&c->out, (size_t)w);
         } else if (errno == EAGAIN) {
-            if ((r = wait_fd(c, POLLOUT, until_ms, e)) < 0)
+            if ((r = wait_fd(c, wire_events(c->wire), until_ms, e)) < 0)
                 return r;
         } else if (errno != EINTR) {
             return err_sys(e, "send to the gateway");
@@ -79,7 +81,7 @@ static int receive(struct client *c, uint64_t until_ms, struct err *e)
 
         if (!room)
             return buf_check(&c->in, e);
-        n = recv(c->fd, room, READ_MAX, 0);
+        n = wire_recv(c->wire, room, READ_MAX);
         if (n > 0) {
             buf_added(&c->in, (size_t)n);
             return 0;
@@ -90,9 +92,18 @@ static int receive(struct client *c, uint64_t until_ms, struct err *e)
             continue;
         if (errno != EAGAIN)
             return err_sys(e, "receive from the gateway");
-        if ((r = wait_fd(c, POLLIN, until_ms, e)) < 0)
+        if ((r = wait_fd(c, wire_events(c->wire), until_ms, e)) < 0)
             return r;
     }
+}
+
+static int greet(struct client *c, uint64_t until_ms, struct err *e)
+{
+    int r = wire_new(&c->wire, c->fd, c->conf.tls, c->conf.host, c->conf.pin, e);
+
+    while (r == 0 && (r = wire_greet(c->wire, e)) == ERR_AGAIN)
+        r = wait_fd(c, wire_events(c->wire), until_ms, e);
+    return r;
 }
 
 static int dial(struct client *c, uint64_t until_ms, struct err *e)
@@ -352,7 +363,8 @@ int client_open(struct client **out, const struct client_conf *conf, struct err 
     buf_init(&c->in, MESSAGE_MAX);
     buf_init(&c->out, MESSAGE_MAX);
     ws_dec_init(&c->dec, false, MESSAGE_MAX);
-    if ((r = dial(c, until, e)) == 0 && (r = upgrade(c, until, e)) == 0)
+    if ((r = dial(c, until, e)) == 0 && (r = greet(c, until, e)) == 0 &&
+        (r = upgrade(c, until, e)) == 0)
         r = handshake(c, until, e);
     if (r < 0)
         client_close(&c);
@@ -373,6 +385,7 @@ void client_close(struct client **cp)
         if (flush(c, clock_mono_ms() + 200, &e) < 0)
             e.code = 0;
     }
+    wire_free(&c->wire);
     fd_close(&c->fd);
     ws_dec_fini(&c->dec);
     buf_fini(&c->in);
@@ -386,4 +399,9 @@ void client_close(struct client **cp)
 const json_t *client_hello(const struct client *c)
 {
     return c->hello;
+}
+
+const char *client_fingerprint(const struct client *c)
+{
+    return wire_fingerprint(c->wire);
 }

@@ -13,6 +13,8 @@ struct client;
 struct client_conf {
     const char *host;
     unsigned port;
+    bool tls;
+    const char *pin;            /* see wire.h */
     const struct secret *token; /* may be unset */
     unsigned timeout_ms;        /* for connecting and for each answer */
 };
@@ -23,6 +25,8 @@ int client_open(struct client **out, const struct client_conf *conf, struct err 
 void client_close(struct client **c);
 /* The payload of hello-ok, borrowed. */
 const json_t *client_hello(const struct client *c);
+/* SHA-256 of the gateway's certificate, or NULL in the clear. */
+const char *client_fingerprint(const struct client *c);
 /* Call and wait for the answer. *out = the payload (caller's reference). params may be NULL.
  * Errors: ERR_DENIED with "CODE: message" of the gateway's error; ERR_CLOSED, ERR_TIMEOUT. */
 int client_call(struct client *c, const char *method, json_t *params, json_t **out,

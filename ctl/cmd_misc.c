@@ -164,7 +164,7 @@ int cmd_completion(struct ctl *c, int argc, char **argv)
     for (const struct ctl_command *k = ctl_commands; k->name; k++)
         (void)printf("%s ", k->name);
     (void)puts(
-        "--url --token --state-dir --config --timeout --json --help --version\"\n"
+        "--url --token --state-dir --config --timeout --tls-fingerprint --json --help --version\"\n"
         "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
         "    config) words=\"check get path\" ;;\n"
         "    completion) words=bash ;;\n"

@@ -135,9 +135,11 @@ int cmd_status(struct ctl *c, int argc, char **argv)
         server = json_object_get(client_hello(cl), "server");
         fleet = json_object_get(st, "fleet");
         model = json_at(st, "sessions.defaults.model");
-        (void)printf("gateway   ws://%s:%u  version %.*s, up ", c->host, c->port,
-                     VIEW_FMT(json_view(server, "version")));
+        (void)printf("gateway   ws%s://%s:%u  version %.*s, up ", c->tls ? "s" : "", c->host,
+                     c->port, VIEW_FMT(json_view(server, "version")));
         put_age(json_i64(json_object_get(client_hello(cl), "snapshot"), "uptimeMs", 0));
+        if (client_fingerprint(cl))
+            (void)printf("\nTLS       SHA-256 %s", client_fingerprint(cl));
         (void)printf("\nmodel     ");
         ctl_put_text(json_is_string(model) ? json_view_of(model) : V("?"));
         (void)printf("\nsessions  %" PRId64 "\nclients   %zu connected\n",

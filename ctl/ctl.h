@@ -6,10 +6,13 @@
 #define CTL_H
 
 #include "client.h"
+#include "wire.h"
 
 struct ctl {
     char host[256];
     unsigned port;
+    bool tls;
+    char pin[WIRE_PIN_MAX]; /* of the gateway's certificate; empty: authorities decide */
     struct secret token;
     const char *state_dir; /* from --state-dir or the environment */
     const char *config;

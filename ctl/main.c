@@ -55,6 +55,7 @@ static void help(void)
         "  --config FILE          default: OPENCLAW_CONFIG_PATH or openclaw.json in the state "
         "folder\n"
         "  --timeout SECONDS      for each answer; default 30\n"
+        "  --tls-fingerprint HEX  SHA-256 the gateway's certificate must have\n"
         "  --json                 print documents instead of text\n"
         "  --version, --help\n"
         "\nexit: 0 done, 1 the gateway said no or is not there, 2 wrong usage");
@@ -87,16 +88,19 @@ void ctl_put_text(struct view v)
     }
 }
 
-/* ws://host:port, http://host:port or host:port */
+/* ws://host:port, http://host:port or host:port; wss and https for TLS */
 static int take_url(struct ctl *c, struct view url, struct err *e)
 {
-    static const struct view schemes[] = {{"ws://", 5}, {"http://", 7}};
+    static const struct view schemes[] = {
+        {"ws://", 5}, {"http://", 7}, {"wss://", 6}, {"https://", 8}};
     size_t colon;
     int r;
 
     for (size_t i = 0; i < COUNT_OF(schemes); i++)
-        if (view_starts(url, schemes[i]))
+        if (view_starts(url, schemes[i])) {
+            c->tls = i >= 2;
             url = view_from(url, schemes[i].n);
+        }
     url.n = view_find(url, '/');
     for (colon = url.n; colon > 0 && url.p[colon - 1] != ':'; colon--)
         ;
@@ -113,9 +117,32 @@ static int take_url(struct ctl *c, struct view url, struct err *e)
     return 0;
 }
 
+static bool is_here(const char *host)
+{
+    return strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+/* The certificate the gateway of this folder shows; unreadable: the authorities decide. */
+static void pin_from_files(struct ctl *c, const json_t *configured)
+{
+    const char *path = json_string_value(configured), *home = getenv("HOME");
+    struct err e = ERR_INIT;
+    char file[8192];
+
+    if (!path)
+        (void)snprintf(file, sizeof(file), "%s/gateway/tls/gateway-cert.pem", c->state_dir);
+    else if (path[0] == '~' && path[1] == '/' && home)
+        (void)snprintf(file, sizeof(file), "%s%s", home, path + 1);
+    else
+        (void)snprintf(file, sizeof(file), "%s", path);
+    if (wire_pin_file(file, c->pin, &e) < 0)
+        c->pin[0] = 0;
+}
+
 /* Port and token as the gateway has them: from its configuration file, then from the token it made
  * itself. */
-static void from_files(struct ctl *c, bool want_port)
+static void from_files(struct ctl *c, bool want_port, bool want_tls)
 {
     char path[8192];
     struct buf b;
@@ -137,6 +164,10 @@ static void from_files(struct ctl *c, bool want_port)
             json_string_value(v)[0] != '$' && secret_set(&c->token, json_view_of(v), &e) < 0)
             (void)fprintf(stderr, "%s\n", e.text);
     }
+    if (want_tls && json_is_true(json_at(doc, "gateway.tls.enabled")))
+        c->tls = true;
+    if (c->tls && !c->pin[0] && (want_tls || is_here(c->host)))
+        pin_from_files(c, json_at(doc, "gateway.tls.certPath"));
     json_decref(doc);
     buf_reset(&b, 0);
     if (!c->token.n) {
@@ -150,8 +181,12 @@ static void from_files(struct ctl *c, bool want_port)
 
 struct client *ctl_connect(struct ctl *c)
 {
-    struct client_conf conf = {
-        .host = c->host, .port = c->port, .token = &c->token, .timeout_ms = c->timeout_ms};
+    struct client_conf conf = {.host = c->host,
+                               .port = c->port,
+                               .tls = c->tls,
+                               .pin = c->pin,
+                               .token = &c->token,
+                               .timeout_ms = c->timeout_ms};
     struct client *cl = NULL;
     struct err e = ERR_INIT;
 
@@ -183,13 +218,14 @@ json_t *ctl_call(struct client *cl, const char *method, json_t *params)
 
 int main(int argc, char **argv)
 {
-    enum { O_URL = 1, O_TOKEN, O_STATE, O_CONFIG, O_TIMEOUT, O_JSON, O_HELP, O_VERSION };
+    enum { O_URL = 1, O_TOKEN, O_STATE, O_CONFIG, O_TIMEOUT, O_PIN, O_JSON, O_HELP, O_VERSION };
     static const struct option longs[] = {
         {"url", required_argument, NULL, O_URL},
         {"token", required_argument, NULL, O_TOKEN},
         {"state-dir", required_argument, NULL, O_STATE},
         {"config", required_argument, NULL, O_CONFIG},
         {"timeout", required_argument, NULL, O_TIMEOUT},
+        {"tls-fingerprint", required_argument, NULL, O_PIN},
         {"json", no_argument, NULL, O_JSON},
         {"help", no_argument, NULL, O_HELP},
         {"version", no_argument, NULL, O_VERSION},
@@ -224,6 +260,10 @@ int main(int argc, char **argv)
         case O_TIMEOUT:
             if (num_u32(view_str(optarg), 1, 3600, &n, &e) == 0)
                 c.timeout_ms = n * 1000;
+            break;
+        case O_PIN:
+            if (wire_pin_parse(view_str(optarg), c.pin, &e) < 0)
+                (void)err_wrap(&e, "--tls-fingerprint");
             break;
         case O_JSON:
             c.json = true;
@@ -264,7 +304,7 @@ int main(int argc, char **argv)
     if ((v = getenv("OPENCLAW_GATEWAY_PORT")) && (!url || !*url) &&
         num_u32(view_str(v), 1, 65535, &n, &e) == 0)
         c.port = n;
-    from_files(&c, (!url || !*url) && !(v && *v));
+    from_files(&c, (!url || !*url) && !(v && *v), !url || !*url);
     c.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     for (k = ctl_commands; k->name && strcmp(k->name, argv[optind]) != 0; k++)
         ;
