@@ -343,6 +343,9 @@ static int handshake(struct client *c, uint64_t until_ms, struct err *e)
         (r = json_set_at(p, "auth.token",
                          json_stringn((const char *)c->conf.token->p, c->conf.token->n), e)) < 0)
         goto out;
+    if (c->conf.password &&
+        (r = json_set_at(p, "auth.password", json_string(c->conf.password), e)) < 0)
+        goto out;
     r = client_call(c, "connect", p, &c->hello, e);
 out:
     json_decref(p);

@@ -16,6 +16,7 @@ struct client_conf {
     bool tls;
     const char *pin;            /* see wire.h */
     const struct secret *token; /* may be unset */
+    const char *password;       /* shown besides; may be NULL */
     unsigned timeout_ms;        /* for connecting and for each answer */
 };
 

@@ -31,6 +31,8 @@ struct ctl_command {
 };
 extern const struct ctl_command ctl_commands[]; /* ends with a NULL name */
 
+/* How to reach the gateway; borrows from c. */
+struct client_conf ctl_client(const struct ctl *c);
 /* Connect, or say what is wrong and what to do. NULL then. */
 struct client *ctl_connect(struct ctl *c);
 /* Call; on failure the sentence was printed and NULL is returned. params is stolen. */
@@ -41,6 +43,10 @@ int ctl_usage(const char *command);
 /* Text of the gateway for a terminal: control characters are shown, not obeyed. */
 void ctl_put_text(struct view v);
 
+/* The configuration file as it stands (no ${NAME} replaced), the caller's reference; its path.
+ * NULL: there is none (ERR_NOT_FOUND), or it cannot be read. */
+json_t *ctl_config(const struct ctl *c, char *path, size_t room, struct err *e);
+
 int cmd_status(struct ctl *c, int argc, char **argv);
 int cmd_health(struct ctl *c, int argc, char **argv);
 int cmd_call(struct ctl *c, int argc, char **argv);
@@ -49,6 +55,9 @@ int cmd_history(struct ctl *c, int argc, char **argv);
 int cmd_sessions(struct ctl *c, int argc, char **argv);
 int cmd_config(struct ctl *c, int argc, char **argv);
 int cmd_token(struct ctl *c, int argc, char **argv);
+int cmd_devices(struct ctl *c, int argc, char **argv);
+int cmd_auth(struct ctl *c, int argc, char **argv);
+int cmd_security(struct ctl *c, int argc, char **argv);
 int cmd_route(struct ctl *c, int argc, char **argv);
 int cmd_completion(struct ctl *c, int argc, char **argv);
 

@@ -27,6 +27,12 @@ const struct ctl_command ctl_commands[] = {
     {"config", "check|get [KEY]|path", "check the file as a start would, or show what is in force",
      cmd_config},
     {"token", "", "where the gateway's token is kept; --json prints it", cmd_token},
+    {"devices", "list|approve|reject|remove|rename|rotate|revoke [ID] [LABEL|ROLE]",
+     "paired devices and those that ask; the start of an id will do", cmd_devices},
+    {"auth", "status|hash|rotate-token",
+     "how clients come in; a hash for gateway.auth.password; a new token", cmd_auth},
+    {"security", "audit", "what is exposed or weak, and what mends it; exit 0, 1 or 2",
+     cmd_security},
     {"call", "METHOD [PARAMS]", "call any method; PARAMS is JSON, - reads it from standard input",
      cmd_call},
     {"route", "[--config FILE] [--explain] -|--channel ID ...",
@@ -40,7 +46,7 @@ static void help(void)
 {
     (void)puts("usage: openclawctl [options] COMMAND ...\n");
     for (const struct ctl_command *k = ctl_commands; k->name; k++) {
-        char left[64];
+        char left[96];
 
         (void)snprintf(left, sizeof(left), "%s %s", k->name, k->args);
         (void)printf("  %-36s %s\n", left, k->help);
@@ -140,6 +146,22 @@ static void pin_from_files(struct ctl *c, const json_t *configured)
         c->pin[0] = 0;
 }
 
+json_t *ctl_config(const struct ctl *c, char *path, size_t room, struct err *e)
+{
+    struct buf b = BUF_INIT(JSON5_TEXT_MAX);
+    json_t *doc = NULL;
+
+    b.secret = true;
+    if (c->config)
+        (void)snprintf(path, room, "%s", c->config);
+    else
+        (void)snprintf(path, room, "%s/openclaw.json", c->state_dir);
+    if (fd_read_file(path, JSON5_TEXT_MAX, &b, e) < 0 || json5_parse(buf_view(&b), &doc, e) < 0)
+        doc = NULL;
+    buf_fini(&b);
+    return doc;
+}
+
 /* Port and token as the gateway has them: from its configuration file, then from the token it made
  * itself. */
 static void from_files(struct ctl *c, bool want_port, bool want_tls)
@@ -151,12 +173,7 @@ static void from_files(struct ctl *c, bool want_port, bool want_tls)
 
     buf_init(&b, JSON5_TEXT_MAX);
     b.secret = true;
-    if (c->config)
-        (void)snprintf(path, sizeof(path), "%s", c->config);
-    else
-        (void)snprintf(path, sizeof(path), "%s/openclaw.json", c->state_dir);
-    if (fd_read_file(path, JSON5_TEXT_MAX, &b, &e) == 0 &&
-        json5_parse(buf_view(&b), &doc, &e) == 0) {
+    if ((doc = ctl_config(c, path, sizeof(path), &e))) {
         if (want_port && (v = json_at(doc, "gateway.port")) && json_is_integer(v) &&
             json_integer_value(v) > 0 && json_integer_value(v) < 65536)
             c->port = (unsigned)json_integer_value(v);
@@ -179,14 +196,20 @@ static void from_files(struct ctl *c, bool want_port, bool want_tls)
     buf_fini(&b);
 }
 
+struct client_conf ctl_client(const struct ctl *c)
+{
+    return (struct client_conf){.host = c->host,
+                                .port = c->port,
+                                .tls = c->tls,
+                                .pin = c->pin,
+                                .token = &c->token,
+                                .password = getenv("OPENCLAW_GATEWAY_PASSWORD"),
+                                .timeout_ms = c->timeout_ms};
+}
+
 struct client *ctl_connect(struct ctl *c)
 {
-    struct client_conf conf = {.host = c->host,
-                               .port = c->port,
-                               .tls = c->tls,
-                               .pin = c->pin,
-                               .token = &c->token,
-                               .timeout_ms = c->timeout_ms};
+    struct client_conf conf = ctl_client(c);
     struct client *cl = NULL;
     struct err e = ERR_INIT;
 

@@ -122,22 +122,23 @@ static bool refuse_busy(struct refusal *r, uint64_t wait_ms)
     return admit_refuse(r, RPC_UNAVAILABLE, buf_view(&r->text));
 }
 
-static bool refuse_secret(struct attempt *a, struct refusal *r, const char *what)
+/* A wrong one, or none. */
+static bool refuse_secret(struct attempt *a, struct refusal *r, bool wrong)
 {
     bool password = a->settings->auth_mode != AUTH_TOKEN;
-    struct view other = json_view(a->auth, "deviceToken");
+    bool helps = wrong && !password && a->device_ok && !json_view(a->auth, "deviceToken").n;
     char reason[48], code[48];
-    bool helps = strcmp(what, "mismatch") == 0 && !password && a->device_ok && !other.n;
 
-    (void)snprintf(reason, sizeof(reason), "%s_%s", password ? "password" : "token", what);
+    (void)snprintf(reason, sizeof(reason), "%s_%s", password ? "password" : "token",
+                   wrong ? "mismatch" : "missing");
     (void)snprintf(code, sizeof(code), "AUTH_%s_%s", password ? "PASSWORD" : "TOKEN",
-                   strcmp(what, "mismatch") == 0 ? "MISMATCH" : "MISSING");
-    buf_printf(&r->text, "unauthorized: gateway %s %s (%s)", password ? "password" : "token", what,
-               hint(a, password));
+                   wrong ? "MISMATCH" : "MISSING");
+    buf_printf(&r->text, "unauthorized: gateway %s %s (%s)", password ? "password" : "token",
+               wrong ? "mismatch" : "missing", hint(a, password));
     return refuse(r, reason, code, helps,
-                  strcmp(what, "missing") == 0 ? "update_auth_configuration"
-                  : helps                      ? "retry_with_device_token"
-                                               : "update_auth_credentials");
+                  !wrong  ? "update_auth_configuration"
+                  : helps ? "retry_with_device_token"
+                          : "update_auth_credentials");
 }
 
 static bool refuse_unset(struct attempt *a, struct refusal *r)
@@ -268,7 +269,7 @@ static bool refuse_all(struct attempt *a, struct refusal *r, struct view secret)
         return refuse_proxy(a, r);
     if (!configured(a->settings))
         return refuse_unset(a, r);
-    return refuse_secret(a, r, json_view(a->auth, mode_secret).n ? "mismatch" : "missing");
+    return refuse_secret(a, r, json_view(a->auth, mode_secret).n > 0);
 }
 
 static bool decide(struct attempt *a, struct refusal *r)

@@ -31,7 +31,7 @@ struct agent_conf {
 
 struct model_conf {
     const char *provider, *id, *name;
-    const char *api; /* the protocol it speaks */
+    const char *api;        /* the protocol it speaks */
     int64_t context_window; /* 0 unknown */
     bool reasoning;
     const json_t *input; /* array or NULL */

@@ -53,8 +53,7 @@ int store_check_quick(struct store *s, struct err *e)
     if (n[DB_RUN] != n[DB_RUN_ID] || n[DB_RUN] != n[DB_RUN_OPEN] + n[DB_RUN_DONE])
         return err_set(e, ERR_CORRUPT, "store: runs and their indexes disagree");
     if (n[DB_DELIVERY] != n[DB_DELIVERY_KEY] ||
-        n[DB_DELIVERY] !=
-            n[DB_DELIVERY_OPEN] + n[DB_DELIVERY_HELD] + n[DB_DELIVERY_DONE])
+        n[DB_DELIVERY] != n[DB_DELIVERY_OPEN] + n[DB_DELIVERY_HELD] + n[DB_DELIVERY_DONE])
         return err_set(e, ERR_CORRUPT, "store: deliveries and their indexes disagree");
     if (n[DB_INBOUND] != n[DB_INBOUND_KEY])
         return err_set(e, ERR_CORRUPT, "store: inbound messages and their index disagree");
@@ -200,8 +199,10 @@ static const struct {
     enum rec_type type;
     int (*check)(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e);
 } tables[] = {
-    {DB_META, REC_meta_set, check_meta},          {DB_SESSION, REC_session_put, check_session},
-    {DB_MESSAGE, REC_message_add, check_message}, {DB_RUN, REC_run_put, check_run},
+    {DB_META, REC_meta_set, check_meta},
+    {DB_SESSION, REC_session_put, check_session},
+    {DB_MESSAGE, REC_message_add, check_message},
+    {DB_RUN, REC_run_put, check_run},
     {DB_DEVICE, REC_device_put, check_device},
     {DB_DELIVERY, REC_delivery_add, check_delivery},
     {DB_DELIVERY_STATE, REC_delivery_state, check_delivery_state},
