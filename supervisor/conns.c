@@ -5,6 +5,7 @@
 #include "fd.h"
 #include "fleet.h"
 #include "log.h"
+#include "num.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum {
@@ -267,11 +269,47 @@ static void on_accept(void *ctx, bool readable, bool writable)
     }
 }
 
+static uint32_t number_in(const char *variable)
+{
+    const char *text = getenv(variable);
+    struct err e = ERR_INIT;
+    uint32_t n = 0;
+
+    return text && num_u32(view_str(text), 0, INT32_MAX, &n, &e) == 0 ? n : 0;
+}
+
+/* A listening socket for this address that the service manager has opened (sd_listen_fds(3)), or
+ * -1. */
+static int handed_listener(const struct listen_addr *a)
+{
+    enum { FIRST_FD = 3 };
+    uint32_t count = number_in("LISTEN_FDS");
+
+    if (number_in("LISTEN_PID") != (uint32_t)getpid())
+        return -1;
+    for (int fd = FIRST_FD; fd < FIRST_FD + (int)(count < LISTEN_MAX ? count : LISTEN_MAX); fd++) {
+        struct sockaddr_storage sa = {0};
+        socklen_t len = sizeof(sa), n = sizeof(int);
+        int listening = 0;
+        struct err e = ERR_INIT;
+
+        if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && len == a->len &&
+            memcmp(&sa, &a->sa, len) == 0 &&
+            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) == 0 && listening &&
+            fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fd_nonblock(fd, &e) == 0)
+            return fd;
+    }
+    return -1;
+}
+
 /* The descriptor, or -1 with errno. */
 static int open_listener(const struct listen_addr *a)
 {
-    int one = 1, fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), why;
+    int one = 1, fd = handed_listener(a), why;
 
+    if (fd >= 0)
+        return fd;
+    fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));

@@ -207,7 +207,7 @@ class Gateway:
                 self.lines.append(line if isinstance(line, dict) else {"event": "not-json", "text": text})
                 self.cond.notify_all()
         with self.cond:
-            self.lines.append({"event": "log.ended", "proc": "test"})
+            self.lines.append({"event": "log.ended", "proc": "test", "pid": proc.pid})
             self.cond.notify_all()
 
     def wait_log(self, test, what, timeout=WAIT, start=0):
@@ -218,7 +218,7 @@ class Gateway:
                 while i < len(self.lines):
                     if test(self.lines[i]):
                         return self.lines[i]
-                    if self.lines[i]["event"] == "log.ended":
+                    if self.lines[i]["event"] == "log.ended" and self.lines[i]["pid"] == self.proc.pid:
                         raise AssertionError("gateway ended while waiting for %s:\n%s" %
                                              (what, "\n".join(self.raw[-15:])))
                     i += 1
