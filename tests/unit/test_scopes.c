@@ -142,6 +142,8 @@ START_TEST(test_table)
     needs = published(row->name);
     if (!needs.n && view_eq(row->name, V("sessions.unsubscribe")))
         needs = V("operator.read");
+    if (!needs.n && view_starts(row->name, V("deliveries."))) /* ours, not the reference's */
+        needs = V("operator.admin");
     ck_assert_msg(needs.n, "%.*s is not in the published table", VIEW_FMT(row->name));
     for (unsigned role = 0; role < 2; role++)
         for (unsigned set = 0; set < 1u << COUNT_OF(names); set++) {

@@ -11,17 +11,19 @@
 #include "store.h"
 #include "worker.h"
 
-struct conns;    /* connections that said hello (conn.h) */
-struct runs;     /* runs under way (run.h) */
-struct presence; /* who is listed (presence.h) */
-struct settings; /* what the hub reads from its config slice, parsed once (settings.h) */
-struct mac;      /* keyed hash of tickets and tokens (mac.h) */
-struct auth;     /* who may connect (auth.h) */
-struct hello;    /* the constant parts of hello-ok (hello.h) */
-struct dispatch; /* compiled method table (dispatch.h) */
-struct devices;  /* paired devices (devices.h) */
-struct pairing;  /* devices that ask, setup codes (pairing.h) */
-struct health;   /* the last health snapshot (health.h) */
+struct conns;      /* connections that said hello (conn.h) */
+struct runs;       /* runs under way (run.h) */
+struct presence;   /* who is listed (presence.h) */
+struct settings;   /* what the hub reads from its config slice, parsed once (settings.h) */
+struct mac;        /* keyed hash of tickets and tokens (mac.h) */
+struct auth;       /* who may connect (auth.h) */
+struct hello;      /* the constant parts of hello-ok (hello.h) */
+struct dispatch;   /* compiled method table (dispatch.h) */
+struct devices;    /* paired devices (devices.h) */
+struct pairing;    /* devices that ask, setup codes (pairing.h) */
+struct deliveries; /* outgoing messages on their way (deliveries.h) */
+struct inbound;    /* what channels bring (inbound.h) */
+struct health;     /* the last health snapshot (health.h) */
 
 struct hub {
     struct worker w; /* first: every handler's ctx is the hub */
@@ -35,6 +37,8 @@ struct hub {
     struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;
+    struct deliveries *deliveries;
+    struct inbound *inbound;
     struct devices *devices;
     struct pairing *pairing;
     struct { /* a frame under construction: one answer and one event at a time */

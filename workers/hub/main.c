@@ -7,10 +7,12 @@
  */
 #include "auth.h"
 #include "clock.h"
+#include "deliveries.h"
 #include "dispatch.h"
 #include "event.h"
 #include "health.h"
 #include "hello.h"
+#include "inbound.h"
 #include "job.h"
 #include "json.h"
 #include "log.h"
@@ -53,6 +55,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
 
     if (h->runs)
         runs_on_peer(h, l, up);
+    if (link_peer(l) == ROLE_CHANNEL)
+        deliveries_on_peer(h, l, up);
     if (link_peer(l) != ROLE_FRONT || !h->conns)
         return;
     /* A front that comes up has none of the connections its predecessor had; a line that ends after
@@ -119,6 +123,23 @@ static int on_run_done(void *ctx, struct link *from, struct ipc_run_done *m, str
     return run_on_done(ctx, from, m, e);
 }
 
+static int on_channel_state(void *ctx, struct link *from, struct ipc_channel_state *m,
+                            struct err *e)
+{
+    return deliveries_on_state(ctx, from, m, e);
+}
+
+static int on_deliver_result(void *ctx, struct link *from, struct ipc_deliver_result *m,
+                             struct err *e)
+{
+    return deliveries_on_result(ctx, from, m, e);
+}
+
+static int on_inbound(void *ctx, struct link *from, struct ipc_inbound *m, struct err *e)
+{
+    return inbound_on_message(ctx, from, m, e);
+}
+
 static int on_job_state(void *ctx, struct link *from, struct ipc_job_state *m, struct err *e)
 {
     (void)from;
@@ -156,6 +177,9 @@ static const struct ipc_handlers hub_on = {
     .run_resume = on_run_resume,
     .run_done = on_run_done,
     .job_state = on_job_state,
+    .channel_state = on_channel_state,
+    .deliver_result = on_deliver_result,
+    .inbound = on_inbound,
     .fleet = on_fleet,
     .log_lines = on_log_lines,
 };
@@ -202,6 +226,8 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
     settings_free(&old);
     h->w.conf = conf;
     runs_config(h);
+    deliveries_config(h);
+    inbound_config(h);
     h->w.conf = was; /* the worker swaps it when we return */
     health_now(h);
     return 0;
@@ -237,7 +263,8 @@ static int open_all(struct hub *h, struct err *e)
         (r = pairing_open(h, e)) < 0 || (r = conns_open(h, e)) < 0 ||
         (r = presence_open(h, e)) < 0 || (r = health_open(h, e)) < 0 ||
         (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = dispatch_open(h, e)) < 0 ||
-        (r = runs_open(h, e)) < 0)
+        (r = deliveries_open(h, e)) < 0 || (r = runs_open(h, e)) < 0 ||
+        (r = inbound_open(h, e)) < 0)
         return r;
     return 0;
 }
@@ -247,8 +274,10 @@ static void close_all(struct hub *h)
     if (!h->w.loop)
         return;
     loop_undefer(h->w.loop, &h->commit);
+    inbound_close(h);
     if (h->runs)
         runs_close(h);
+    deliveries_close(h);
     loop_timer_fini(&h->stop);
     loop_timer_fini(&h->idle);
     dispatch_close(h);
@@ -288,6 +317,11 @@ static void say_goodbye(struct hub *h)
     worker_leave(&h->w);
 }
 
+static void on_runs_ended(struct hub *h)
+{
+    deliveries_drain(h, say_goodbye);
+}
+
 static void on_stop_time(void *ctx)
 {
     say_goodbye(ctx);
@@ -305,7 +339,7 @@ static void on_stop(void *ctx, uint32_t grace_ms)
     }
     loop_timer_set(&h->stop,
                    grace_ms > 2 * STOP_MARGIN_MS ? grace_ms - STOP_MARGIN_MS : grace_ms / 2);
-    runs_drain(h, say_goodbye);
+    runs_drain(h, on_runs_ended);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 
 #include "chat.h"
 #include "clock.h"
+#include "deliveries.h"
 #include "jscan.h"
 #include "json.h"
 #include "log.h"
@@ -529,6 +530,8 @@ int run_part(struct run *r, struct err *e)
         rc = 0; /* from the first attempt to end this run */
     else if (rc == 0)
         chat_message(r->hub, r->live, r->answer_id, seq, buf_view(&b));
+    if (rc == 0)
+        rc = deliver_answer(r, text, e);
     buf_fini(&b);
     return rc;
 }

@@ -1,0 +1,469 @@
+/*
+ * tests/fake/channel.c - a channel's worker and its platform in one: the platform is a folder.
+ * sent.log: what it accepted, a line of JSON each. repeated.log: what it knew by its client id.
+ * updates: what people write, a line of JSON {id, peer, text} each, appended by the test; offset:
+ * how much of it the platform may forget, moved when the hub has acknowledged. down: while this
+ * file is there the platform is not.
+ * Account: {folder, clientIds: bool, textLimit: n}. What a message says decides what becomes of it:
+ *   [transient N] [unknown N] [die-before N] [die-after N] [hang N]  for the first N attempts
+ *   [permanent]  [after MS] Retry-After of a transient failure  [slow MS]
+ * die-after, unknown and hang accept it first when [accept] is said, too.
+ */
+#include "json.h"
+#include "jw.h"
+#include "log.h"
+#include "num.h"
+#include "rand.h"
+#include "worker.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ITEMS_MAX = 256, POLL_MS = 5, AGAIN_MS = 300, UPDATES_MAX = 256 };
+
+struct item {
+    bool used, done;
+    struct ipc_deliver_result res; /* views into the texts below */
+    char message_id[64], error[64];
+    uint64_t at_ms; /* 0: never */
+    bool accept;
+    char *line; /* owned: what sent.log gets */
+    char client[80];
+};
+
+struct update {
+    bool used;
+    char id[128];
+    long end; /* offset behind its line */
+};
+
+struct channel {
+    struct worker w;
+    const char *folder;
+    bool client_ids, down;
+    uint32_t text_limit;
+    json_t *known; /* client ids the platform has seen */
+    struct item items[ITEMS_MAX];
+    struct update updates[UPDATES_MAX]; /* offered and not acknowledged, and those behind them */
+    long read_to, acked_to;
+    uint64_t again_ms, hold_ms;
+    struct loop_timer poll;
+};
+
+static void path_of(const struct channel *c, const char *name, char out[PATH_MAX])
+{
+    (void)snprintf(out, PATH_MAX, "%s/%s", c->folder, name);
+}
+
+static void append(const struct channel *c, const char *name, struct view line)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    path_of(c, name, path);
+    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, line.p, line.n) != (ssize_t)line.n)
+        abort();
+    (void)close(fd);
+}
+
+static FILE *open_file(const struct channel *c, const char *name)
+{
+    char path[PATH_MAX];
+
+    path_of(c, name, path);
+    return fopen(path, "re");
+}
+
+static void load(struct channel *c)
+{
+    FILE *f = open_file(c, "sent.log");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    c->known = json_object();
+    while (f && (n = getline(&line, &room, f)) > 0) {
+        struct err e = ERR_INIT;
+        json_t *doc = NULL;
+        const char *id;
+
+        if (json_parse(view_of(line, (size_t)n), &doc, &e) < 0)
+            continue;
+        if ((id = json_string_value(json_object_get(doc, "client"))))
+            (void)json_object_set_new(c->known, id, json_true());
+        json_decref(doc);
+    }
+    if (f)
+        (void)fclose(f);
+    if ((f = open_file(c, "offset"))) {
+        if (fscanf(f, "%ld", &c->acked_to) != 1)
+            c->acked_to = 0;
+        (void)fclose(f);
+    }
+    c->read_to = c->acked_to;
+    free(line);
+}
+
+static struct link *hub(const struct channel *c)
+{
+    return worker_peer(&c->w, ROLE_HUB);
+}
+
+/* ---- to the platform ---- */
+
+/* "[name N]" in the text: N, 1 when no number is given, 0 when it is not there. */
+static uint32_t said(struct view text, const char *name)
+{
+    char tag[32];
+    size_t n = (size_t)snprintf(tag, sizeof(tag), "[%s", name);
+
+    for (; text.n > n; text = view_from(text, 1)) {
+        struct view rest = view_from(text, n), num;
+        struct err e = ERR_INIT;
+        uint32_t v = 1;
+
+        if (!view_starts(text, view_str(tag)) || (rest.p[0] != ' ' && rest.p[0] != ']'))
+            continue;
+        num = view_trim(view_of(rest.p, view_find(rest, ']')));
+        if (num.n && num_u32(num, 0, UINT32_MAX, &v, &e) < 0)
+            return 0;
+        return v;
+    }
+    return 0;
+}
+
+static void platform_accepts(struct channel *c, struct item *it)
+{
+    if (c->client_ids && json_object_get(c->known, it->client)) {
+        append(c, "repeated.log", view_str(it->line));
+        return;
+    }
+    append(c, "sent.log", view_str(it->line));
+    (void)json_object_set_new(c->known, it->client, json_true());
+}
+
+static void send_result(struct channel *c, const struct item *it)
+{
+    struct link *l = hub(c);
+    struct err e = ERR_INIT;
+
+    if (l && msg_send_deliver_result(l, &it->res, &e) < 0)
+        log_warn("fake.result", KV("why", e.text));
+}
+
+static void finish(struct channel *c, struct item *it)
+{
+    if (it->accept)
+        platform_accepts(c, it);
+    it->done = true;
+    send_result(c, it);
+}
+
+static void send_state(struct channel *c)
+{
+    uint64_t ids[ITEMS_MAX];
+    struct ipc_channel_state m = {.flags = (c->down ? 0 : CHANNEL_CONNECTED) |
+                                           (c->client_ids ? CHANNEL_CLIENT_IDS : 0) | CHANNEL_POLLS,
+                                  .text_limit = c->text_limit,
+                                  .state = V("{\"mode\":\"folder\"}")};
+    struct link *l = hub(c);
+    struct err e = ERR_INIT;
+    size_t n = 0;
+
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        if (c->items[i].used)
+            ids[n++] = htole64(c->items[i].res.delivery_id);
+    m.under_way = view_of((const char *)ids, n * sizeof(ids[0]));
+    if (l && msg_send_channel_state(l, &m, &e) < 0)
+        log_warn("fake.state", KV("why", e.text));
+}
+
+static char *line_of(const struct ipc_deliver *m)
+{
+    struct buf b = BUF_INIT(1024 * KIB);
+    struct jw w = JW_INIT(&b);
+    char *out;
+
+    jw_obj(&w);
+    jw_kstr(&w, "client", m->client_id);
+    jw_ku64(&w, "delivery", m->delivery_id);
+    jw_ku64(&w, "part", m->part);
+    jw_ku64(&w, "attempt", m->attempt);
+    jw_kstr(&w, "to", m->target);
+    if (m->thread.n)
+        jw_kstr(&w, "thread", m->thread);
+    if (m->reply_to.n)
+        jw_kstr(&w, "replyTo", m->reply_to);
+    jw_kstr(&w, "text", m->text);
+    jw_obj_end(&w);
+    buf_put_char(&b, '\n');
+    out = mem_dup(buf_view(&b).p, b.n);
+    buf_fini(&b);
+    return out;
+}
+
+static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct err *e)
+{
+    struct channel *c = ctx;
+    struct item *it = NULL;
+    uint32_t slow = said(m->text, "slow");
+    bool accept = said(m->text, "accept") > 0;
+
+    (void)from;
+    for (size_t i = 0; i < ITEMS_MAX && !it; i++)
+        if (!c->items[i].used)
+            it = &c->items[i];
+    if (!it)
+        return err_set(e, ERR_LIMIT, "deliver: more than %d at once", (int)ITEMS_MAX);
+    *it = (struct item){.used = true, .line = line_of(m)};
+    (void)snprintf(it->client, sizeof(it->client), "%.*s", VIEW_FMT(m->client_id));
+    (void)snprintf(it->message_id, sizeof(it->message_id), "fake-%llu-%u",
+                   (unsigned long long)m->delivery_id, m->part);
+    it->res = (struct ipc_deliver_result){.delivery_id = m->delivery_id,
+                                          .attempt = m->attempt,
+                                          .part = m->part,
+                                          .message_id = VIEW_EMPTY,
+                                          .error = VIEW_EMPTY};
+    if (said(m->text, "die-before") >= m->attempt) {
+        _exit(3);
+    } else if (said(m->text, "die-after") >= m->attempt) {
+        platform_accepts(c, it);
+        _exit(3);
+    } else if (said(m->text, "hang") >= m->attempt) {
+        if (accept)
+            platform_accepts(c, it);
+        return 0;
+    } else if (said(m->text, "permanent")) {
+        it->res.outcome = OUTCOME_PERMANENT;
+        (void)snprintf(it->error, sizeof(it->error), "fake: chat not found");
+    } else if (said(m->text, "transient") >= m->attempt) {
+        it->res.outcome = OUTCOME_TRANSIENT;
+        it->res.retry_after_ms = said(m->text, "after");
+        (void)snprintf(it->error, sizeof(it->error), "fake: try later");
+    } else if (said(m->text, "unknown") >= m->attempt) {
+        it->res.outcome = OUTCOME_UNKNOWN;
+        it->accept = accept;
+        (void)snprintf(it->error, sizeof(it->error), "fake: no answer");
+    } else {
+        it->accept = true;
+        it->res.message_id = view_str(it->message_id);
+    }
+    it->res.error = view_str(it->error);
+    if (slow)
+        it->at_ms = loop_now_ms(c->w.loop) + slow;
+    else
+        finish(c, it);
+    return 0;
+}
+
+static int on_deliver_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e)
+{
+    struct channel *c = ctx;
+
+    (void)from;
+    (void)e;
+    for (size_t i = 0; i < ITEMS_MAX; i++) {
+        struct item *it = &c->items[i];
+
+        if (it->used && it->done && it->res.delivery_id == m->delivery_id &&
+            it->res.attempt == m->attempt && it->res.part == m->part) {
+            mem_free(it->line);
+            *it = (struct item){.used = false};
+        }
+    }
+    return 0;
+}
+
+/* ---- from the platform ---- */
+
+static bool offer(struct channel *c, struct view line, long end)
+{
+    struct buf peer = BUF_INIT(16 * KIB);
+    struct update *u = NULL;
+    struct link *l = hub(c);
+    struct err e = ERR_INIT;
+    json_t *doc = NULL;
+    bool sent;
+
+    for (size_t i = 0; i < UPDATES_MAX && !u; i++)
+        if (!c->updates[i].used)
+            u = &c->updates[i];
+    if (!u || !l || json_parse(line, &doc, &e) < 0)
+        return false;
+    if (json_dump(json_object_get(doc, "peer"), &peer, &e) < 0)
+        log_warn("fake.peer", KV("why", e.text));
+    sent = msg_send_inbound(l,
+                            &(struct ipc_inbound){.update_id = json_view(doc, "id"),
+                                                  .peer = buf_view(&peer),
+                                                  .text = json_view(doc, "text")},
+                            &e) == 0;
+    if (sent) {
+        u->used = true;
+        u->end = end;
+        (void)snprintf(u->id, sizeof(u->id), "%s", json_string_value(json_object_get(doc, "id")));
+    }
+    buf_fini(&peer);
+    json_decref(doc);
+    return sent;
+}
+
+static void read_updates(struct channel *c)
+{
+    FILE *f = open_file(c, "updates");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    if (f && fseek(f, c->read_to, SEEK_SET) == 0)
+        while ((n = getline(&line, &room, f)) > 0 && line[n - 1] == '\n') {
+            if (!offer(c, view_of(line, (size_t)n), c->read_to + n))
+                break;
+            c->read_to += n;
+        }
+    if (f)
+        (void)fclose(f);
+    free(line);
+}
+
+/* The platform forgets what lies before the first unacknowledged one; offered again from there. */
+static void offer_again(struct channel *c)
+{
+    memset(c->updates, 0, sizeof(c->updates));
+    c->read_to = c->acked_to;
+}
+
+static int on_inbound_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct err *e)
+{
+    struct channel *c = ctx;
+    struct update *first;
+    char path[PATH_MAX], tmp[PATH_MAX + 8], line[300];
+    FILE *f;
+
+    (void)from;
+    (void)e;
+    if (m->retry_after_ms) {
+        offer_again(c);
+        c->hold_ms = loop_now_ms(c->w.loop) + m->retry_after_ms;
+        return 0;
+    }
+    (void)snprintf(line, sizeof(line), "%.*s\n", VIEW_FMT(m->update_id));
+    append(c, "acks.log", view_str(line));
+    for (size_t i = 0; i < UPDATES_MAX; i++)
+        if (c->updates[i].used && view_eq(view_str(c->updates[i].id), m->update_id))
+            c->updates[i].id[0] = '\0';
+    for (;;) { /* in the order of the platform */
+        first = NULL;
+        for (size_t i = 0; i < UPDATES_MAX; i++)
+            if (c->updates[i].used && (!first || c->updates[i].end < first->end))
+                first = &c->updates[i];
+        if (!first || first->id[0])
+            break;
+        first->used = false;
+        c->acked_to = first->end;
+    }
+    path_of(c, "offset", path);
+    (void)snprintf(tmp, sizeof(tmp), "%s.tmp", path);
+    if ((f = fopen(tmp, "we"))) {
+        (void)fprintf(f, "%ld\n", c->acked_to);
+        (void)fclose(f);
+        (void)rename(tmp, path);
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void on_poll(void *ctx)
+{
+    struct channel *c = ctx;
+    uint64_t now = loop_now_ms(c->w.loop);
+    char path[PATH_MAX];
+    struct stat st;
+    bool down;
+
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        if (c->items[i].used && !c->items[i].done && c->items[i].at_ms && c->items[i].at_ms <= now)
+            finish(c, &c->items[i]);
+    if (now >= c->again_ms) { /* a hub that had no room hears it once more */
+        c->again_ms = now + AGAIN_MS;
+        for (size_t i = 0; i < ITEMS_MAX; i++)
+            if (c->items[i].used && c->items[i].done)
+                send_result(c, &c->items[i]);
+    }
+    path_of(c, "down", path);
+    down = stat(path, &st) == 0;
+    if (down != c->down) {
+        c->down = down;
+        send_state(c);
+    }
+    if (!down && hub(c) && now >= c->hold_ms)
+        read_updates(c);
+    loop_timer_set(&c->poll, POLL_MS);
+}
+
+static void on_peer(void *ctx, struct link *l, bool up)
+{
+    struct channel *c = ctx;
+
+    if (!up || link_peer(l) != ROLE_HUB)
+        return;
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        if (c->items[i].used && c->items[i].done)
+            send_result(c, &c->items[i]);
+    send_state(c);
+    offer_again(c);
+}
+
+static int configure(struct channel *c, struct err *e)
+{
+    const char *id = json_string_value(json_at(c->w.conf, "runtime.account"));
+    json_t *accounts = json_at(c->w.conf, "channels.fake.accounts"),
+           *mine = json_object_get(accounts, id ? id : "");
+
+    c->folder = json_string_value(json_object_get(mine, "folder"));
+    if (!c->folder || json_object_size(accounts) != 1) {
+        c->w.exit_code = 2;
+        return err_set(e, ERR_INVALID, "this account has no folder, or others are told to us");
+    }
+    c->client_ids = json_flag(mine, "clientIds", false);
+    c->text_limit = (uint32_t)json_i64(mine, "textLimit", 0);
+    load(c);
+    return 0;
+}
+
+static const struct ipc_handlers channel_on = {
+    .deliver = on_deliver, .deliver_ack = on_deliver_ack, .inbound_ack = on_inbound_ack};
+
+int main(void)
+{
+    static struct channel c = {.w = WORKER_INIT(CHANNEL)};
+    struct err e = ERR_INIT;
+
+    c.w.on_peer = on_peer;
+    if (worker_open(&c.w, &channel_on, &e) < 0 || worker_recv_config(&c.w, &e) < 0 ||
+        configure(&c, &e) < 0)
+        goto fail;
+    loop_timer_init(&c.poll, c.w.loop, on_poll, &c);
+    loop_timer_set(&c.poll, POLL_MS);
+    if (worker_ready(&c.w, &e) < 0 || worker_run(&c.w, &e) < 0)
+        goto fail;
+    goto out;
+fail:
+    worker_fail(&c.w, &e);
+out:
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        mem_free(c.items[i].line);
+    if (c.poll.loop)
+        loop_timer_fini(&c.poll);
+    json_decref(c.known);
+    worker_fini(&c.w);
+    return c.w.exit_code;
+}

@@ -1,0 +1,484 @@
+"""Outgoing and incoming messages of a channel: nothing lost, nothing twice, in order, whoever dies.
+
+The platform is a folder (tests/fake/channel.c): sent.log is what it accepted.
+"""
+import json
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+
+from client import Refused, text_of
+from gateway import config_for, stat_of, until
+from ws import Closed, Timeout
+
+FAST = {"retry": {"firstDelayMs": 20, "secondDelayMs": 40, "thirdDelayMs": 80, "laterDelayMs": 160},
+        "answerTimeoutMs": 3000}
+
+
+class Platform:
+    def __init__(self, folder):
+        self.folder = folder
+        os.makedirs(folder)
+        os.chmod(folder, 0o777)  # started by root, channels run under a uid of their own
+        for above in (os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))):
+            os.chmod(above, 0o711)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def lines(self, name):
+        try:
+            with open(self.path(name)) as f:
+                return f.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def sent(self):
+        return [json.loads(l) for l in self.lines("sent.log")]
+
+    def texts(self):
+        return [m["text"] for m in self.sent()]
+
+    def write(self, update, text, to="42", **peer):
+        with open(self.path("updates"), "a") as f:
+            f.write(json.dumps({"id": update, "text": text,
+                                "peer": dict({"kind": "direct", "id": to, "senderId": to}, **peer)}) + "\n")
+
+    def down(self, yes):
+        if yes:
+            open(self.path("down"), "w").close()
+        elif os.path.exists(self.path("down")):
+            os.unlink(self.path("down"))
+
+
+def setup(t, accounts=None, start=True, **delivery):
+    """A gateway with accounts of the fake channel: (gateway, {name: Platform})."""
+    accounts = accounts or {"default": {"clientIds": True}}
+    config = config_for(t.fake.url)
+    platforms = {}
+    section = {}
+    for name, conf in accounts.items():
+        platforms[name] = Platform(os.path.join(t.folder, "platform-" + name))
+        section[name] = dict({"folder": platforms[name].folder}, **conf)
+    config["channels"] = {"fake": {"accounts": section}}
+    config["delivery"] = dict(FAST, **delivery)
+    g = t.new_gateway(config)
+    if start:
+        g.start()
+    return g, platforms
+
+
+def send(c, text, to="42", key=None, **more):
+    return c.ask("send", dict(to=to, message=text, idempotencyKey=key or str(uuid.uuid4()), **more))
+
+
+def listed(c, **params):
+    return c.ask("deliveries.list", dict(limit=1000, **params))["deliveries"]
+
+
+def drained(c):
+    def empty():
+        return c.ask("deliveries.list", {})["open"] == 0
+    until(empty, "nothing waits to be sent", timeout=30, step=0.02)
+
+
+def test_send(t):
+    """send answers what the platform said; the same key is the same message."""
+    g, p = setup(t)
+    c = g.client()
+    got = send(c, "hello there, platform", key="k1")
+    assert got["channel"] == "fake" and got["runId"] == "k1" and got["messageId"].startswith("fake-"), got
+    assert send(c, "hello there, platform", key="k1") == got
+    e = c.refused("send", {"to": "42", "message": "other words here", "idempotencyKey": "k1"})
+    assert e.code == "INVALID_REQUEST", e
+    assert p["default"].texts() == ["hello there, platform"]
+    got = c.ask("message.action", {"channel": "fake", "action": "send", "idempotencyKey": "k2",
+                                   "params": {"to": "43", "message": "by an action"}})
+    assert got["ok"] and got["messageId"] and got["to"] == "43", got
+    got = c.ask("poll", {"to": "42", "question": "which?", "options": ["a", "b"], "idempotencyKey": "k1"})
+    assert got["messageId"]
+    assert json.loads(p["default"].texts()[-1])["options"] == ["a", "b"]
+
+
+def test_refusals(t):
+    g, p = setup(t, {"a": {"clientIds": True}, "b": {}})
+    c = g.client()
+    e = c.refused("send", {"to": "42", "idempotencyKey": "x"})
+    assert (e.code, e.message) == ("INVALID_REQUEST", "invalid send params: text or media is required"), e
+    e = c.refused("send", {"to": "42", "message": "hi", "channel": "nowhere", "idempotencyKey": "x"})
+    assert (e.code, e.message) == ("INVALID_REQUEST", "unsupported channel: nowhere"), e
+    e = c.refused("send", {"to": "42", "message": "hi", "channel": "fake", "accountId": "zz", "idempotencyKey": "x"})
+    assert e.code == "INVALID_REQUEST", e
+    e = c.refused("message.action", {"channel": "fake", "action": "dance", "params": {}, "idempotencyKey": "x"})
+    assert e.code == "INVALID_REQUEST", e
+    e = c.refused("send", {"to": "42", "message": "no [permanent]", "idempotencyKey": "y"})
+    assert e.code == "UNAVAILABLE" and e.message == "OutboundDeliveryError: fake: chat not found" and not e.details, e
+    assert [d["state"] for d in listed(c)] == ["dead"]
+    assert p["a"].sent() == []
+
+
+def test_no_channel(t):
+    g = t.gateway()
+    e = g.client().refused("send", {"to": "42", "message": "hi there", "idempotencyKey": "x"})
+    assert e.code == "INVALID_REQUEST" and e.message == (
+        "Error: Channel is required (no configured channels detected). Run openclaw channels add to configure one, or "
+        "pass --channel <channel> after enabling a channel. Use openclaw channels list --all to see available channel "
+        "ids."), e
+
+
+def test_retry_and_dead_letter(t):
+    g, p = setup(t)
+    c = g.client()
+    e = c.refused("send", {"to": "1", "message": "third time lucky [transient 2]", "idempotencyKey": "r1"})
+    assert e.code == "UNAVAILABLE" and e.details == {"code": "OUTBOUND_DELIVERY_QUEUED"}, (e, e.details)
+    until(lambda: len(p["default"].sent()) == 1, "it is sent in the end")
+    assert p["default"].sent()[0]["attempt"] == 3
+    drained(c)
+    assert send(c, "third time lucky [transient 2]", to="1", key="r1")["messageId"]  # the outcome, not a second message
+    e = c.refused("send", {"to": "2", "message": "never ever [transient 9]", "idempotencyKey": "r2"})
+    drained(c)
+    row, = listed(c)
+    assert row["state"] == "dead" and row["attempts"] == 5 and row["error"] == "fake: try later", row
+    e = c.refused("send", {"to": "2", "message": "never ever [transient 9]", "idempotencyKey": "r2"})
+    assert e.code == "UNAVAILABLE" and not e.details, e
+    assert c.ask("deliveries.get", {"id": row["id"]})["texts"] == ["never ever [transient 9]"]
+    assert c.ask("deliveries.retry", {"id": row["id"]})["state"] in ("queued", "sending")
+    drained(c)
+    assert [d["state"] for d in listed(c)] == ["dead"]
+    assert c.ask("deliveries.drop", {"id": row["id"]})["state"] == "dropped"
+    assert listed(c) == [] and [d["id"] for d in listed(c, state="dropped")] == [row["id"]]
+    assert c.refused("deliveries.retry", {"id": row["id"]}).code == "INVALID_REQUEST"
+    assert len(p["default"].sent()) == 1
+
+
+def test_retry_after(t):
+    g, p = setup(t)
+    c = g.client()
+    began = time.monotonic()
+    c.refused("send", {"to": "1", "message": "slow down [transient 1] [after 700]", "idempotencyKey": "r1"})
+    until(lambda: p["default"].sent(), "it is sent in the end")
+    assert time.monotonic() - began >= 0.7
+    c.refused("send", {"to": "1", "message": "not today [transient 1] [after 90000000]", "idempotencyKey": "r2"})
+    row, = listed(c)
+    assert row["state"] == "dead", "it would be sent after its time: %r" % row
+
+
+def test_order_per_target(t):
+    """One that is tried again keeps those behind it back, and nobody else."""
+    g, p = setup(t, retry={"firstDelayMs": 400, "secondDelayMs": 400, "thirdDelayMs": 400, "laterDelayMs": 400})
+    c = g.client()
+    ids = [c.start("send", {"to": to, "message": text, "idempotencyKey": text})
+           for to, text in (("1", "first [transient 1]"), ("1", "second"), ("2", "other"), ("1", "third"))]
+    until(lambda: "other" in p["default"].texts(), "the other target has its message")
+    assert p["default"].texts() == ["other"]
+    until(lambda: len(p["default"].sent()) == 4, "all are sent")
+    assert p["default"].texts()[1:] == ["first [transient 1]", "second", "third"]
+    for i in ids[1:]:
+        assert c.answer(i)["ok"]
+
+
+def test_parts(t):
+    g, p = setup(t, {"default": {"clientIds": True, "textLimit": 50}})
+    c = g.client()
+    send(c, "make the limit known")
+    words = " ".join("word%03d" % i for i in range(60))
+    send(c, words, to="9")
+    parts = [m for m in p["default"].sent() if m["to"] == "9"]
+    assert len(parts) > 5 and all(len(m["text"]) <= 50 for m in parts)
+    assert [m["part"] for m in parts] == list(range(len(parts)))
+    assert " ".join(m["text"] for m in parts) == words
+
+
+def test_ttl(t):
+    """What waited too long is not sent, also not after a restart."""
+    g, p = setup(t, ttlMs=600)
+    c = g.client()
+    send(c, "while it is up")
+    p["default"].down(True)
+    time.sleep(0.1)  # it looks every few milliseconds
+    e = c.refused("send", {"to": "42", "message": "too late for this", "idempotencyKey": "t1"})
+    assert e.details == {"code": "OUTBOUND_DELIVERY_QUEUED"} or not e.details, e
+    until(lambda: [d["state"] for d in listed(c)] == ["dead"], "it expired")
+    assert listed(c)[0]["error"] == "expired"
+    try:
+        c.ws.send({"type": "req", "id": "late", "method": "send",
+                   "params": {"to": "42", "message": "too late as well", "idempotencyKey": "t2"}})
+        until(lambda: c.ask("deliveries.list", {})["open"] == 1, "it is accepted")
+    finally:
+        g.kill("all")
+    time.sleep(0.7)
+    p["default"].down(False)
+    g.start()
+    c = g.client_soon()
+    drained(c)
+    time.sleep(0.1)
+    assert p["default"].texts() == ["while it is up"]
+    assert sorted(d["error"] for d in listed(c)) == ["expired", "expired"]
+
+
+def test_unknown_is_not_repeated(t):
+    """Without client ids: the channel dies after the platform took it; nobody sends it again."""
+    g, p = setup(t, {"default": {"clientIds": False}})
+    c = g.client()
+    for n, text in enumerate(("gone [die-after 9]", "lost [die-before 9]", "quiet [unknown 9] [accept]",
+                              "stuck [hang 9] [accept]")):
+        e = c.refused("send", {"to": str(n), "message": text, "idempotencyKey": text})
+        assert e.code == "UNAVAILABLE" and not e.details and "not known" in e.message, (text, e, e.details)
+    assert send(c, "life goes on")["messageId"]
+    assert [d["state"] for d in listed(c)] == ["unknown"] * 4, listed(c)
+    assert p["default"].texts() == ["gone [die-after 9]", "quiet [unknown 9] [accept]", "stuck [hang 9] [accept]",
+                                    "life goes on"]
+
+
+def test_unknown_is_repeated_with_client_ids(t):
+    g, p = setup(t, {"default": {"clientIds": True}})
+    c = g.client()
+    for n, text in enumerate(("gone [die-after 1]", "lost [die-before 1]", "quiet [unknown 1] [accept]",
+                              "stuck [hang 1] [accept]")):
+        try:
+            send(c, text, to=str(n))
+        except Refused as e:
+            assert e.details == {"code": "OUTBOUND_DELIVERY_QUEUED"}, e
+    drained(c)
+    assert sorted(p["default"].texts()) == sorted(["gone [die-after 1]", "lost [die-before 1]",
+                                                   "quiet [unknown 1] [accept]", "stuck [hang 1] [accept]"])
+    assert len(p["default"].lines("repeated.log")) == 3
+    assert listed(c) == []
+
+
+def test_hub_death_leaves_sends_alone(t):
+    """The hub dies while the channel works on a message: the channel tells the next hub."""
+    g, p = setup(t, {"default": {"clientIds": False}})
+    c = g.client()
+    send(c, "warm up please")
+    r = c.start("send", {"to": "7", "message": "keep going [slow 400]", "idempotencyKey": "slow"})
+    until(lambda: [d for d in listed(c) if d["state"] == "sending"], "it is being sent")
+    old = g.kill("hub")
+    g.wait_replaced("hub", old)
+    res = c.answer(r)
+    assert res["ok"], res
+    assert p["default"].texts() == ["warm up please", "keep going [slow 400]"]
+    assert listed(c) == []
+
+
+def test_inbound(t):
+    """A message in, an answer out, at the place it came from; offered again it is nothing new."""
+    g, p = setup(t, {"a": {"clientIds": True}, "b": {"clientIds": True}})
+    p["a"].write("u1", "question one [fake ok chunks=3]", to="alice", threadId="th")
+    p["b"].write("u1", "question two [fake ok chunks=2]", to="bob")
+    until(lambda: p["a"].sent() and p["b"].sent(), "both are answered")
+    a, b = p["a"].sent()[0], p["b"].sent()[0]
+    assert (a["to"], a.get("thread"), a["text"]) == ("alice", "th", "word0 word1 word2"), a
+    assert (b["to"], b["text"]) == ("bob", "word0 word1"), b
+    p["a"].write("u1", "question one [fake ok chunks=3]", to="alice")
+    p["a"].write("u2", "question three [fake ok chunks=1]", to="alice")
+    until(lambda: len(p["a"].sent()) == 2, "the new one is answered")
+    g.kill("all")
+    g.start()
+    os.unlink(p["a"].path("offset"))  # the platform forgot what was acknowledged
+    old = [w for w in g.workers("channel")]
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len([l for l in p["a"].lines("acks.log") if l == "u2"]) >= 2, "all was offered again")
+    c = g.client_soon()
+    users = [text_of(m) for m in c.history("main") if m["role"] == "user"]
+    assert len(users) == 3, users
+    assert len(p["a"].sent()) == 2 and len(p["b"].sent()) == 1
+
+
+def test_acknowledged_means_kept(t):
+    """Whatever was acknowledged to the platform survives the power cut in the same instant."""
+    g, p = setup(t)
+    a = p["default"]
+    for i in range(12):
+        a.write("u%d" % i, "inbound number %02d. [fake ok chunks=1]" % i, to="peer")
+    for round in range(4):
+        want = 3 * round + 1
+        until(lambda: len(a.lines("acks.log")) >= want, "some are acknowledged")
+        acked = set(a.lines("acks.log"))
+        g.kill("all")
+        acked = set(a.lines("acks.log")) or acked
+        g.start()
+        c = g.client_soon()
+        users = [text_of(m) for m in c.history("main") if m["role"] == "user"]
+        waiting = []
+        for u in acked:
+            n = int(u[1:])
+            hits = sum("inbound number %02d." % n in x for x in users)
+            assert hits <= 1, (u, users)
+            waiting += [n] if hits == 0 else []
+        del waiting  # it may wait for its turn: the end below counts
+    until(lambda: len(set(a.lines("acks.log"))) == 12, "all are acknowledged", timeout=30)
+    until(lambda: len(a.sent()) >= 12, "all are answered", timeout=60)
+    drained(g.client_soon())
+    users = [text_of(m) for m in g.client_soon().history("main") if m["role"] == "user"]
+    for i in range(12):
+        assert sum("inbound number %02d." % i in x for x in users) == 1, (i, users)
+    assert len(a.sent()) == 12
+
+
+def test_accounts_are_apart(t):
+    """A changed section restarts its own process; a removed one is stopped, a new one started."""
+    g, p = setup(t, {"a": {"clientIds": True}, "b": {"clientIds": True}})
+    c = g.client()
+    send(c, "both are up", accountId="a")
+    send(c, "both are up", accountId="b")
+    before = set(g.workers("channel"))
+    assert len(before) == 2
+    conf = json.loads(json.dumps(g.config))
+    conf["channels"]["fake"]["accounts"]["a"]["textLimit"] = 100
+    g.write_config(conf)
+    until(lambda: len(before & set(g.workers("channel"))) == 1 and len(g.workers("channel")) == 2, "a is another process")
+    send(c, "still here", accountId="b")
+    send(c, "back again", accountId="a")
+    p["c"] = Platform(os.path.join(t.folder, "platform-c"))
+    conf = json.loads(json.dumps(conf))
+    del conf["channels"]["fake"]["accounts"]["a"]
+    conf["channels"]["fake"]["accounts"]["c"] = {"folder": p["c"].folder}
+    g.write_config(conf)
+
+    def there():
+        try:
+            return send(c, "the new one", accountId="c", key="c1")
+        except Refused:
+            return None
+    until(there, "account c takes messages", step=0.05)
+    assert c.refused("send", {"to": "1", "message": "nobody there", "accountId": "a",
+                              "idempotencyKey": "zz"}).code == "INVALID_REQUEST"
+    until(lambda: len(g.workers("channel")) == 2, "two accounts, two processes")
+
+
+def test_outage(t):
+    """The platform is away: messages wait in order, and the rest of the gateway does not notice."""
+    g, p = setup(t, {"a": {}, "b": {}})
+    c = g.client()
+    send(c, "warm", accountId="a")
+    p["a"].down(True)
+    time.sleep(0.05)
+    ids = [c.start("send", {"to": "1", "message": "waiting %02d" % i, "accountId": "a", "idempotencyKey": "w%d" % i})
+           for i in range(20)]
+    assert send(c, "the other account", accountId="b")["messageId"]
+    assert p["a"].texts() == ["warm"]
+    old = g.kill("hub")
+    g.wait_replaced("hub", old)
+    p["a"].down(False)
+    until(lambda: len(p["a"].sent()) == 21, "all are sent")
+    assert p["a"].texts()[1:] == ["waiting %02d" % i for i in range(20)]
+    del ids
+
+
+def storm(t, seed, kills):
+    """Kills of hub, channels, supervisor and all at random moments while messages go out and come in."""
+    rnd = random.Random(seed)
+    g, p = setup(t, {"ids": {"clientIds": True}, "plain": {"clientIds": False}})
+    until(lambda: len(g.workers("channel")) == 2, "two channels")
+    state = {"stop": False, "client": None}
+    accepted, order, lock = {}, {}, threading.Lock()
+
+    def sender(account, who):
+        """Sends until told to stop; a lost connection is asked again with the same key."""
+        n = 0
+        c = None
+        while not state["stop"]:
+            key, to = "%s-%d-%d" % (account, who, n), "t%d" % who
+            text = ("%s %d says %d %s" % (account, who, n, rnd_text(key))).strip()
+            n += 1
+            while True:
+                try:
+                    if c is None or not c.open:
+                        c = g.client_soon()
+                    c.ask("send", {"to": to, "message": text, "accountId": account, "idempotencyKey": key}, timeout=25)
+                    ok = True
+                except Refused as e:
+                    if e.code != "UNAVAILABLE" or "Outbound" not in e.message:
+                        time.sleep(0.02)  # starting, stopping: not accepted
+                        continue
+                    ok = True
+                except (Closed, OSError, Timeout):
+                    c = None
+                    continue
+                break
+            if ok:
+                with lock:
+                    accepted[text] = account
+                    order.setdefault((account, to), []).append(text)
+
+    def rnd_text(key):
+        h = hash(key) % 20
+        return {0: "[transient 1]", 1: "[slow 30]", 2: "[slow 5]", 3: "[die-after 1]", 4: "[die-before 1]"}.get(h, "")
+
+    threads = [threading.Thread(target=sender, args=(a, w), daemon=True) for a in ("ids", "plain") for w in range(3)]
+    for th in threads:
+        th.start()
+    inbound = 0
+    done = {}
+    for i in range(kills):
+        time.sleep(rnd.expovariate(1 / 0.12) + 0.01)
+        for a in p:
+            p[a].write("in%d" % inbound, "storm inbound %s %d. [fake ok chunks=1]" % (a, inbound), to="s%d" % (i % 3))
+        inbound += 1
+        kind = rnd.choice(["hub", "hub", "channel", "channel", "channel", "agent", "all" if i % 8 == 0 else "hub"])
+        done[kind] = done.get(kind, 0) + 1
+        if kind == "all":
+            g.kill("all")
+            g.start()
+        else:
+            pids = list(g.workers(kind))
+            if pids:
+                try:
+                    os.kill(rnd.choice(pids), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+    state["stop"] = True
+    for th in threads:
+        th.join(60)
+        assert not th.is_alive(), "a sender hangs"
+    c = g.client_soon()
+    for a in p:
+        until(lambda: len(set(p[a].lines("acks.log"))) == inbound, "all that came in was acknowledged", timeout=60)
+
+    def quiet():
+        try:
+            return c.ask("deliveries.list", {})["open"] == 0 and not c.ask("sessions.list", {"activeOnly": True}).get(
+                "sessions_running")
+        except (Refused, Closed):
+            return False
+    until(quiet, "all is delivered", timeout=60, step=0.1)
+    rows = {}
+    for s in (None, "sent"):
+        for d in listed(c, **({"state": s} if s else {})):
+            rows[d["key"]] = d
+    for a in p:
+        texts = [m["text"] for m in p[a].sent() if m["to"].startswith("t")]
+        mine = [x for x, acc in accepted.items() if acc == a]
+        twice = sorted(x for x in set(texts) if texts.count(x) > 1)
+        assert not twice, "%s: sent twice: %r" % (a, twice)
+        missing = [x for x in mine if x not in texts]
+        unknown = [d for d in rows.values() if d["accountId"] == a and d["state"] == "unknown"]
+        if a == "ids":
+            dead = [d for d in rows.values() if d["accountId"] == a and d["state"] != "sent"]
+            assert not missing, "lost: %r; not sent: %r" % (missing, dead)
+        else:
+            asked = set()
+            for d in unknown:
+                asked.update(c.ask("deliveries.get", {"id": d["id"]})["texts"])
+            assert set(missing) <= asked, "silently lost: %r" % (set(missing) - asked)
+        for (acc, to), want in order.items():
+            if acc == a:
+                got = [m["text"] for m in p[a].sent() if m["to"] == to]
+                want = [x for x in want if x in got]
+                assert [x for x in got if x in want] == want, "order of %s %s" % (acc, to)
+    print("seed %d: %d kills %r, %d messages accepted, %d in, %d repeated to a platform that knows ids, %d unknown" % (
+        seed, kills, done, len(accepted), inbound * 2, len(p["ids"].lines("repeated.log")),
+        sum(d["state"] == "unknown" for d in rows.values())))
+    until(lambda: not g.zombies(), "no zombie is left")
+
+
+def test_storm(t, seed):
+    storm(t, seed, 24)
+
+
+test_storm.params = [(1,), (2,), (3,)]

@@ -1,0 +1,50 @@
+/* workers/hub/deliver_answer.c - what a turn said goes back to where its message came from: the
+ * member "origin" of the run's options (inbound.c). */
+#include "chat.h"
+#include "deliveries.h"
+#include "json.h"
+
+#include <stdio.h>
+
+static int parse(const struct run *r, json_t **out, struct err *e)
+{
+    struct buf b = BUF_INIT(128 * KIB);
+    int rc;
+
+    buf_put_char(&b, '{');
+    buf_put_str(&b, r->options);
+    buf_put_char(&b, '}');
+    if ((rc = buf_check(&b, e)) == 0)
+        rc = json_parse(buf_view(&b), out, e);
+    buf_fini(&b);
+    return rc;
+}
+
+int deliver_answer(struct run *r, struct view text, struct err *e)
+{
+    struct deliver_order o = {.text = text, .digest = "", .kind = DELIVERY_TEXT};
+    const json_t *origin;
+    json_t *options = NULL;
+    char key[64];
+    int rc;
+
+    if (!strstr(r->options, "\"origin\"") || r->result.end == END_ABORTED || view_trim(text).n == 0)
+        return 0;
+    if ((rc = parse(r, &options, e)) < 0)
+        return rc;
+    if ((origin = json_object_get(options, "origin"))) {
+        (void)snprintf(key, sizeof(key), "answer:%s", r->answer_id);
+        o.key = view_str(key);
+        o.channel = json_view(origin, "channel");
+        o.account = json_view(origin, "account");
+        o.target = json_view(origin, "to");
+        o.thread = json_view(origin, "thread");
+        o.reply_to = json_view(origin, "replyTo");
+        o.session_key = view_str(r->live->s.key);
+        rc = deliveries_add_anyway(r->hub, &o, e);
+        if (rc == ERR_CONFLICT || rc == ERR_INVALID)
+            rc = 0; /* it is on its way since an earlier attempt to end this run; or blank */
+    }
+    json_decref(options);
+    return rc;
+}

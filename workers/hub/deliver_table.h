@@ -1,0 +1,82 @@
+/* workers/hub/deliver_table.h - deliveries under way in memory: by id, by target, by account. For
+ * deliveries.c only. */
+#ifndef DELIVER_TABLE_H
+#define DELIVER_TABLE_H
+
+#include "deliver_heap.h"
+#include "deliveries.h"
+
+enum { DELIVER_BUCKETS = 4096, DELIVER_ACCOUNTS_MAX = 1024 };
+
+struct delivery {
+    struct heap_entry timer; /* first */
+    struct delivery *id_next;
+    struct delivery *next; /* behind it, to the same target */
+    struct target *target;
+    uint64_t id;
+    struct deliver d;
+    uint64_t due_ms, expires_ms; /* of the loop's clock */
+    bool counted;                /* it has a place in its account's window */
+};
+
+struct target {
+    struct target *hash_next;
+    struct target *ready_next; /* among those that could send if the account could */
+    struct account *account;
+    struct delivery *first, *last;
+    bool ready;
+    size_t n;
+    char id[]; /* n bytes */
+};
+
+struct account {
+    char channel[33], name[65];
+    bool configured;
+    unsigned instance; /* 0: no process */
+    struct link *line;
+    bool spoke; /* its first word on this line was heard */
+    uint32_t flags, text_limit;
+    struct delivery *sending[DELIVER_WINDOW];
+    unsigned sending_n;
+    struct target *ready, *ready_last;
+    json_t *state; /* owned; may be NULL */
+};
+
+struct waiter;
+struct deliveries {
+    struct hub *hub;
+    struct delivery *by_id[DELIVER_BUCKETS];
+    struct target *targets[DELIVER_BUCKETS];
+    struct account *accounts[DELIVER_ACCOUNTS_MAX]; /* owned; stay until the end */
+    unsigned account_n, count;
+    struct heap heap;
+    struct loop_timer timer, prune;
+    struct deliver_policy policy;
+    uint64_t ttl_ms, answer_ms;
+    unsigned count_max;
+    bool draining;
+    void (*on_idle)(struct hub *h);
+    struct loop_task idle, pump;
+    struct waiter *waiters;
+    unsigned waiter_n;
+};
+
+struct delivery *deliver_find(struct deliveries *ds, uint64_t id);
+/* make: one that is not there yet. NULL: none, or no memory or room. */
+struct account *deliver_account(struct deliveries *ds, struct view channel, struct view name,
+                                bool make);
+struct account *deliver_account_line(struct deliveries *ds, const struct link *l);
+/* In the tables and the target's queue by its id, behind whatever is being sent. Errors: ERR_NOMEM,
+ * ERR_LIMIT. */
+int deliver_new(struct deliveries *ds, const struct rec_delivery_add *a, struct delivery **out,
+                struct err *e) MUST_USE;
+/* Out of everything; its target too, when that was the last. */
+void deliver_free(struct deliveries *ds, struct delivery *x);
+void deliver_ready(struct target *t);
+struct target *deliver_ready_pop(struct account *a);
+/* A place in the account's window. */
+bool deliver_count(struct delivery *x);
+void deliver_uncount(struct delivery *x);
+void deliver_table_fini(struct deliveries *ds);
+
+#endif

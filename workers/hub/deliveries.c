@@ -1,0 +1,766 @@
+#include "deliveries.h"
+
+#include "clock.h"
+#include "deliver_split.h"
+#include "deliver_table.h"
+#include "json.h"
+#include "log.h"
+#include "rand.h"
+#include "session.h"
+
+#include <endian.h>
+#include <stdio.h>
+
+enum {
+    STORE_RETRY_MS = 500, /* the store has no room */
+    PRUNE_MS = 60 * 1000,
+    PRUNE_ROWS = 2000,
+    DONE_KEPT_MS = 48 * 3600 * 1000, /* keys stay known: chaos.md I3 asks for 24 h or 100,000 */
+    DONE_KEPT = 100000,
+    TIMES_PER_TURN = 512,      /* others want their turn, too */
+    STATE_IDS_MAX = 16 * 1024, /* records.def */
+};
+
+static uint64_t now_ms(const struct deliveries *ds)
+{
+    return loop_now_ms(ds->hub->w.loop);
+}
+
+static bool can_send(const struct deliveries *ds, const struct account *a)
+{
+    return a->line && a->spoke && (a->flags & CHANNEL_CONNECTED) && !ds->draining &&
+           a->sending_n < DELIVER_WINDOW;
+}
+
+/* ---- timers ---- */
+
+static void arm(struct deliveries *ds)
+{
+    struct heap_entry *first = deliver_heap_first(&ds->heap);
+    uint64_t now = now_ms(ds);
+
+    if (first)
+        loop_timer_set(&ds->timer, first->at_ms > now ? first->at_ms - now : 0);
+    else
+        loop_timer_clear(&ds->timer);
+}
+
+static void set_timer(struct deliveries *ds, struct delivery *x, uint64_t at)
+{
+    deliver_heap_set(&ds->heap, &x->timer, at);
+    arm(ds);
+}
+
+/* Waiting for its time, or for whatever keeps it back: until it expires. */
+static void wait_on(struct deliveries *ds, struct delivery *x)
+{
+    set_timer(ds, x,
+              x->due_ms > now_ms(ds) && x->due_ms < x->expires_ms ? x->due_ms : x->expires_ms);
+}
+
+/* ---- steps ---- */
+
+struct news {
+    struct view error, message_id; /* empty: as they are */
+    uint64_t retry_after_ms;
+    uint64_t new_ttl_ms; /* 0: it expires when it would have */
+};
+
+static const struct news no_news;
+
+static int save(struct deliveries *ds, uint64_t id, const struct deliver *d, const struct news *n,
+                struct err *e)
+{
+    struct store_rec rec = {.type = REC_delivery_state};
+    struct buf ids = BUF_INIT(STATE_IDS_MAX);
+    struct store_delivery row;
+    struct jw w = JW_INIT(&ids);
+    int64_t wall = clock_wall_ms();
+    int r;
+
+    if ((r = store_delivery_get(ds->hub->store, id, &row, e)) < 0)
+        return r;
+    buf_put_view(&ids, row.state.message_ids);
+    if (n->message_id.n) {
+        if (ids.n)
+            buf_put_char(&ids, ',');
+        jw_str(&w, n->message_id);
+    }
+    rec.delivery_state = row.state;
+    rec.delivery_state.state = (uint8_t)d->state;
+    rec.delivery_state.flags = d->maybe ? DELIVERY_MAYBE : 0;
+    rec.delivery_state.attempts = d->attempts;
+    rec.delivery_state.part = d->part;
+    rec.delivery_state.updated_at = wall;
+    rec.delivery_state.next_at = wall + (int64_t)d->wait_ms;
+    if (n->new_ttl_ms)
+        rec.delivery_state.expires_at = wall + (int64_t)n->new_ttl_ms;
+    else if (!rec.delivery_state.expires_at)
+        rec.delivery_state.expires_at = row.add.created_at + (int64_t)ds->ttl_ms;
+    if (n->error.n)
+        rec.delivery_state.error = view_of(n->error.p, n->error.n < 1024 ? n->error.n : 1024);
+    if (!ids.failed) /* a message of very many parts: the first ones' ids are enough */
+        rec.delivery_state.message_ids = buf_view(&ids);
+    r = hub_put(ds->hub, &rec, e);
+    buf_fini(&ids);
+    return r;
+}
+
+static bool repeatable(const struct delivery *x)
+{
+    return (x->target->account->flags & CHANNEL_CLIENT_IDS) != 0;
+}
+
+static void log_end(const struct delivery *x, struct view error)
+{
+    if (x->d.state == DELIVERY_DEAD || x->d.state == DELIVERY_UNKNOWN)
+        log_warn(x->d.state == DELIVERY_DEAD ? "delivery.dead" : "delivery.unknown",
+                 KV("delivery", x->id), KV("channel", x->target->account->channel),
+                 KV("account", x->target->account->name), KV("part", x->d.part),
+                 KV("attempts", x->d.attempts), KV("why", error));
+    else
+        log_debug("delivery.end", KV("delivery", x->id),
+                  KV("state", deliver_state_name(x->d.state)));
+}
+
+static void ended(struct deliveries *ds, struct delivery *x)
+{
+    struct target *t = x->target;
+    uint64_t id = x->id;
+    bool more = t->first != x || x->next;
+
+    deliver_free(ds, x); /* and t, unless there is more */
+    arm(ds);
+    if (more)
+        deliver_ready(t);
+    deliver_wait_news(ds->hub, id);
+}
+
+static void send_part(struct deliveries *ds, struct delivery *x);
+
+/* An event, durable before anything comes of it. false: the store did not take it; nothing has
+ * happened. x may be gone afterwards. */
+static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
+                 const struct news *n)
+{
+    uint64_t now = now_ms(ds), id = x->id;
+    struct deliver next = x->d;
+    struct deliver_facts f = {.left_ms = x->expires_ms > now ? x->expires_ms - now : 0,
+                              .retry_after_ms = n->retry_after_ms,
+                              .repeatable = repeatable(x)};
+    enum deliver_action a = deliver_step(&next, ev, &f, &ds->policy);
+    struct err e = ERR_INIT;
+
+    if (a == DELIVER_NOTHING)
+        return true;
+    /* before the commit of this turn, so that an end and the next beginning share it */
+    loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
+    if (save(ds, x->id, &next, a == DELIVER_SEND ? &no_news : n, &e) < 0) {
+        log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
+        set_timer(ds, x, now + STORE_RETRY_MS);
+        return false;
+    }
+    x->d = next;
+    switch (a) {
+    case DELIVER_SEND:
+        (void)deliver_count(x);
+        set_timer(ds, x, now + ds->answer_ms);
+        send_part(ds, x);
+        break;
+    case DELIVER_WAIT:
+        deliver_uncount(x);
+        x->due_ms = now + next.wait_ms;
+        wait_on(ds, x);
+        if (next.wait_ms)
+            deliver_wait_news(ds->hub, id);
+        else
+            deliver_ready(x->target);
+        break;
+    case DELIVER_END:
+        log_end(x, n->error);
+        ended(ds, x);
+        break;
+    case DELIVER_NOTHING:
+        break;
+    }
+    return true;
+}
+
+static void send_part(struct deliveries *ds, struct delivery *x)
+{
+    struct store_delivery row;
+    struct ipc_deliver m;
+    char client[80];
+    struct view text;
+    struct err e = ERR_INIT;
+    int r = store_delivery_get(ds->hub->store, x->id, &row, &e);
+
+    if (r == 0 && !deliver_part(row.add.body, x->d.part, &text))
+        r = err_set(&e, ERR_CORRUPT, "it has no part %u", x->d.part);
+    if (r == 0) {
+        (void)snprintf(client, sizeof(client), "%.*s-%u", VIEW_FMT(row.add.client_id), x->d.part);
+        m = (struct ipc_deliver){.delivery_id = x->id,
+                                 .attempt = x->d.attempts,
+                                 .part = x->d.part,
+                                 .kind = row.add.kind,
+                                 .options = row.add.options,
+                                 .target = row.add.target,
+                                 .thread = row.add.thread,
+                                 .reply_to = row.add.reply_to,
+                                 .client_id = view_str(client),
+                                 .text = text};
+        r = msg_send_deliver(x->target->account->line, &m, &e);
+    }
+    if (r < 0) /* nothing has left */
+        (void)step(ds, x, r == ERR_CORRUPT ? DELIVER_EV_PERMANENT : DELIVER_EV_TRANSIENT,
+                   &(struct news){.error = view_str(e.text)});
+}
+
+/* The first message to this target, if it may go now. */
+static void kick(struct deliveries *ds, struct target *t)
+{
+    struct delivery *x = t->first;
+
+    if (!x || x->d.state != DELIVERY_QUEUED || x->due_ms > now_ms(ds))
+        return;
+    if (!can_send(ds, t->account)) {
+        deliver_ready(t);
+        return;
+    }
+    (void)step(ds, x, DELIVER_EV_START, &(struct news){.error = V("expired")});
+}
+
+static void on_pump(void *ctx)
+{
+    struct deliveries *ds = ctx;
+    struct target *t;
+
+    for (unsigned i = 0; i < ds->account_n; i++)
+        while (can_send(ds, ds->accounts[i]) && (t = deliver_ready_pop(ds->accounts[i])))
+            kick(ds, t);
+    if (ds->draining)
+        loop_defer(ds->hub->w.loop, &ds->idle, LOOP_COMMIT);
+}
+
+static void lost(struct deliveries *ds, struct delivery *x, struct view why)
+{
+    (void)step(ds, x, DELIVER_EV_LOST, &(struct news){.error = why});
+}
+
+static void on_time(void *ctx)
+{
+    struct deliveries *ds = ctx;
+    struct heap_entry *first;
+
+    for (int n = 0; n < TIMES_PER_TURN && (first = deliver_heap_first(&ds->heap)) &&
+                    first->at_ms <= now_ms(ds);
+         n++) {
+        struct delivery *x = (struct delivery *)first;
+
+        deliver_heap_remove(&ds->heap, first);
+        if (x->d.state == DELIVERY_SENDING) {
+            lost(ds, x, V("no word of the outcome"));
+        } else if (x->expires_ms <= now_ms(ds)) {
+            (void)step(ds, x, DELIVER_EV_EXPIRE, &(struct news){.error = V("expired")});
+        } else {
+            wait_on(ds, x);
+            kick(ds, x->target);
+        }
+    }
+    arm(ds);
+}
+
+/* ---- what channels say ---- */
+
+static void line_lost(struct deliveries *ds, struct account *a)
+{
+    struct delivery *all[DELIVER_WINDOW];
+    unsigned n = a->sending_n;
+
+    memcpy(all, a->sending, sizeof(all));
+    for (unsigned i = 0; i < n; i++) /* each step takes out its own only */
+        lost(ds, all[i], V("the channel's process ended before it said what came of it"));
+}
+
+void deliveries_on_peer(struct hub *h, struct link *l, bool up)
+{
+    struct deliveries *ds = h->deliveries;
+    struct account *a = ds ? deliver_account_line(ds, l) : NULL;
+
+    if (!a)
+        return;
+    if (up) {
+        a->line = l;
+        a->spoke = false;
+    } else if (a->line == l) {
+        a->line = NULL;
+        a->spoke = false;
+        line_lost(ds, a);
+    }
+}
+
+static bool under_way(struct view ids, uint64_t id)
+{
+    uint64_t le;
+
+    for (; ids.n >= sizeof(le); ids = view_from(ids, sizeof(le))) {
+        memcpy(&le, ids.p, sizeof(le));
+        if (le64toh(le) == id)
+            return true;
+    }
+    return false;
+}
+
+/* What a former line left: the channel works on it, or nobody does. */
+static void settle(struct deliveries *ds, struct account *a, struct view ids)
+{
+    struct delivery *all[DELIVER_WINDOW];
+    unsigned n = a->sending_n;
+
+    memcpy(all, a->sending, sizeof(all));
+    for (unsigned i = 0; i < n; i++)
+        if (under_way(ids, all[i]->id))
+            set_timer(ds, all[i], now_ms(ds) + ds->answer_ms);
+        else
+            lost(ds, all[i], V("the channel's process was another one when it was sent"));
+}
+
+int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_state *m,
+                        struct err *e)
+{
+    struct deliveries *ds = h->deliveries;
+    struct account *a = deliver_account_line(ds, from);
+    json_t *state = NULL;
+    int r;
+
+    if (!a || a->line != from)
+        return 0;
+    if (m->state.n && (r = json_parse(m->state, &state, e)) < 0)
+        return err_wrap(e, "channel_state: state");
+    json_decref(a->state);
+    a->state = state;
+    a->flags = m->flags;
+    a->text_limit = m->text_limit;
+    if (!a->spoke) {
+        a->spoke = true;
+        settle(ds, a, m->under_way);
+    }
+    loop_defer(h->w.loop, &ds->pump, LOOP_COMMIT);
+    return 0;
+}
+
+static void ack(struct link *to, const struct ipc_deliver_result *m)
+{
+    struct ipc_deliver_ack k = {
+        .delivery_id = m->delivery_id, .attempt = m->attempt, .part = m->part};
+    struct err e = ERR_INIT;
+
+    if (msg_send_deliver_ack(to, &k, &e) < 0) /* it says it again */
+        log_warn("delivery.ack", KV("delivery", m->delivery_id), KV("why", e.text));
+}
+
+/* Late word about one that is not under way any more. */
+static bool late(struct deliveries *ds, const struct account *a, const struct ipc_deliver_result *m)
+{
+    struct store_delivery row;
+    struct deliver d;
+    struct err e = ERR_INIT;
+
+    if (m->outcome != OUTCOME_OK ||
+        store_delivery_get(ds->hub->store, m->delivery_id, &row, &e) < 0 ||
+        row.state.part != m->part || !view_eq(row.add.channel, view_str(a->channel)) ||
+        !view_eq(row.add.account, view_str(a->name)))
+        return true;
+    d = (struct deliver){.state = row.state.state,
+                         .maybe = row.state.flags & DELIVERY_MAYBE,
+                         .attempts = row.state.attempts,
+                         .part = row.state.part,
+                         .parts = row.add.parts};
+    if (deliver_step(&d, DELIVER_EV_OK, &(struct deliver_facts){.left_ms = 1}, &ds->policy) !=
+        DELIVER_END)
+        return true;
+    if (save(ds, m->delivery_id, &d, &(struct news){.message_id = m->message_id}, &e) < 0) {
+        log_error("delivery.not_saved", KV("delivery", m->delivery_id), KV("why", e.text));
+        return false;
+    }
+    return true;
+}
+
+int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_result *m,
+                         struct err *e)
+{
+    struct deliveries *ds = h->deliveries;
+    struct account *a = deliver_account_line(ds, from);
+    struct delivery *x = deliver_find(ds, m->delivery_id);
+    struct news n = {.error = m->error, .retry_after_ms = m->retry_after_ms};
+    enum deliver_event ev;
+    bool kept = true;
+
+    switch (m->outcome) {
+    case OUTCOME_OK:
+        ev = DELIVER_EV_OK;
+        n = (struct news){.message_id = m->message_id};
+        break;
+    case OUTCOME_TRANSIENT:
+        ev = DELIVER_EV_TRANSIENT;
+        break;
+    case OUTCOME_PERMANENT:
+        ev = DELIVER_EV_PERMANENT;
+        break;
+    case OUTCOME_UNKNOWN:
+        ev = DELIVER_EV_LOST;
+        break;
+    default:
+        return err_set(e, ERR_INVALID, "deliver_result: outcome %u", m->outcome);
+    }
+    if (!a)
+        return 0;
+    if (!x)
+        kept = late(ds, a, m);
+    else if (x->target->account == a && x->d.part == m->part &&
+             (ev == DELIVER_EV_OK || x->d.attempts == m->attempt))
+        kept = step(ds, x, ev, &n);
+    if (kept)
+        ack(from, m);
+    return 0;
+}
+
+/* ---- in and out by hand ---- */
+
+static int enter(struct deliveries *ds, const struct store_delivery *row, struct delivery **out,
+                 struct err *e)
+{
+    int64_t wall = clock_wall_ms(), expires = row->state.expires_at
+                                                  ? row->state.expires_at
+                                                  : row->add.created_at + (int64_t)ds->ttl_ms;
+    uint64_t now = now_ms(ds), wait;
+    struct delivery *x;
+    int r;
+
+    if ((r = deliver_new(ds, &row->add, &x, e)) < 0)
+        return r;
+    x->d = (struct deliver){.state = row->state.state,
+                            .maybe = row->state.flags & DELIVERY_MAYBE,
+                            .attempts = row->state.attempts,
+                            .part = row->state.part,
+                            .parts = row->add.parts};
+    x->expires_ms = now + (expires > wall ? (uint64_t)(expires - wall) : 0);
+    wait = row->state.next_at > wall ? (uint64_t)(row->state.next_at - wall) : 0;
+    if (wait > ds->policy.delay_ms[DELIVER_DELAYS - 1] && row->state.attempts == 0)
+        wait = 0; /* the clock was set back */
+    x->due_ms = now + wait;
+    *out = x;
+    return 0;
+}
+
+static int put_new(struct deliveries *ds, const struct deliver_order *o, struct store_rec *rec,
+                   struct err *e)
+{
+    struct account *a = deliver_account(ds, o->channel, o->account, false);
+    struct buf body = BUF_INIT(DELIVER_BODY_MAX);
+    char client[UUID_MAX];
+    uint32_t parts = 0;
+    int r;
+
+    r = deliver_split(o->text,
+                      o->kind != DELIVERY_TEXT ? DELIVER_BODY_MAX
+                      : a && a->text_limit     ? a->text_limit
+                                               : DELIVER_TEXT_LIMIT,
+                      &body, &parts, e);
+    if (r == 0 && parts == 0)
+        r = err_set(e, ERR_INVALID, "nothing to send");
+    rand_uuid(client);
+    *rec = (struct store_rec){.type = REC_delivery_add,
+                              .delivery_add = {.key = o->key,
+                                               .digest = view_str(o->digest),
+                                               .client_id = view_str(client),
+                                               .channel = o->channel,
+                                               .account = o->account,
+                                               .target = o->target,
+                                               .thread = o->thread,
+                                               .reply_to = o->reply_to,
+                                               .session_key = o->session_key,
+                                               .kind = (uint8_t)o->kind,
+                                               .options = o->options,
+                                               .parts = parts,
+                                               .created_at = clock_wall_ms(),
+                                               .body = buf_view(&body)}};
+    if (r == 0)
+        r = hub_put(ds->hub, rec, e);
+    buf_fini(&body);
+    return r;
+}
+
+int deliveries_add(struct hub *h, const struct deliver_order *o, uint64_t *ret_id, struct err *e)
+{
+    struct deliveries *ds = h->deliveries;
+    struct store_delivery row;
+    struct store_rec rec, undo = {.type = REC_delivery_del};
+    struct delivery *x;
+    struct err ignored = ERR_INIT;
+    int r;
+
+    if (ds->count >= ds->count_max)
+        return err_set(e, ERR_LIMIT, "%u messages wait to be sent already", ds->count);
+    if ((r = put_new(ds, o, &rec, e)) < 0)
+        return r;
+    undo.delivery_del.id = *ret_id = rec.delivery_add.id;
+    if ((r = store_delivery_get(h->store, *ret_id, &row, e)) < 0 ||
+        (r = enter(ds, &row, &x, e)) < 0) {
+        if (hub_put(h, &undo, &ignored) < 0)
+            log_error("delivery.undo", KV("why", ignored.text));
+        return r;
+    }
+    wait_on(ds, x);
+    kick(ds, x->target);
+    return 0;
+}
+
+int deliveries_add_anyway(struct hub *h, const struct deliver_order *o, struct err *e)
+{
+    struct deliveries *ds = h->deliveries;
+    struct deliver d = {.state = DELIVERY_DEAD};
+    struct store_rec rec;
+    uint64_t id;
+    int r = deliveries_add(h, o, &id, e);
+    char why[128];
+
+    if (r != ERR_LIMIT || ds->count < ds->count_max)
+        return r;
+    (void)snprintf(why, sizeof(why), "%.*s", (int)sizeof(why) - 1, e->text);
+    if ((r = put_new(ds, o, &rec, e)) < 0)
+        return r;
+    log_warn("delivery.dead", KV("delivery", rec.delivery_add.id), KV("why", why));
+    return save(ds, rec.delivery_add.id, &d, &(struct news){.error = view_str(why)}, e);
+}
+
+int deliveries_by_hand(struct hub *h, uint64_t id, enum deliver_event ev, struct err *e)
+{
+    struct deliveries *ds = h->deliveries;
+    struct delivery *x = deliver_find(ds, id);
+    struct news n = {.new_ttl_ms = ev == DELIVER_EV_RETRY ? ds->ttl_ms : 0};
+    struct store_delivery row;
+    bool fresh = false;
+    int r;
+
+    if ((r = store_delivery_get(h->store, id, &row, e)) < 0)
+        return r;
+    if ((x ? x->d.state == DELIVERY_SENDING
+           : row.state.state != DELIVERY_UNKNOWN && row.state.state != DELIVERY_DEAD))
+        return err_set(e, ERR_CONFLICT, "delivery %llu is %s", (unsigned long long)id,
+                       deliver_state_name(row.state.state));
+    if (!x) {
+        if ((r = enter(ds, &row, &x, e)) < 0)
+            return r;
+        fresh = true;
+    }
+    if (ev == DELIVER_EV_RETRY)
+        x->expires_ms = now_ms(ds) + ds->ttl_ms;
+    if (step(ds, x, ev, &n))
+        return 0;
+    if (fresh)
+        deliver_free(ds, x);
+    return err_set(e, ERR_AGAIN, "the store has no room");
+}
+
+bool deliveries_account(struct hub *h, unsigned i, struct deliver_account *out)
+{
+    struct deliveries *ds = h->deliveries;
+
+    for (unsigned k = 0; k < ds->account_n; k++) {
+        const struct account *a = ds->accounts[k];
+
+        if (!a->configured || i-- > 0)
+            continue;
+        *out = (struct deliver_account){.channel = a->channel,
+                                        .account = a->name,
+                                        .up = a->spoke && a->flags & CHANNEL_CONNECTED,
+                                        .flags = a->flags};
+        return true;
+    }
+    return false;
+}
+
+bool deliveries_account_of(struct hub *h, const struct link *l, struct deliver_account *out)
+{
+    const struct account *a = deliver_account_line(h->deliveries, l);
+
+    if (a)
+        *out = (struct deliver_account){
+            .channel = a->channel, .account = a->name, .up = a->spoke, .flags = a->flags};
+    return a != NULL;
+}
+
+/* ---- start, configuration, end ---- */
+
+static int on_open_row(void *ctx, const struct store_delivery *row)
+{
+    struct deliveries *ds = ctx;
+    struct delivery *x;
+    struct err e = ERR_INIT;
+
+    if (enter(ds, row, &x, &e) < 0) {
+        log_error("delivery.restore", KV("delivery", row->add.id), KV("why", e.text));
+        return 0;
+    }
+    if (x->d.state == DELIVERY_SENDING) { /* its channel may live and know */
+        (void)deliver_count(x);
+        set_timer(ds, x, now_ms(ds) + ds->answer_ms);
+    } else {
+        wait_on(ds, x);
+        deliver_ready(x->target);
+    }
+    return 0;
+}
+
+static int on_held(void *ctx, const struct store_delivery *row)
+{
+    *(uint64_t *)ctx = row->add.id;
+    return 1;
+}
+
+static int prune_held(struct hub *h, struct err *e)
+{
+    uint64_t n = 0, id;
+    int r;
+
+    if ((r = store_deliveries_count(h->store, DELIVERIES_HELD, &n, e)) < 0)
+        return r;
+    for (; n > DELIVER_HELD_MAX; n--) {
+        if ((r = store_deliveries(h->store, DELIVERIES_HELD, 0, on_held, &id, e)) < 0 ||
+            (r = deliveries_by_hand(h, id, DELIVER_EV_DROP, e)) < 0)
+            return r;
+        log_warn("delivery.dropped", KV("delivery", id), KV("held", n));
+    }
+    return 0;
+}
+
+static void on_prune(void *ctx)
+{
+    struct deliveries *ds = ctx;
+    struct hub *h = ds->hub;
+    struct err e = ERR_INIT;
+    size_t dropped = 0;
+
+    if (store_usable(h->store) &&
+        (prune_held(h, &e) < 0 || store_deliveries_prune(h->store, clock_wall_ms() - DONE_KEPT_MS,
+                                                         DONE_KEPT, PRUNE_ROWS, &dropped, &e) < 0))
+        log_warn("deliveries.prune", KV("why", e.text));
+    if (dropped)
+        hub_changed(h);
+    loop_timer_set(&ds->prune, PRUNE_MS);
+}
+
+static void on_idle(void *ctx)
+{
+    struct deliveries *ds = ctx;
+
+    for (unsigned i = 0; i < ds->account_n; i++)
+        if (ds->accounts[i]->sending_n && ds->accounts[i]->line)
+            return;
+    if (ds->on_idle)
+        ds->on_idle(ds->hub);
+}
+
+void deliveries_drain(struct hub *h, void (*idle)(struct hub *h))
+{
+    h->deliveries->draining = true;
+    h->deliveries->on_idle = idle;
+    loop_defer(h->w.loop, &h->deliveries->idle, LOOP_COMMIT);
+}
+
+static uint64_t number(struct hub *h, const char *path, uint64_t fallback)
+{
+    const json_t *v = json_at(h->w.conf, path);
+
+    return json_is_integer(v) && json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v)
+                                                           : fallback;
+}
+
+static void read_accounts(struct hub *h)
+{
+    struct deliveries *ds = h->deliveries;
+    json_t *row, *list = json_at(h->w.conf, "runtime.channels");
+    size_t i;
+
+    for (unsigned k = 0; k < ds->account_n; k++)
+        ds->accounts[k]->configured = false;
+    json_array_foreach(list, i, row)
+    {
+        struct account *a =
+            deliver_account(ds, json_view(row, "channel"), json_view(row, "account"), true);
+        unsigned instance = (unsigned)json_i64(row, "instance", 0);
+
+        if (!a) {
+            log_error("channel.too_many", KV("max", (int)DELIVER_ACCOUNTS_MAX));
+            return;
+        }
+        a->configured = true;
+        if (a->instance != instance) {
+            a->instance = instance;
+            a->line = NULL;
+            a->spoke = false;
+            line_lost(ds, a);
+        }
+    }
+    for (unsigned k = 0; k < ds->account_n; k++) {
+        struct account *a = ds->accounts[k];
+
+        if (!a->configured && a->instance) {
+            a->instance = 0;
+            a->line = NULL;
+            a->spoke = false;
+            line_lost(ds, a);
+        }
+    }
+}
+
+void deliveries_config(struct hub *h)
+{
+    struct deliveries *ds = h->deliveries;
+
+    ds->policy =
+        (struct deliver_policy){.attempts = (uint32_t)number(h, "delivery.retry.attempts", 5),
+                                .delay_ms = {number(h, "delivery.retry.firstDelayMs", 5000),
+                                             number(h, "delivery.retry.secondDelayMs", 25000),
+                                             number(h, "delivery.retry.thirdDelayMs", 120000),
+                                             number(h, "delivery.retry.laterDelayMs", 600000)}};
+    ds->ttl_ms = number(h, "delivery.ttlMs", 86400000);
+    ds->answer_ms = number(h, "delivery.answerTimeoutMs", 120000);
+    ds->count_max = (unsigned)number(h, "delivery.maxQueued", 10000);
+    read_accounts(h);
+}
+
+int deliveries_open(struct hub *h, struct err *e)
+{
+    struct deliveries *ds;
+    int r;
+
+    if ((r = mem_new(&ds, sizeof(*ds), e)) < 0)
+        return r;
+    h->deliveries = ds;
+    ds->hub = h;
+    ds->idle = (struct loop_task){.run = on_idle, .ctx = ds};
+    ds->pump = (struct loop_task){.run = on_pump, .ctx = ds};
+    loop_timer_init(&ds->timer, h->w.loop, on_time, ds);
+    loop_timer_init(&ds->prune, h->w.loop, on_prune, ds);
+    loop_timer_set(&ds->prune, PRUNE_MS);
+    deliveries_config(h);
+    return store_deliveries(h->store, DELIVERIES_OPEN, 0, on_open_row, ds, e);
+}
+
+void deliveries_close(struct hub *h)
+{
+    struct deliveries *ds = h->deliveries;
+
+    if (!ds)
+        return;
+    deliver_wait_free(h);
+    loop_undefer(h->w.loop, &ds->idle);
+    loop_undefer(h->w.loop, &ds->pump);
+    loop_timer_fini(&ds->timer);
+    loop_timer_fini(&ds->prune);
+    deliver_table_fini(ds);
+    mem_free(ds);
+    h->deliveries = NULL;
+}
