@@ -66,7 +66,6 @@ export const SPINE = [
   // Optional in hello-ok: builds of the control page, browser recovery, sharing between users.
   { where: /^res connect$/, path: /\.server\.(buildId|controlUiBuildSource)$|\.features\.capabilities$|\.snapshot\.suspension$/ },
   { where: /^res connect$/, path: /\.auth\.recovery\w+$|\.policy\.allowedSessionVisibilities$|^\.(controlUi\w+|pluginSurfaceUrls)$/ },
-  { where: /^res connect$/, path: /\.auth\.(deviceToken|issuedAtMs)$/ }, // devices: next
   // What only tools, routing and several harnesses fill.
   { where: /^agent lifecycle model$/, path: /\.lane$/ },
   { where: /^agent lifecycle/, path: /\.data\.(completionSource|errorObservation|replayInvalid|terminalReceipt|status)$/ },

@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Peer, Raw } from "./lib/peer.mjs";
 import { resetTap, tap } from "./lib/tap.mjs";
+import { Device } from "./lib/device.mjs";
 import { Names, loadTrace, speak } from "./lib/trace.mjs";
 import { collapse, eventKind, orderDiff, responseDiff, runOf, shapeDiff } from "./lib/match.mjs";
 import { ALWAYS, EXTRA_EVENTS, FREE_ORDER, LATER_EVENTS, LATER_METHODS, PROTOCOL_3, SPINE, STRICTER_CLOSES, TIMED } from "./replay-allow.mjs";
@@ -46,10 +47,30 @@ const TERMINAL = /^chat (final|aborted|error)$/;
 const PROGRESS = /^(chat (status starting_model|delta)|agent (run_status starting_model|lifecycle start|assistant))$/;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const OWN_ORIGIN = opt.url.replace(/^ws/, "http").replace(/\/$/, "");
+const ALL_SCOPES = ["admin", "read", "write", "approvals", "questions", "pairing", "talk.secrets"].map((s) => `operator.${s}`);
+
 // What a capture needs around it: pace of the model, an Origin header, another client, a running past.
 const STAGE = {
   "connect-control-ui-bad-origin": { origin: "http://evil.example" },
   "connect-control-ui-no-device": { origin: opt.url.replace(/^ws/, "http").replace(/\/$/, "") },
+  // Devices: `paired` connects once before with these scopes, `proof` is how it proves itself; an Origin that is
+  // not a control page's keeps a local device from being approved silently.
+  "device-reconnect-devicetoken": { paired: ALL_SCOPES },
+  "device-reconnect-token-field": { paired: ALL_SCOPES },
+  "device-bad-devicetoken": { paired: ALL_SCOPES, badToken: true },
+  "device-token-mismatch-hint": { paired: ALL_SCOPES },
+  "device-payload-v2": { proof: { version: 2 } },
+  "device-pem-key": { proof: { pem: true } },
+  "device-bad-signature": { proof: { flip: true } },
+  "device-stale": { proof: { shift: -121001 } },
+  "device-wrong-nonce": { proof: { nonce: "00000000-0000-0000-0000-000000000000" } },
+  "device-blank-nonce": { proof: { nonce: " " } },
+  "device-wrong-id": { proof: { id: "a".repeat(64) } },
+  "pairing-required": { origin: OWN_ORIGIN },
+  "pairing-scope-upgrade": { origin: OWN_ORIGIN, paired: ["operator.read", "operator.write"] },
+  "pairing-approved-reconnect": { paired: ["operator.read", "operator.write"] },
+  "device-admin": { devices: true },
   "chat-send": { model: { chunks: 20, delay: 0 } },
   "chat-error": { model: { fault: 400 } },
   "chat-abort-midrun": { past: [["agent:main:slow", 1]] },
@@ -202,12 +223,20 @@ class Conversation {
     }
     if (this.stage.past) await makePast(this.stage.past, this.names);
     await control({ chunks: 20, delay: DELAY_MS, ...this.stage.model });
+    this.device = new Device();
+    if (this.stage.paired) this.deviceToken = (await this.deviceConnects(this.device, this.stage.paired)).payload?.auth?.deviceToken;
     this.raw = await Raw.open(target, this.stage.origin ? { origin: this.stage.origin } : {});
-    const ctx = { token: opt.token, names: this.names, challenge: this.raw.challenge.payload, devices: opt.oracle };
+    const ctx = {
+      token: opt.token,
+      names: this.names,
+      deviceToken: this.stage.badToken ? undefined : this.deviceToken,
+      prove: (params) => this.device.proof(params, this.raw.challenge.payload, this.stage.proof),
+    };
     if (this.stage.actor) await this.act();
     let spoken = 0;
     for (const [n, line] of this.lines.entries()) {
       if (line.dir !== "out") continue;
+      if (this.stage.devices) await this.devicesAct(spoken, n);
       await this.catchUp(n);
       if (this.lines.slice(spoken, n).some((l) => TERMINAL.test(eventKind(l.frame ?? {})))) await sleep(PACE_MS);
       spoken = n;
@@ -228,6 +257,34 @@ class Conversation {
   }
 
   /** The other client of chat-observer. */
+  /** A connection of its own that comes with this device and leaves; its answer. */
+  async deviceConnects(device, scopes, options = {}) {
+    const raw = await Raw.open(target, options);
+    const params = { minProtocol: 4, maxProtocol: 4, client: { id: "cli", version: "1.0.0", platform: "linux", mode: "cli" }, role: "operator", scopes, auth: { token: opt.token } };
+    const res = await raw.call("connect", { ...params, device: device.proof(params, raw.challenge.payload) });
+    raw.close();
+    return res;
+  }
+
+  /** device-admin: what other devices did between two requests of the operator. */
+  async devicesAct(from, to) {
+    for (const { dir, frame } of this.lines.slice(from, to)) {
+      const p = dir === "in" ? frame?.payload : undefined;
+      if (!p) continue;
+      if (frame.event === "device.pair.requested") {
+        this.asking ??= new Device();
+        const res = await this.deviceConnects(this.asking, p.scopes, { origin: OWN_ORIGIN });
+        this.names.bind(p.requestId, res.error.details.requestId);
+        this.names.bind(p.deviceId, this.asking.id);
+        await this.until(() => this.events.some((f) => f.payload?.requestId === res.error.details.requestId), frame.event);
+      } else if (frame.event === "device.pair.resolved" && this.names.known(p.requestId) === undefined) {
+        await this.deviceConnects(this.device, ALL_SCOPES);
+      } else if (frame.event === "device.pair.resolved" && p.decision === "approved") {
+        await this.deviceConnects(this.asking, ["operator.read", "operator.write"]);
+      }
+    }
+  }
+
   async act() {
     const { sessionKey, runId } = this.stage.actor;
     this.said.add(runId);
@@ -345,7 +402,7 @@ class Conversation {
     const seen = this.raw.closed.items[0];
     if (!want && seen) this.diffs.push(`closed ${seen.code} "${seen.reason}", was not closed`);
     if (want && !seen) this.diffs.push(`not closed, was ${want.code} "${want.reason}"`);
-    const words = (r) => r.replace(/^(invalid connect params: ).*/, "$1"); // only the prefix is relied upon
+    const words = (r) => r.replace(/^(invalid connect params: ).*/, "$1").replace(/\(requestId: .*/, ""); // only the prefix is relied upon
     if (want && seen && (want.code !== seen.code || words(want.reason) !== words(seen.reason))) {
       this.diffs.push(`closed ${seen.code} "${seen.reason}", was ${want.code} "${want.reason}"`);
     }

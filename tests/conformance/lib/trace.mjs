@@ -3,7 +3,6 @@
 // A trace line is {dir, t_ms, frame} as the client saw it; a close is {frame: null, close}. Tokens, run ids,
 // session names and device proofs of the capture are replaced by ours; everything else is sent as it was.
 
-import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 export function loadTrace(file) {
@@ -29,12 +28,18 @@ export class Names {
     return this.#ours.get(theirs);
   }
 
+  /** Only what was bound. */
+  known(theirs) {
+    return this.#ours.get(theirs);
+  }
+
   theirs(ours) {
     return this.#theirs.get(ours);
   }
 }
 
 const SESSION_MEMBERS = new Set(["sessionKey", "key"]);
+const PAIR_MEMBERS = new Set(["requestId", "deviceId"]);
 const RUN_MEMBERS = new Set(["idempotencyKey", "runId"]);
 
 function session(name, names) {
@@ -47,6 +52,7 @@ export function renamed(value, names, member = "") {
   if (typeof value === "string") {
     if (SESSION_MEMBERS.has(member)) return session(value, names);
     if (RUN_MEMBERS.has(member)) return names.ours(value);
+    if (PAIR_MEMBERS.has(member)) return names.known(value) ?? value;
     return value;
   }
   if (Array.isArray(value)) {
@@ -57,21 +63,9 @@ export function renamed(value, names, member = "") {
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, renamed(v, names, k)]));
 }
 
-/** A fresh Ed25519 device that proves itself to this challenge. */
-export function deviceProof(params, nonce, ts) {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32);
-  const id = createHash("sha256").update(raw).digest("hex");
-  const c = params.client;
-  const payload = ["v3", id, c.id, c.mode, params.role ?? "operator", (params.scopes ?? []).join(","), ts,
-    params.auth?.token ?? "", nonce, c.platform.toLowerCase(), (c.deviceFamily ?? "").toLowerCase()].join("|");
-  return {
-    id,
-    publicKey: raw.toString("base64url"),
-    signature: sign(null, Buffer.from(payload), privateKey).toString("base64url"),
-    signedAt: ts,
-    nonce,
-  };
+/** "<device-token-1>": the token of our device. */
+function deviceToken(value, ctx) {
+  return typeof value === "string" && value.startsWith("<device-token-") ? ctx.deviceToken ?? "A".repeat(43) : value;
 }
 
 /** What goes on the wire for an `out` line: a string, or a Buffer for a binary message. */
@@ -100,12 +94,9 @@ export function speak(frame, ctx) {
   if (frame === null || typeof frame !== "object" || Array.isArray(frame) || !frame.params) return JSON.stringify(frame);
   const params = renamed(frame.params, ctx.names);
   if (frame.method === "connect" && params.auth?.token === "<gateway-token>") params.auth.token = ctx.token;
-  if (frame.method === "connect" && params.device) {
-    if (ctx.devices) params.device = deviceProof(params, ctx.challenge.nonce, ctx.challenge.ts);
-    else {
-      delete params.device;
-      params.client = { ...params.client, id: "gateway-client", mode: "backend" };
-    }
+  if (frame.method === "connect" && params.auth) {
+    for (const [k, v] of Object.entries(params.auth)) params.auth[k] = deviceToken(v, ctx);
   }
+  if (frame.method === "connect" && params.device) params.device = ctx.prove(params);
   return JSON.stringify({ ...frame, params });
 }
