@@ -5,7 +5,9 @@ One reader thread per connection; whoever waits, waits on a condition, never for
 import base64
 import json
 import os
+import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -30,15 +32,51 @@ def mask(data, key):
     return (int.from_bytes(data, "big") ^ int.from_bytes(pad, "big")).to_bytes(n, "big")
 
 
+class Tls:
+    """A TLS socket for one thread that reads and others that write: the library allows one at a time."""
+
+    def __init__(self, sock, context, host):
+        self.sock = context.wrap_socket(sock, server_hostname=host)
+        self.sock.setblocking(False)
+        self.lock = threading.Lock()
+
+    def turn(self, call):
+        while True:
+            with self.lock:
+                try:
+                    return call()
+                except ssl.SSLWantReadError:
+                    wait = ([self.sock], [])
+                except ssl.SSLWantWriteError:
+                    wait = ([], [self.sock])
+            select.select(*wait, [], 0.2)
+
+    def recv(self, n):
+        return self.turn(lambda: self.sock.recv(n))
+
+    def sendall(self, data):
+        data = memoryview(data)
+        while data:
+            data = data[self.turn(lambda: self.sock.send(data)):]
+
+    def __getattr__(self, name):
+        return getattr(self.sock, name)
+
+    def settimeout(self, _):
+        pass
+
+
 class WebSocket:
     """frames: every JSON message in order of arrival. close_code is set when the peer closed."""
 
-    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True):
+    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None):
         self.cond = threading.Condition()
         self.frames, self.times = [], []
         self.ended, self.close_code, self.close_reason = False, None, None
         self.sock = socket.create_connection((host, port), timeout=WAIT)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = Tls(self.sock, tls, host)
         self.rest = b""
         if handshake:
             self.upgrade(host, port, path, headers)

@@ -226,7 +226,8 @@ bool proxy_host_ours(const struct proxy_conf *c, struct view host)
 
     if (name.n && name.p[name.n - 1] == '.')
         name.n--;
-    if (c->any_host || ip_parse(name, &ip) || view_find(name, '.') == name.n)
+    if (c->any_host || ip_parse(name, &ip) ||
+        (view_find(name, '.') == name.n && view_find(name, '[') == name.n))
         return true;
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
         struct view e = view_str(ends[i]);
