@@ -155,6 +155,40 @@ def test_password(t):
     by("another one, in clear text")
 
 
+def test_proxy(t):
+    """A proxy on this machine says who the user is; nobody else's word counts."""
+    proxy = {"userHeader": "x-user", "requiredHeaders": ["x-proof"], "allowUsers": ["ann@example.com", "bob"]}
+    gateway = {"auth": {"mode": "trusted-proxy", "trustedProxy": proxy,
+                        "identityScopes": {"ann@example.com": ["operator.read"]}},
+               "trustedProxies": ["127.0.0.1"], "controlUi": {"allowedOrigins": ["https://ui.example"]}}
+    g = t.new_gateway(config_for(t.fake.url, **gateway))
+    argv = g.argv
+    g.argv = lambda *more: [a for a in argv(*more) if a not in ("--token", g.token)]
+    code, text = g.run()
+    assert code != 0 and "allowLoopback" in text, text
+    proxy["allowLoopback"] = True
+    g.write_config(config_for(t.fake.url, **gateway))
+    g.start()
+
+    def page(*headers):
+        c = Client(g.port, None, auth=False, headers=["Origin: https://ui.example", *headers])
+        c.hello = c.ask("connect", Client.connect_params(
+            None, ["operator.admin"], auth={}, client={"id": "openclaw-control-ui", "version": "1", "platform": "web",
+                                                       "mode": "webchat"}))
+        return c
+    far, proof = "X-Forwarded-For: 203.0.113.7", "X-Proof: 1"
+    c = page(far, proof, "X-User: Ann@Example.com")
+    assert c.hello["auth"]["method"] == "trusted-proxy" and c.hello["auth"]["scopes"] == ["operator.read"], c.hello["auth"]
+    assert page(far, proof, "X-User: bob").hello["auth"]["scopes"] == []
+    refused(lambda: page(far, proof, "X-User: eve"), "AUTH_UNAUTHORIZED")
+    refused(lambda: page(far, proof), "AUTH_IDENTITY_HEADER_REQUIRED")
+    refused(lambda: page(far, "X-User: bob"), "AUTH_IDENTITY_HEADER_REQUIRED")
+    refused(lambda: page(far, proof, "X-User: bob", "X-User: ann@example.com"), "AUTH_IDENTITY_HEADER_REQUIRED")
+    gateway["auth"]["identityScopes"] = {}
+    g.write_config(config_for(t.fake.url, **gateway))
+    assert c.ws.wait_close()[:2] == (4001, "gateway auth changed")
+
+
 def test_audit(t):
     g = t.gateway()
     report = json.loads(ctl(t, g, "--json", "security", "audit", code=json_exit(t, g)))

@@ -485,6 +485,126 @@ START_TEST(test_setup_code)
 }
 END_TEST
 
+/* ---- no sequence of calls raises anybody's scopes ---- */
+
+enum { ACTORS = 4, STEPS = 120 };
+
+static const char *const scope_names[] = {"operator.read", "operator.write", "operator.pairing",
+                                          "operator.approvals", "operator.admin"};
+enum { WITHOUT_ADMIN = 15 };
+
+static unsigned next_random(uint64_t *x)
+{
+    *x = *x * 6364136223846793005ull + 1442695040888963407ull;
+    return (unsigned)(*x >> 33);
+}
+
+static void put_set(char *out, size_t room, unsigned set, const char *quote)
+{
+    size_t n = 0;
+
+    out[0] = 0;
+    for (size_t i = 0; i < COUNT_OF(scope_names); i++)
+        if (set & 1u << i)
+            n += (size_t)snprintf(out + n, room - n, "%s%s%s%s", n ? "," : "", quote,
+                                  scope_names[i], quote);
+}
+
+/* The scopes that this text grants behind the last "scopes":[ before end. */
+static unsigned granted_in(const char *textual)
+{
+    const char *at = strstr(textual, "\"scopes\":["), *end = at ? strchr(at, ']') : NULL;
+    unsigned set = 0;
+
+    for (size_t i = 0; end && i < COUNT_OF(scope_names); i++) {
+        const char *hit = strstr(at, scope_names[i]);
+
+        if (hit && hit < end)
+            set |= 1u << i;
+    }
+    return set;
+}
+
+/* Devices without admin, each with scopes of its own that the owner gave, do to themselves and each
+ * other whatever they like. What one of them has in the end is no more than what it had. */
+START_TEST(test_never_more)
+{
+    uint64_t x = (uint64_t)_i * 7919 + 1, conn = 100;
+    struct fake_device dev[ACTORS];
+    unsigned owned[ACTORS];
+    char tokens[ACTORS][64] = {{0}}, requests[ACTORS][64] = {{0}};
+
+    for (unsigned i = 0; i < ACTORS; i++) {
+        char set[256];
+
+        fake_device_make(&dev[i], 10 + i);
+        owned[i] = (next_random(&x) & WITHOUT_ADMIN) | 4; /* pairing: or nothing is allowed */
+        put_set(set, sizeof(set), owned[i], "");
+        take(with_token(1 + i, &dev[i], set, &here, true), "deviceToken", tokens[i],
+             sizeof(tokens[i]));
+    }
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned who = next_random(&x) % ACTORS, whom = next_random(&x) % ACTORS,
+                 set = next_random(&x) & 31;
+        char scopes[256], params[640], auth[128];
+        const struct hub_note *note;
+        struct buf b = BUF_INIT(65536);
+        const char *got;
+
+        /* comes by its device's token, with as much as it likes */
+        put_set(scopes, sizeof(scopes), set, "");
+        snprintf(auth, sizeof(auth), "\"deviceToken\":\"%s\"", tokens[who]);
+        fake_device_params(
+            &dev[who], &(struct fake_wish){.scopes = scopes, .auth = auth, .secret = tokens[who]},
+            &b);
+        note = hub_drive_connect_as(d, 0, ++conn, buf_view(&b).p, &far);
+        buf_fini(&b);
+        ck_assert(note != NULL);
+        if (note->type == MSG_connect_ok)
+            ck_assert_msg(!(granted_in(note->text) & ~(owned[who] | (owned[who] & 2 ? 1u : 0))),
+                          "step %u: device %u with %x came in with %x", step, who, owned[who],
+                          granted_in(note->text));
+        else if (!strstr(note->text, "AUTH_SCOPE_MISMATCH"))
+            ck_assert_msg(strstr(note->text, "AUTH_DEVICE_TOKEN_MISMATCH") ||
+                              strstr(note->text, "AUTH_RATE_LIMITED"),
+                          "%s", note->text);
+        if (note->type != MSG_connect_ok)
+            continue;
+        put_set(scopes, sizeof(scopes), set, "\"");
+        switch (next_random(&x) % 6) {
+        case 0:
+        case 1:
+            snprintf(params, sizeof(params),
+                     "{\"deviceId\":\"%s\",\"role\":\"operator\",\"scopes\":[%s]}", dev[whom].id,
+                     scopes);
+            got = hub_drive_call(d, 0, conn, "device.token.rotate", params);
+            if (strstr(got, "\"token\":\"")) {
+                ck_assert(whom == who);
+                take(got, "token", tokens[who], sizeof(tokens[who]));
+            }
+            break;
+        case 2:
+            snprintf(params, sizeof(params), "{\"scopes\":[%s]}", scopes);
+            got = hub_drive_call(d, 0, conn, "device.scopes.requestUpgrade", params);
+            if (strstr(got, "requestId"))
+                take(got, "requestId", requests[who], sizeof(requests[who]));
+            break;
+        case 3:
+        case 4:
+            snprintf(params, sizeof(params), "{\"requestId\":\"%s\"}", requests[whom]);
+            got = hub_drive_call(d, 0, conn, "device.pair.approve", params);
+            if (strstr(got, "\"ok\":true"))
+                ck_assert_msg(whom == who, "step %u: %u approved for %u", step, who, whom);
+            break;
+        default:
+            got = hub_drive_call(d, 0, conn, "device.pair.setupCode", "{}");
+            ck_assert(!strstr(got, "\"ok\":true"));
+        }
+        ck_assert(got != NULL);
+    }
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -497,6 +617,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_denied);
     tcase_add_test(tc, test_upgrade);
     tcase_add_test(tc, test_setup_code);
+    tcase_add_loop_test(tc, test_never_more, 0, 20);
 }
 
 CK_MAIN("devices")

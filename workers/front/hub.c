@@ -16,8 +16,9 @@ static void send_connect(struct conn *c)
     struct err e = ERR_INIT;
     struct ipc_connect m = {.conn_id = c->id,
                             .peer = view_str(c->peer),
-                            .flags =
-                                (c->local ? CONN_LOCAL : 0u) | (c->proxied ? CONN_PROXIED : 0u),
+                            /* of the socket itself: a proxy of this machine is one, too */
+                            .flags = (c->local || ip_loopback(&c->from) ? CONN_LOCAL : 0u) |
+                                     (c->proxied ? CONN_PROXIED : 0u),
                             .nonce = view_str(h->nonce),
                             .host = buf_view(&h->host),
                             .origin = buf_view(&h->origin),
