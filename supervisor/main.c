@@ -38,6 +38,7 @@ int main(int argc, char **argv)
     uint64_t start_ns = clock_mono_ns();
     struct options o = {0};
     struct err e = ERR_INIT;
+    int code;
 
     if (options_parse(&o, argc, argv, &e) < 0) {
         (void)fprintf(stderr, "openclawd: %s\n", e.text);
@@ -51,5 +52,7 @@ int main(int argc, char **argv)
         (void)puts("openclawd " OPENCLAW_C_VERSION " (speaks as " OPENCLAW_WIRE_VERSION ")");
         return 0;
     }
-    return o.check_config ? check_config(&o) : gateway_main(&o, start_ns);
+    code = o.check_config ? check_config(&o) : gateway_main(&o, start_ns);
+    options_fini(&o);
+    return code;
 }

@@ -60,18 +60,27 @@ void options_help(void)
         "then: openclawctl status");
 }
 
-/* Copied, because argv is blanked. Lives as long as the process. */
+/* Copied, because argv is blanked. */
 static int take_token(struct options *o, char *arg, struct err *e)
 {
     size_t n = strlen(arg);
 
     if (n == 0)
         return err_set(e, ERR_INVALID, "--token is empty; leave it out to use the configuration's");
-    o->token = mem_dup(arg, n);
+    mem_free(o->own_token);
+    o->token = o->own_token = mem_dup(arg, n);
     if (!o->token)
         return err_set(e, ERR_NOMEM, "out of memory");
     memset(arg, '*', n);
     return 0;
+}
+
+void options_fini(struct options *o)
+{
+    if (o->own_token)
+        mem_wipe(o->own_token, strlen(o->own_token));
+    mem_free(o->own_token);
+    *o = (struct options){0};
 }
 
 int options_parse(struct options *o, int argc, char **argv, struct err *e)

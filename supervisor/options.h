@@ -12,6 +12,7 @@ struct options {
     const char *bind;      /* NULL: from the configuration */
     const char *token;     /* NULL: from the configuration */
     const char *port;      /* text: checked with the configuration */
+    char *own_token;       /* owned: the one of the command line */
     bool check_config, verbose, help, version, startup_trace;
 };
 
@@ -19,6 +20,7 @@ struct options {
  * OPENCLAW_GATEWAY_TOKEN. The token is blanked in argv, where others could read it. Errors:
  * ERR_INVALID with a sentence for the user. */
 int options_parse(struct options *o, int argc, char **argv, struct err *e) MUST_USE;
+void options_fini(struct options *o);
 void options_help(void);
 
 #endif

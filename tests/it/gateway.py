@@ -155,6 +155,7 @@ class Gateway:
 
     def __init__(self, build, folder, config, token=TOKEN):
         self.build, self.folder, self.token = build, folder, token
+        self.asan = ""  # more options for builds with sanitizers
         self.state_dir = os.path.join(folder, "state")
         self.config_path = os.path.join(folder, "openclaw.json")
         self.port = free_port()
@@ -171,7 +172,7 @@ class Gateway:
     def env(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("OPENCLAW_")}
         env.update(MOCK_KEY="mock-key-58cc", HOME=self.folder,
-                   ASAN_OPTIONS="abort_on_error=0:exitcode=66", UBSAN_OPTIONS="print_stacktrace=1")
+                   ASAN_OPTIONS="abort_on_error=0:exitcode=66" + self.asan, UBSAN_OPTIONS="print_stacktrace=1")
         return env
 
     def argv(self, *more):

@@ -26,7 +26,9 @@
 #endif
 #ifdef OPENCLAW_SANITIZED
 #define SECCOMP_OTHERWISE SECCOMP_RET_LOG
+#define SECCOMP_REFUSED   SECCOMP_RET_LOG
 #else
+#define SECCOMP_REFUSED   SECCOMP_RET_ERRNO
 #define SECCOMP_OTHERWISE SECCOMP_RET_KILL_PROCESS
 #endif
 
@@ -253,7 +255,7 @@ START_TEST(test_try)
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         struct seccomp_data d = {.nr = tries[_i].nr, .arch = SECCOMP_ARCH};
         uint32_t got, want = tries[_i].allowed & bit[i]   ? SECCOMP_RET_ALLOW
-                             : tries[_i].refused & bit[i] ? SECCOMP_RET_ERRNO
+                             : tries[_i].refused & bit[i] ? SECCOMP_REFUSED
                                                           : SECCOMP_OTHERWISE;
 
         for (int k = 0; k < 4; k++)
