@@ -15,6 +15,7 @@
 #include "event.h"
 #include "job.h"
 #include "jstr.h"
+#include "prompt.h"
 #include "run.h"
 #include "session.h"
 
@@ -106,6 +107,8 @@ struct run {
         uint32_t attempt;
         uint8_t state;
     } late; /* what the supervisor said of it while fronts were awaited; state 0: nothing */
+    unsigned compactions, overflows; /* summaries that this turn waited for, compact.h */
+    bool pruned;                     /* none came: go on with what fits */
     struct run_result result;
 };
 
@@ -116,6 +119,7 @@ struct live {
     struct run *active;
     struct run *waiting, *last; /* in order of arrival */
     unsigned waiting_count;
+    struct compact *compact; /* a summary is being made */
     bool hold;     /* nothing starts and nothing is forgotten just now */
     bool restored; /* with turns out of the store that nobody took up yet */
 };
@@ -128,6 +132,10 @@ struct runs {
     unsigned active; /* of those: not waiting */
     struct jstr_key hash;
     struct chat_conf conf;
+    struct prompt_conf prompt;
+    struct prompts *prompts;
+    struct compact *compacts;
+    unsigned compact_count;
     struct waiter *waiters;
     unsigned waiter_count;
     void (*on_idle)(struct hub *h);
@@ -226,6 +234,12 @@ void run_unheard(struct hub *h, const struct ipc_run_done *m);
 /* -- lanes (job.c) -- */
 void job_submit(struct run *r);
 void job_cancel(struct run *r);
+/* Members model and fallbacks of a job. */
+int job_put_model(struct hub *h, const struct session *s, const struct model_pick *pick,
+                  struct jw *w, struct err *e) MUST_USE;
+/* The prompt of a session, without what was cut off. Borrowed as prompt_of says. */
+int job_prompt(struct hub *h, const struct session *s, struct prompt **out,
+               struct err *e) MUST_USE;
 
 /* -- messages of a transcript (chat_msg.c) -- */
 /* JSON text as history serves it, without the part __openclaw.seq, which is added when it is read.

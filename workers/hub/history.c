@@ -4,6 +4,7 @@
  */
 #include "chat.h"
 #include "clock.h"
+#include "compact.h"
 #include "jscan.h"
 #include "json.h"
 #include "num.h"
@@ -267,6 +268,26 @@ static void put_agents(struct hub *h, struct jw *w)
 
 /* ---- chat.history, chat.startup ---- */
 
+/* Entries of a page, of those that were not cut off. */
+static size_t page_limit(uint64_t seen, uint64_t offset, size_t limit)
+{
+    uint64_t left = seen > offset ? seen - offset : 0;
+
+    return left < limit ? (size_t)left : limit;
+}
+
+static size_t newest(struct hub *h, const struct rec_session_put *row, size_t limit)
+{
+    uint64_t total = 0, hidden = compact_first(row) - 1;
+    struct err e = ERR_INIT;
+
+    if (hidden == 0)
+        return limit;
+    return store_history_count(h->store, row->sid, &total, &e) == 0 && total > hidden
+               ? page_limit(total - hidden, 0, limit)
+               : 0;
+}
+
 static int history(struct call *c, struct view asked, bool startup)
 {
     struct hub *h = c->hub;
@@ -280,7 +301,7 @@ static int history(struct call *c, struct view asked, bool startup)
     struct session_key key;
     struct page *p = NULL;
     struct err e = ERR_INIT;
-    uint64_t total = 0, from = 0;
+    uint64_t total = 0, from = 0, hidden = 0, seen = 0;
     const struct live *l;
     bool have, delta = false;
     char id[65] = "";
@@ -297,12 +318,15 @@ static int history(struct call *c, struct view asked, bool startup)
         (void)snprintf(id, sizeof(id), "%.*s", VIEW_FMT(row.session_id));
         if ((rc = store_history_count(h->store, row.sid, &total, &e)) < 0)
             goto out;
-        delta = cursor.n && read_cursor(cursor, id, total, &from);
+        hidden = compact_first(&row) - 1;
+        seen = total > hidden ? total - hidden : 0;
+        delta = cursor.n && read_cursor(cursor, id, total, &from) && from >= hidden;
         if (delta && total - from > LIMIT_MAX)
             delta = false;
         rc = delta ? store_history_page(h->store, row.sid, 0, (size_t)(total - from), on_message, p,
                                         &e)
-                   : store_history_page(h->store, row.sid, (uint64_t)offset, (size_t)limit,
+                   : store_history_page(h->store, row.sid, (uint64_t)offset,
+                                        page_limit(seen, (uint64_t)offset, (size_t)limit),
                                         on_message, p, &e);
         if (rc < 0)
             goto out;
@@ -329,13 +353,13 @@ static int history(struct call *c, struct view asked, bool startup)
         put_cursor(w, id, total);
     if (offset > 0)
         jw_ki64(w, "offset", offset);
-    if ((uint64_t)offset + p->count < total && !delta) {
+    if ((uint64_t)offset + p->count < seen && !delta) {
         jw_ku64(w, "nextOffset", (uint64_t)offset + p->count);
         jw_kbool(w, "hasMore", true);
     } else {
         jw_kbool(w, "hasMore", false);
     }
-    jw_ku64(w, "totalMessages", total);
+    jw_ku64(w, "totalMessages", seen);
     jw_key(w, "defaults");
     session_defaults(h, w, false);
     jw_key(w, "sessionInfo");
@@ -415,9 +439,10 @@ int rpc_sessions_get(struct call *c)
         return call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, 1, 1000);
     p->max_bytes = BYTES_MAX;
     if (store_session_get(c->hub->store, session_key_view(&key), &row, &e) == 0 &&
-        store_history_page(c->hub->store, row.sid, 0,
-                           limit > 0 && limit <= LIMIT_MAX ? (size_t)limit : LIMIT_DEFAULT,
-                           on_message, p, &e) < 0) {
+        store_history_page(
+            c->hub->store, row.sid, 0,
+            newest(c->hub, &row, limit > 0 && limit <= LIMIT_MAX ? (size_t)limit : LIMIT_DEFAULT),
+            on_message, p, &e) < 0) {
         mem_free(p);
         return call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, 1, 1000);
     }
@@ -491,7 +516,8 @@ int rpc_sessions_preview(struct call *c)
         if (rc != ERR_INVALID)
             missing = store_session_get(c->hub->store, session_key_view(&key), &row, &e) < 0;
         if (!missing)
-            rc = store_history_page(c->hub->store, row.sid, 0, (size_t)limit, on_message, p, &e);
+            rc = store_history_page(c->hub->store, row.sid, 0, newest(c->hub, &row, (size_t)limit),
+                                    on_message, p, &e);
         jw_obj(w);
         jw_kstr(w, "key", asked);
         jw_kcstr(w, "status",

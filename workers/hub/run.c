@@ -6,6 +6,7 @@
 
 #include "chat.h"
 #include "clock.h"
+#include "compact.h"
 #include "deliveries.h"
 #include "jscan.h"
 #include "json.h"
@@ -453,13 +454,17 @@ int run_on_done(struct hub *h, struct link *from, struct ipc_run_done *m, struct
             r->result.ack = true;
             return 0;
         }
-        if (!r)
+        if (!r && !compact_on_done(h, m))
             run_unheard(h, m);
         ack(from, m->job_id, m->attempt); /* over already: no second effect */
         return 0;
     }
     if (m->provider.n)
         model_is(r, m->provider, m->model);
+    if (compact_overflow(r, m)) {
+        ack(from, m->job_id, m->attempt);
+        return 0;
+    }
     r->result.agent = link_instance(from);
     r->result.ack = true;
     run_take_result(r, m);
@@ -699,6 +704,7 @@ unsigned live_abort(struct hub *h, struct live *l, const char *stop_reason, stru
     for (unsigned left = l->waiting_count; left > 0; left--)
         abort_waiting(l->waiting, stop_reason);
     l->hold = was;
+    compact_stop(h, l);
     live_put(h, l);
     return n;
 }
@@ -745,7 +751,7 @@ int runs_open(struct hub *h, struct err *e)
     rs->hub = h;
     rs->idle_task = (struct loop_task){.run = on_idle, .ctx = rs};
     jstr_key_init(&rs->hash);
-    if ((rc = run_table_init(rs, e)) < 0)
+    if ((rc = run_table_init(rs, e)) < 0 || (rc = prompts_new(&rs->prompts, e)) < 0)
         return rc;
     runs_config(h);
     loop_timer_init(&rs->prune, h->w.loop, on_prune, h);
@@ -764,7 +770,9 @@ void runs_close(struct hub *h)
         return;
     rs->on_idle = NULL;
     waiters_free(rs);
+    compacts_close(h);
     run_table_fini(rs);
+    prompts_free(&rs->prompts);
     if (rs->prune.loop)
         loop_timer_fini(&rs->prune);
     runs_back_close(h);
@@ -782,6 +790,7 @@ void runs_config(struct hub *h)
     int64_t s = json_is_integer(seconds) ? json_integer_value(seconds) : 600;
 
     c->row_model_n = 0;
+    prompt_config(&h->runs->prompt, h->w.conf);
     c->timeout_ms = s > 0 && s <= TIMEOUT_MAX_MS / 1000 ? (uint32_t)s * 1000u : 600 * 1000u;
     cut(c->main_key, sizeof(c->main_key), key.n ? key : V("main"));
 }

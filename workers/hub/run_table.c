@@ -1,6 +1,7 @@
 /* workers/hub/run_table.c - turns and their sessions in memory: found by run id, job id and session
  * key. */
 #include "chat.h"
+#include "compact.h"
 #include "rand.h"
 
 enum { BUCKETS = 4096 }; /* as many as runs at most */
@@ -67,7 +68,7 @@ void live_put(struct hub *h, struct live *l)
 {
     struct live **at;
 
-    if (l->active || l->waiting || l->hold)
+    if (l->active || l->waiting || l->hold || l->compact)
         return;
     at = &h->runs->lives[bucket(h, view_str(l->s.key))];
     while (*at != l)
@@ -170,6 +171,7 @@ void run_free(struct run *r)
     struct runs *rs = r->hub->runs;
     struct run **at = &rs->by_id[bucket(r->hub, view_str(r->run_id))];
 
+    compact_leave(r);
     while (*at != r)
         at = &(*at)->id_next;
     *at = r->id_next;
