@@ -4,8 +4,8 @@
 #include "clock.h"
 #include "fd.h"
 #include "log.h"
-#include "notify.h"
 #include "logsink.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -379,11 +379,14 @@ int fleet_start(struct fleet *f, struct err *e)
 
 void fleet_stop(struct fleet *f)
 {
-    if (f->stopping) { /* asked twice: no more patience */
-        on_kill_all(f);
+    if (f->stopping) { /* asked twice by a person, not by a script that signals the group and the
+                          process: no more patience */
+        if (loop_now_ms(f->loop) - f->stopping_ms > FLEET_PATIENCE_MS)
+            on_kill_all(f);
         return;
     }
     f->stopping = true;
+    f->stopping_ms = loop_now_ms(f->loop);
     conns_stop(f->conns);
     loop_timer_set(&f->kill_all, f->conf.drain_ms + 3 * (uint64_t)FLEET_KILL_MS);
     if (fleet_up(f, ROLE_HUB)) {

@@ -22,6 +22,7 @@ enum {
     FLEET_TELL_MS = 250,   /* the hub hears of changes at most so often */
     FLEET_START_MS =
         20 * 1000, /* from fork to READY; a sanitized build on a busy machine needs seconds */
+    FLEET_PATIENCE_MS = 500,  /* a second request to stop so soon is the same one */
     FLEET_KILL_MS = 3 * 1000, /* from STOP beyond its grace to SIGKILL */
 };
 
@@ -90,6 +91,7 @@ struct fleet {
     uint64_t next_generation;
     unsigned next_channel; /* instance of the last account that was added */
     bool started, ready_told, stopping, hub_done;
+    uint64_t stopping_ms; /* since when */
 };
 
 int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf,
