@@ -605,6 +605,20 @@ START_TEST(test_never_more)
 }
 END_TEST
 
+/* Not judged: what a proved device costs. */
+START_TEST(test_rate)
+{
+    struct fake_wish w = {.scopes = ALL, .auth = TOKEN, .secret = SECRET};
+    struct buf b = BUF_INIT(65536);
+
+    (void)with_token(1, &one, ALL, &here, true);
+    fake_device_params(&one, &w, &b);
+    printf("connect with a device %.0f/s\n",
+           hub_drive_flood_connect(d, 0, 16, 4000, buf_view(&b).p));
+    buf_fini(&b);
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -617,6 +631,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_denied);
     tcase_add_test(tc, test_upgrade);
     tcase_add_test(tc, test_setup_code);
+    tcase_add_test(tc, test_rate);
     tcase_add_loop_test(tc, test_never_more, 0, 20);
 }
 
