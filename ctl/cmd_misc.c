@@ -168,6 +168,7 @@ int cmd_completion(struct ctl *c, int argc, char **argv)
         "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
         "    config) words=\"check get path\" ;;\n"
         "    completion) words=bash ;;\n"
+        "    deliveries) words=\"list show retry drop\" ;;\n"
         "    route) words=\"- --explain --channel --account --peer-kind --peer --guild --team "
         "--roles --parent --config\" ;;\n"
         "    --config) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"

@@ -33,6 +33,8 @@ const struct ctl_command ctl_commands[] = {
      "how clients come in; a hash for gateway.auth.password; a new token", cmd_auth},
     {"security", "audit", "what is exposed or weak, and what mends it; exit 0, 1 or 2",
      cmd_security},
+    {"deliveries", "list [STATE]|show ID|retry ID|drop ID",
+     "outgoing messages: waiting, set aside, or gone", cmd_deliveries},
     {"call", "METHOD [PARAMS]", "call any method; PARAMS is JSON, - reads it from standard input",
      cmd_call},
     {"route", "[--config FILE] [--explain] -|--channel ID ...",

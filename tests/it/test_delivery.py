@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import uuid
+import zlib
 
 from client import Refused, text_of
 from gateway import config_for, stat_of, until
@@ -373,7 +374,8 @@ def test_outage(t):
 def storm(t, seed, kills):
     """Kills of hub, channels, supervisor and all at random moments while messages go out and come in."""
     rnd = random.Random(seed)
-    g, p = setup(t, {"ids": {"clientIds": True}, "plain": {"clientIds": False}})
+    g, p = setup(t, {"ids": {"clientIds": True}, "plain": {"clientIds": False}},
+                 retry=dict(FAST["retry"], attempts=20))
     until(lambda: len(g.workers("channel")) == 2, "two channels")
     state = {"stop": False, "client": None}
     accepted, order, lock = {}, {}, threading.Lock()
@@ -407,7 +409,7 @@ def storm(t, seed, kills):
                     order.setdefault((account, to), []).append(text)
 
     def rnd_text(key):
-        h = hash(key) % 20
+        h = zlib.crc32(key.encode()) % 20
         return {0: "[transient 1]", 1: "[slow 30]", 2: "[slow 5]", 3: "[die-after 1]", 4: "[die-before 1]"}.get(h, "")
 
     threads = [threading.Thread(target=sender, args=(a, w), daemon=True) for a in ("ids", "plain") for w in range(3)]
@@ -420,10 +422,13 @@ def storm(t, seed, kills):
         for a in p:
             p[a].write("in%d" % inbound, "storm inbound %s %d. [fake ok chunks=1]" % (a, inbound), to="s%d" % (i % 3))
         inbound += 1
-        kind = rnd.choice(["hub", "hub", "channel", "channel", "channel", "agent", "all" if i % 8 == 0 else "hub"])
+        kind = rnd.choice(["hub", "hub", "hub", "channel", "channel", "channel", "agent", "all", "supervisor"])
         done[kind] = done.get(kind, 0) + 1
-        if kind == "all":
-            g.kill("all")
+        if kind in ("all", "supervisor"):
+            pids = list(g.workers())
+            g.kill(kind)
+            if kind == "supervisor":
+                g.reap_all([g.pid] + pids)
             g.start()
         else:
             pids = list(g.workers(kind))
@@ -478,7 +483,36 @@ def storm(t, seed, kills):
 
 
 def test_storm(t, seed):
-    storm(t, seed, 24)
+    storm(t, seed, 30)
 
 
 test_storm.params = [(1,), (2,), (3,)]
+
+
+def test_ctl(t):
+    """openclawctl deliveries: list, show, retry, drop; also as JSON."""
+    import subprocess
+    g, p = setup(t)
+    c = g.client()
+    c.refused("send", {"to": "77", "message": "no such chat [permanent]", "idempotencyKey": "x"})
+
+    def ctl(*args):
+        run = subprocess.run([os.path.join(g.build, "openclawctl"), "--url", "ws://127.0.0.1:%d" % g.port, *args],
+                             env=dict(g.env(), OPENCLAW_GATEWAY_TOKEN=g.token), stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, timeout=30)
+        return run.returncode, run.stdout.decode(), run.stderr.decode()
+    code, out, err = ctl("deliveries", "list")
+    assert code == 0 and "dead" in out and "chat not found" in out and "1 set aside" in out, (code, out, err)
+    code, out, err = ctl("--json", "deliveries", "list", "dead")
+    row = json.loads(out)["deliveries"][0]
+    assert row["to"] == "77" and row["attempts"] == 1
+    code, out, err = ctl("deliveries", "show", str(row["id"]))
+    assert code == 0 and "no such chat [permanent]" in out and "fake: chat not found" in out, (out, err)
+    code, out, err = ctl("deliveries", "retry", str(row["id"]))
+    assert code == 0, (out, err)
+    drained(c)
+    code, out, err = ctl("deliveries", "drop", str(row["id"]))
+    assert code == 0 and "dropped" in out, (out, err)
+    assert ctl("deliveries", "drop", str(row["id"]))[0] == 1
+    assert ctl("deliveries", "drop", "x")[0] == 2 and ctl("deliveries", "nonsense")[0] == 2
+    assert "0 set aside" in ctl("deliveries")[1]

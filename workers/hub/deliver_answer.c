@@ -3,6 +3,7 @@
 #include "chat.h"
 #include "deliveries.h"
 #include "json.h"
+#include "log.h"
 
 #include <stdio.h>
 
@@ -42,8 +43,11 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         o.reply_to = json_view(origin, "replyTo");
         o.session_key = view_str(r->live->s.key);
         rc = deliveries_add_anyway(r->hub, &o, e);
-        if (rc == ERR_CONFLICT || rc == ERR_INVALID)
-            rc = 0; /* it is on its way since an earlier attempt to end this run; or blank */
+        if (rc == ERR_LIMIT)
+            log_error("delivery.refused", KV("run", r->run_id), KV("why", e->text));
+        if (rc == ERR_CONFLICT || rc == ERR_INVALID || rc == ERR_LIMIT)
+            rc = 0; /* it is on its way since an earlier attempt to end this run; or never will be
+                     */
     }
     json_decref(options);
     return rc;

@@ -4,7 +4,7 @@
 
 #include "buf.h"
 
-enum { DELIVER_PARTS_MAX = 4096, DELIVER_PART_MIN = 16 };
+enum { DELIVER_PARTS_MAX = 16384, DELIVER_PART_MIN = 16 };
 
 /* Append text to body as parts of at most limit bytes (u32 length, little endian, and the bytes):
  * cut at the last newline, else the last blank, else between characters; blanks at a cut go away.

@@ -1,5 +1,5 @@
 /* workers/hub/deliver_table.h - deliveries under way in memory: by id, by target, by account. For
- * deliveries.c only. */
+ * the files of deliveries.h only. */
 #ifndef DELIVER_TABLE_H
 #define DELIVER_TABLE_H
 
@@ -78,5 +78,21 @@ struct target *deliver_ready_pop(struct account *a);
 bool deliver_count(struct delivery *x);
 void deliver_uncount(struct delivery *x);
 void deliver_table_fini(struct deliveries *ds);
+
+/* -- deliveries.c, for deliver_life.c -- */
+static inline uint64_t deliver_now(const struct deliveries *ds)
+{
+    return loop_now_ms(ds->hub->w.loop);
+}
+void deliver_timer(struct deliveries *ds, struct delivery *x, uint64_t at_ms);
+/* For its time, or for whatever keeps it back: until it expires. */
+void deliver_wait_on(struct deliveries *ds, struct delivery *x);
+/* A row of the store into memory, without a timer. */
+int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struct delivery **out,
+                  struct err *e) MUST_USE;
+/* Nobody says any more what became of what its channel has. */
+void deliver_line_lost(struct deliveries *ds, struct account *a);
+void deliver_on_time(void *deliveries);
+void deliver_on_pump(void *deliveries);
 
 #endif

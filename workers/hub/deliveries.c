@@ -12,19 +12,10 @@
 #include <stdio.h>
 
 enum {
-    STORE_RETRY_MS = 500, /* the store has no room */
-    PRUNE_MS = 60 * 1000,
-    PRUNE_ROWS = 2000,
-    DONE_KEPT_MS = 48 * 3600 * 1000, /* keys stay known: chaos.md I3 asks for 24 h or 100,000 */
-    DONE_KEPT = 100000,
+    STORE_RETRY_MS = 500,      /* the store has no room */
     TIMES_PER_TURN = 512,      /* others want their turn, too */
     STATE_IDS_MAX = 16 * 1024, /* records.def */
 };
-
-static uint64_t now_ms(const struct deliveries *ds)
-{
-    return loop_now_ms(ds->hub->w.loop);
-}
 
 static bool can_send(const struct deliveries *ds, const struct account *a)
 {
@@ -37,7 +28,7 @@ static bool can_send(const struct deliveries *ds, const struct account *a)
 static void arm(struct deliveries *ds)
 {
     struct heap_entry *first = deliver_heap_first(&ds->heap);
-    uint64_t now = now_ms(ds);
+    uint64_t now = deliver_now(ds);
 
     if (first)
         loop_timer_set(&ds->timer, first->at_ms > now ? first->at_ms - now : 0);
@@ -45,17 +36,18 @@ static void arm(struct deliveries *ds)
         loop_timer_clear(&ds->timer);
 }
 
-static void set_timer(struct deliveries *ds, struct delivery *x, uint64_t at)
+void deliver_timer(struct deliveries *ds, struct delivery *x, uint64_t at)
 {
     deliver_heap_set(&ds->heap, &x->timer, at);
     arm(ds);
 }
 
 /* Waiting for its time, or for whatever keeps it back: until it expires. */
-static void wait_on(struct deliveries *ds, struct delivery *x)
+void deliver_wait_on(struct deliveries *ds, struct delivery *x)
 {
-    set_timer(ds, x,
-              x->due_ms > now_ms(ds) && x->due_ms < x->expires_ms ? x->due_ms : x->expires_ms);
+    deliver_timer(ds, x,
+                  x->due_ms > deliver_now(ds) && x->due_ms < x->expires_ms ? x->due_ms
+                                                                           : x->expires_ms);
 }
 
 /* ---- steps ---- */
@@ -66,7 +58,7 @@ struct news {
     uint64_t new_ttl_ms; /* 0: it expires when it would have */
 };
 
-static const struct news no_news;
+static const struct news no_news = {.retry_after_ms = 0};
 
 static int save(struct deliveries *ds, uint64_t id, const struct deliver *d, const struct news *n,
                 struct err *e)
@@ -143,7 +135,7 @@ static void send_part(struct deliveries *ds, struct delivery *x);
 static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
                  const struct news *n)
 {
-    uint64_t now = now_ms(ds), id = x->id;
+    uint64_t now = deliver_now(ds), id = x->id;
     struct deliver next = x->d;
     struct deliver_facts f = {.left_ms = x->expires_ms > now ? x->expires_ms - now : 0,
                               .retry_after_ms = n->retry_after_ms,
@@ -157,20 +149,20 @@ static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event e
     loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
     if (save(ds, x->id, &next, a == DELIVER_SEND ? &no_news : n, &e) < 0) {
         log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
-        set_timer(ds, x, now + STORE_RETRY_MS);
+        deliver_timer(ds, x, now + STORE_RETRY_MS);
         return false;
     }
     x->d = next;
     switch (a) {
     case DELIVER_SEND:
         (void)deliver_count(x);
-        set_timer(ds, x, now + ds->answer_ms);
+        deliver_timer(ds, x, now + ds->answer_ms);
         send_part(ds, x);
         break;
     case DELIVER_WAIT:
         deliver_uncount(x);
         x->due_ms = now + next.wait_ms;
-        wait_on(ds, x);
+        deliver_wait_on(ds, x);
         if (next.wait_ms)
             deliver_wait_news(ds->hub, id);
         else
@@ -221,7 +213,7 @@ static void kick(struct deliveries *ds, struct target *t)
 {
     struct delivery *x = t->first;
 
-    if (!x || x->d.state != DELIVERY_QUEUED || x->due_ms > now_ms(ds))
+    if (!x || x->d.state != DELIVERY_QUEUED || x->due_ms > deliver_now(ds))
         return;
     if (!can_send(ds, t->account)) {
         deliver_ready(t);
@@ -230,7 +222,7 @@ static void kick(struct deliveries *ds, struct target *t)
     (void)step(ds, x, DELIVER_EV_START, &(struct news){.error = V("expired")});
 }
 
-static void on_pump(void *ctx)
+void deliver_on_pump(void *ctx)
 {
     struct deliveries *ds = ctx;
     struct target *t;
@@ -247,23 +239,23 @@ static void lost(struct deliveries *ds, struct delivery *x, struct view why)
     (void)step(ds, x, DELIVER_EV_LOST, &(struct news){.error = why});
 }
 
-static void on_time(void *ctx)
+void deliver_on_time(void *ctx)
 {
     struct deliveries *ds = ctx;
     struct heap_entry *first;
 
     for (int n = 0; n < TIMES_PER_TURN && (first = deliver_heap_first(&ds->heap)) &&
-                    first->at_ms <= now_ms(ds);
+                    first->at_ms <= deliver_now(ds);
          n++) {
         struct delivery *x = (struct delivery *)first;
 
         deliver_heap_remove(&ds->heap, first);
         if (x->d.state == DELIVERY_SENDING) {
             lost(ds, x, V("no word of the outcome"));
-        } else if (x->expires_ms <= now_ms(ds)) {
+        } else if (x->expires_ms <= deliver_now(ds)) {
             (void)step(ds, x, DELIVER_EV_EXPIRE, &(struct news){.error = V("expired")});
         } else {
-            wait_on(ds, x);
+            deliver_wait_on(ds, x);
             kick(ds, x->target);
         }
     }
@@ -272,7 +264,7 @@ static void on_time(void *ctx)
 
 /* ---- what channels say ---- */
 
-static void line_lost(struct deliveries *ds, struct account *a)
+void deliver_line_lost(struct deliveries *ds, struct account *a)
 {
     struct delivery *all[DELIVER_WINDOW];
     unsigned n = a->sending_n;
@@ -295,7 +287,7 @@ void deliveries_on_peer(struct hub *h, struct link *l, bool up)
     } else if (a->line == l) {
         a->line = NULL;
         a->spoke = false;
-        line_lost(ds, a);
+        deliver_line_lost(ds, a);
     }
 }
 
@@ -320,7 +312,7 @@ static void settle(struct deliveries *ds, struct account *a, struct view ids)
     memcpy(all, a->sending, sizeof(all));
     for (unsigned i = 0; i < n; i++)
         if (under_way(ids, all[i]->id))
-            set_timer(ds, all[i], now_ms(ds) + ds->answer_ms);
+            deliver_timer(ds, all[i], deliver_now(ds) + ds->answer_ms);
         else
             lost(ds, all[i], V("the channel's process was another one when it was sent"));
 }
@@ -427,16 +419,18 @@ int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_re
 
 /* ---- in and out by hand ---- */
 
-static int enter(struct deliveries *ds, const struct store_delivery *row, struct delivery **out,
-                 struct err *e)
+int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struct delivery **out,
+                  struct err *e)
 {
     int64_t wall = clock_wall_ms(), expires = row->state.expires_at
                                                   ? row->state.expires_at
                                                   : row->add.created_at + (int64_t)ds->ttl_ms;
-    uint64_t now = now_ms(ds), wait;
+    uint64_t now = deliver_now(ds), wait;
     struct delivery *x;
     int r;
 
+    if (wall < row->state.updated_at) /* the clock was set back meanwhile */
+        wall = row->state.updated_at;
     if ((r = deliver_new(ds, &row->add, &x, e)) < 0)
         return r;
     x->d = (struct deliver){.state = row->state.state,
@@ -446,8 +440,6 @@ static int enter(struct deliveries *ds, const struct store_delivery *row, struct
                             .parts = row->add.parts};
     x->expires_ms = now + (expires > wall ? (uint64_t)(expires - wall) : 0);
     wait = row->state.next_at > wall ? (uint64_t)(row->state.next_at - wall) : 0;
-    if (wait > ds->policy.delay_ms[DELIVER_DELAYS - 1] && row->state.attempts == 0)
-        wait = 0; /* the clock was set back */
     x->due_ms = now + wait;
     *out = x;
     return 0;
@@ -506,12 +498,12 @@ int deliveries_add(struct hub *h, const struct deliver_order *o, uint64_t *ret_i
         return r;
     undo.delivery_del.id = *ret_id = rec.delivery_add.id;
     if ((r = store_delivery_get(h->store, *ret_id, &row, e)) < 0 ||
-        (r = enter(ds, &row, &x, e)) < 0) {
+        (r = deliver_enter(ds, &row, &x, e)) < 0) {
         if (hub_put(h, &undo, &ignored) < 0)
             log_error("delivery.undo", KV("why", ignored.text));
         return r;
     }
-    wait_on(ds, x);
+    deliver_wait_on(ds, x);
     kick(ds, x->target);
     return 0;
 }
@@ -550,217 +542,15 @@ int deliveries_by_hand(struct hub *h, uint64_t id, enum deliver_event ev, struct
         return err_set(e, ERR_CONFLICT, "delivery %llu is %s", (unsigned long long)id,
                        deliver_state_name(row.state.state));
     if (!x) {
-        if ((r = enter(ds, &row, &x, e)) < 0)
+        if ((r = deliver_enter(ds, &row, &x, e)) < 0)
             return r;
         fresh = true;
     }
     if (ev == DELIVER_EV_RETRY)
-        x->expires_ms = now_ms(ds) + ds->ttl_ms;
+        x->expires_ms = deliver_now(ds) + ds->ttl_ms;
     if (step(ds, x, ev, &n))
         return 0;
     if (fresh)
         deliver_free(ds, x);
     return err_set(e, ERR_AGAIN, "the store has no room");
-}
-
-bool deliveries_account(struct hub *h, unsigned i, struct deliver_account *out)
-{
-    struct deliveries *ds = h->deliveries;
-
-    for (unsigned k = 0; k < ds->account_n; k++) {
-        const struct account *a = ds->accounts[k];
-
-        if (!a->configured || i-- > 0)
-            continue;
-        *out = (struct deliver_account){.channel = a->channel,
-                                        .account = a->name,
-                                        .up = a->spoke && a->flags & CHANNEL_CONNECTED,
-                                        .flags = a->flags};
-        return true;
-    }
-    return false;
-}
-
-bool deliveries_account_of(struct hub *h, const struct link *l, struct deliver_account *out)
-{
-    const struct account *a = deliver_account_line(h->deliveries, l);
-
-    if (a)
-        *out = (struct deliver_account){
-            .channel = a->channel, .account = a->name, .up = a->spoke, .flags = a->flags};
-    return a != NULL;
-}
-
-/* ---- start, configuration, end ---- */
-
-static int on_open_row(void *ctx, const struct store_delivery *row)
-{
-    struct deliveries *ds = ctx;
-    struct delivery *x;
-    struct err e = ERR_INIT;
-
-    if (enter(ds, row, &x, &e) < 0) {
-        log_error("delivery.restore", KV("delivery", row->add.id), KV("why", e.text));
-        return 0;
-    }
-    if (x->d.state == DELIVERY_SENDING) { /* its channel may live and know */
-        (void)deliver_count(x);
-        set_timer(ds, x, now_ms(ds) + ds->answer_ms);
-    } else {
-        wait_on(ds, x);
-        deliver_ready(x->target);
-    }
-    return 0;
-}
-
-static int on_held(void *ctx, const struct store_delivery *row)
-{
-    *(uint64_t *)ctx = row->add.id;
-    return 1;
-}
-
-static int prune_held(struct hub *h, struct err *e)
-{
-    uint64_t n = 0, id;
-    int r;
-
-    if ((r = store_deliveries_count(h->store, DELIVERIES_HELD, &n, e)) < 0)
-        return r;
-    for (; n > DELIVER_HELD_MAX; n--) {
-        if ((r = store_deliveries(h->store, DELIVERIES_HELD, 0, on_held, &id, e)) < 0 ||
-            (r = deliveries_by_hand(h, id, DELIVER_EV_DROP, e)) < 0)
-            return r;
-        log_warn("delivery.dropped", KV("delivery", id), KV("held", n));
-    }
-    return 0;
-}
-
-static void on_prune(void *ctx)
-{
-    struct deliveries *ds = ctx;
-    struct hub *h = ds->hub;
-    struct err e = ERR_INIT;
-    size_t dropped = 0;
-
-    if (store_usable(h->store) &&
-        (prune_held(h, &e) < 0 || store_deliveries_prune(h->store, clock_wall_ms() - DONE_KEPT_MS,
-                                                         DONE_KEPT, PRUNE_ROWS, &dropped, &e) < 0))
-        log_warn("deliveries.prune", KV("why", e.text));
-    if (dropped)
-        hub_changed(h);
-    loop_timer_set(&ds->prune, PRUNE_MS);
-}
-
-static void on_idle(void *ctx)
-{
-    struct deliveries *ds = ctx;
-
-    for (unsigned i = 0; i < ds->account_n; i++)
-        if (ds->accounts[i]->sending_n && ds->accounts[i]->line)
-            return;
-    if (ds->on_idle)
-        ds->on_idle(ds->hub);
-}
-
-void deliveries_drain(struct hub *h, void (*idle)(struct hub *h))
-{
-    h->deliveries->draining = true;
-    h->deliveries->on_idle = idle;
-    loop_defer(h->w.loop, &h->deliveries->idle, LOOP_COMMIT);
-}
-
-static uint64_t number(struct hub *h, const char *path, uint64_t fallback)
-{
-    const json_t *v = json_at(h->w.conf, path);
-
-    return json_is_integer(v) && json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v)
-                                                           : fallback;
-}
-
-static void read_accounts(struct hub *h)
-{
-    struct deliveries *ds = h->deliveries;
-    json_t *row, *list = json_at(h->w.conf, "runtime.channels");
-    size_t i;
-
-    for (unsigned k = 0; k < ds->account_n; k++)
-        ds->accounts[k]->configured = false;
-    json_array_foreach(list, i, row)
-    {
-        struct account *a =
-            deliver_account(ds, json_view(row, "channel"), json_view(row, "account"), true);
-        unsigned instance = (unsigned)json_i64(row, "instance", 0);
-
-        if (!a) {
-            log_error("channel.too_many", KV("max", (int)DELIVER_ACCOUNTS_MAX));
-            return;
-        }
-        a->configured = true;
-        if (a->instance != instance) {
-            a->instance = instance;
-            a->line = NULL;
-            a->spoke = false;
-            line_lost(ds, a);
-        }
-    }
-    for (unsigned k = 0; k < ds->account_n; k++) {
-        struct account *a = ds->accounts[k];
-
-        if (!a->configured && a->instance) {
-            a->instance = 0;
-            a->line = NULL;
-            a->spoke = false;
-            line_lost(ds, a);
-        }
-    }
-}
-
-void deliveries_config(struct hub *h)
-{
-    struct deliveries *ds = h->deliveries;
-
-    ds->policy =
-        (struct deliver_policy){.attempts = (uint32_t)number(h, "delivery.retry.attempts", 5),
-                                .delay_ms = {number(h, "delivery.retry.firstDelayMs", 5000),
-                                             number(h, "delivery.retry.secondDelayMs", 25000),
-                                             number(h, "delivery.retry.thirdDelayMs", 120000),
-                                             number(h, "delivery.retry.laterDelayMs", 600000)}};
-    ds->ttl_ms = number(h, "delivery.ttlMs", 86400000);
-    ds->answer_ms = number(h, "delivery.answerTimeoutMs", 120000);
-    ds->count_max = (unsigned)number(h, "delivery.maxQueued", 10000);
-    read_accounts(h);
-}
-
-int deliveries_open(struct hub *h, struct err *e)
-{
-    struct deliveries *ds;
-    int r;
-
-    if ((r = mem_new(&ds, sizeof(*ds), e)) < 0)
-        return r;
-    h->deliveries = ds;
-    ds->hub = h;
-    ds->idle = (struct loop_task){.run = on_idle, .ctx = ds};
-    ds->pump = (struct loop_task){.run = on_pump, .ctx = ds};
-    loop_timer_init(&ds->timer, h->w.loop, on_time, ds);
-    loop_timer_init(&ds->prune, h->w.loop, on_prune, ds);
-    loop_timer_set(&ds->prune, PRUNE_MS);
-    deliveries_config(h);
-    return store_deliveries(h->store, DELIVERIES_OPEN, 0, on_open_row, ds, e);
-}
-
-void deliveries_close(struct hub *h)
-{
-    struct deliveries *ds = h->deliveries;
-
-    if (!ds)
-        return;
-    deliver_wait_free(h);
-    loop_undefer(h->w.loop, &ds->idle);
-    loop_undefer(h->w.loop, &ds->pump);
-    loop_timer_fini(&ds->timer);
-    loop_timer_fini(&ds->prune);
-    deliver_table_fini(ds);
-    mem_free(ds);
-    h->deliveries = NULL;
 }

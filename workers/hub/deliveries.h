@@ -1,10 +1,10 @@
 /*
  * workers/hub/deliveries.h - outgoing messages on their way: accepted means on disk, with the batch
  * of the turn; in order per target, whatever other targets do; tried again as deliver.h says.
- * Files: deliveries.c (what happens), deliver_table.c (what lies in memory), deliver_wait.c
- * (requests that wait for an outcome), deliver_answer.c (answers of turns), deliver_rpc.c.
- * Not here: what a platform is (channels), which session an incoming message belongs to
- * (inbound.h).
+ * Files: deliveries.c (what happens), deliver_life.c (start to stop), deliver_table.c (what lies in
+ * memory), deliver_wait.c (requests that wait for an outcome), deliver_answer.c (answers of turns),
+ * deliver_rpc.c. Not here: what a platform is (channels), which session an incoming message belongs
+ * to (inbound.h).
  */
 #ifndef DELIVERIES_H
 #define DELIVERIES_H

@@ -10,7 +10,13 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
-enum { PRUNE_MS = 60 * 1000, PRUNE_ROWS = 5000, KEY_BYTES = 400 };
+enum {
+    PRUNE_MS = 60 * 1000,
+    PRUNE_ROWS = 5000,
+    KEY_BYTES = 400,
+    TO_MAX = 512, /* records.def: delivery_add */
+    THREAD_MAX = 256,
+};
 
 struct inbound {
     struct index *index; /* owned; NULL: the configuration cannot be routed by */
@@ -159,6 +165,15 @@ static int take(struct hub *h, const struct message *m, const struct session_key
     return rc;
 }
 
+/* What a delivery can be addressed to. */
+static bool usable(const struct message *m)
+{
+    return json_is_object(m->peer) && json_view(m->peer, "to").n <= TO_MAX &&
+           json_view(m->peer, "id").n <= TO_MAX && json_view(m->peer, "threadId").n <= THREAD_MAX &&
+           json_view(m->peer, "replyTo").n <= THREAD_MAX &&
+           (json_view(m->peer, "to").n || json_view(m->peer, "id").n);
+}
+
 /* 0: it is in this turn's batch, or means nothing. */
 static int judge(struct hub *h, const struct message *m, struct err *e)
 {
@@ -166,7 +181,7 @@ static int judge(struct hub *h, const struct message *m, struct err *e)
     struct live *l;
     int r;
 
-    if (m->text.n == 0 || !json_is_object(m->peer)) {
+    if (m->text.n == 0 || !usable(m)) {
         log_warn("inbound.empty", KV("channel", m->from.channel), KV("account", m->from.account));
         return remember(h, m, e); /* never offered again */
     }

@@ -11,19 +11,19 @@
 /* Integers in keys are big endian, so that LMDB's order is theirs; i64 with the sign flipped.
  * Row = the encoded record. */
 enum db {
-    DB_SYS,          /* name -> u64: schema, next sid, next job id */
-    DB_META,         /* key -> row */
-    DB_SESSION,      /* u32 sid -> row */
-    DB_SESSION_KEY,  /* key, a digest when too long -> u32 sid */
-    DB_SESSION_TIME, /* i64 updated_at, u32 sid -> nothing */
-    DB_MESSAGE,      /* u32 sid, u64 seq -> row */
-    DB_MESSAGE_ID,   /* id, 16 bytes + tag when it is a UUID -> u32 sid, u64 seq */
-    DB_RUN,          /* u64 job_id -> row */
-    DB_RUN_ID,       /* run_id -> u64 job_id */
-    DB_RUN_OPEN,     /* u64 job_id -> nothing: queued and running */
-    DB_RUN_DONE,     /* i64 updated_at, u64 job_id -> nothing: all others */
-    DB_DEVICE,       /* id -> row */
-    DB_GRAVE,        /* u32 sid -> nothing: deleted sessions whose messages are still there */
+    DB_SYS,            /* name -> u64: schema, next sid, next job id */
+    DB_META,           /* key -> row */
+    DB_SESSION,        /* u32 sid -> row */
+    DB_SESSION_KEY,    /* key, a digest when too long -> u32 sid */
+    DB_SESSION_TIME,   /* i64 updated_at, u32 sid -> nothing */
+    DB_MESSAGE,        /* u32 sid, u64 seq -> row */
+    DB_MESSAGE_ID,     /* id, 16 bytes + tag when it is a UUID -> u32 sid, u64 seq */
+    DB_RUN,            /* u64 job_id -> row */
+    DB_RUN_ID,         /* run_id -> u64 job_id */
+    DB_RUN_OPEN,       /* u64 job_id -> nothing: queued and running */
+    DB_RUN_DONE,       /* i64 updated_at, u64 job_id -> nothing: all others */
+    DB_DEVICE,         /* id -> row */
+    DB_GRAVE,          /* u32 sid -> nothing: deleted sessions whose messages are still there */
     DB_DELIVERY,       /* u64 id -> row delivery_add */
     DB_DELIVERY_KEY,   /* key -> u64 id */
     DB_DELIVERY_STATE, /* u64 id -> row delivery_state */
