@@ -304,7 +304,8 @@ def test_config_real_input(t):
     g = t.new_gateway(text)
     assert g.run("--check-config")[0] == 0, g.run("--check-config")
     g.start()
-    assert not [l for l in g.lines if l.get("level") in ("warn", "error")], g.raw
+    here = ("sandbox.no_uids",)  # says something about the machine and the build, not about the configuration
+    assert not [l for l in g.lines if l.get("level") in ("warn", "error") and l["event"] not in here], g.raw
     alive(g)
 
 
