@@ -321,6 +321,25 @@ def test_acknowledged_means_kept(t):
     assert len(a.sent()) == 12
 
 
+def test_hung_channel(t):
+    """A channel that stands still is replaced; what it had is unknown, the rest of its queue goes on."""
+    g, p = setup(t, {"default": {}, "other": {}}, start=False, answerTimeoutMs=60000)
+    g.config["gateway"]["workers"] = {"heartbeatMs": 100, "hangMs": 500}
+    g.write_config(g.config)
+    g.start()
+    c = g.client()
+    send(c, "warm up please")
+    r = c.start("send", {"to": "7", "message": "never to be heard of [hang 9]", "idempotencyKey": "h"})
+    until(lambda: [d for d in listed(c) if d["state"] == "sending"], "it is being sent")
+    for pid in g.workers("channel"):
+        os.kill(pid, signal.SIGSTOP)
+    res = c.answer(r)
+    assert not res["ok"] and "not known" in res["error"]["message"], res
+    assert send(c, "the next one", to="7")["messageId"]
+    assert p["default"].texts() == ["warm up please", "the next one"]
+    assert send(c, "unharmed", accountId="other")["messageId"]
+
+
 def test_accounts_are_apart(t):
     """A changed section restarts its own process; a removed one is stopped, a new one started."""
     g, p = setup(t, {"a": {"clientIds": True}, "b": {"clientIds": True}})
@@ -456,7 +475,13 @@ def storm(t, seed, kills):
     for s in (None, "sent"):
         for d in listed(c, **({"state": s} if s else {})):
             rows[d["key"]] = d
+    users = [text_of(m) for m in c.history("main", limit=1000) if m["role"] == "user"]
     for a in p:
+        for i in range(inbound):
+            hits = sum("storm inbound %s %d." % (a, i) in x for x in users)
+            assert hits == 1, "what came in is %d times in the history: %s %d" % (hits, a, i)
+        clients = [m["client"] for m in p[a].sent()]
+        assert len(clients) == len(set(clients)), "%s: a part was accepted twice" % a
         texts = [m["text"] for m in p[a].sent() if m["to"].startswith("t")]
         mine = [x for x, acc in accepted.items() if acc == a]
         twice = sorted(x for x in set(texts) if texts.count(x) > 1)

@@ -115,7 +115,7 @@ static int begin(struct hub *h, const struct message *m, const struct session_ke
     struct buf origin = BUF_INIT(32 * KIB);
     struct chat_input in = {.key = key, .message = m->text};
     struct run *r;
-    char *options;
+    char *options = NULL;
     int rc;
 
     write_origin(m, &origin);
