@@ -198,6 +198,11 @@ START_TEST(test_requests)
     take(with_token(3, &one, ALL, &far, false), "requestId", id2, sizeof(id2));
     ck_assert_str_ne(id, id2);
     has(ask(9, "device.pair.approve", "{\"requestId\":\"%s\"}", id), "unknown requestId");
+    /* it outlives the hub */
+    hub_drive_kill(d);
+    hub_drive_free(&d);
+    start("");
+    backend(9, "admin");
     has(ask(9, "device.pair.reject", "{\"requestId\":\"%s\"}", id2), "\"ok\":true");
     ck_assert(hub_drive_wait(d, MSG_event, 0, 0, "\"decision\":\"rejected\"") != NULL);
     take(with_token(4, &one, "operator.read", &far, false), "requestId", id, sizeof(id));

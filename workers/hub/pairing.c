@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "event.h"
 #include "log.h"
+#include "pairing_keep.h"
 #include "rand.h"
 #include "secret.h"
 
@@ -150,6 +151,7 @@ static void drop(struct pairing *p, unsigned at)
     memcpy(id, p->list[at].id, sizeof(id));
     p->count--;
     memmove(&p->list[at], &p->list[at + 1], (p->count - at) * sizeof(p->list[0]));
+    pairing_unkeep(p->hub, id);
     answer_waits(p->hub, id, "expired");
 }
 
@@ -207,7 +209,7 @@ int pairing_open(struct hub *h, struct err *e)
         return r;
     h->pairing->hub = h;
     loop_timer_init(&h->pairing->timer, h->w.loop, on_timer, h->pairing);
-    return 0;
+    return pairing_keep_load(h, h->pairing->list, PAIRING_MAX, &h->pairing->count, e);
 }
 
 void pairing_close(struct hub *h)
@@ -239,6 +241,7 @@ const struct pair_request *pairing_ask(struct hub *h, const struct pair_request 
     q->ts = clock_wall_ms();
     log_info("pairing.requested", KV("device", q->who.id), KV("role", pairing_role_name(q->role)),
              KV("request", q->id));
+    pairing_keep(h, q);
     tell_requested(h, q);
     return q;
 }

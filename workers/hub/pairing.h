@@ -1,5 +1,5 @@
 /*
- * workers/hub/pairing.h - devices that ask to be let in: their requests (in memory, five minutes),
+ * workers/hub/pairing.h - devices that ask to be let in: their requests (five minutes),
  * what approving one changes, and the events about it. Who may approve is the caller's business.
  */
 #ifndef PAIRING_H
