@@ -57,7 +57,8 @@ void route_allow(const struct route *r, struct buf *out)
 bool route_reserved(struct view path)
 {
     static const char *const paths[] = {"/desktop/observe", "/node-desktop/attach",
-                                        "/node-portal/attach", "/worker/ingress"};
+                                        "/node-portal/attach", "/worker/ingress",
+                                        "/__openclaw__/worker"};
 
     for (size_t i = 0; i < COUNT_OF(paths); i++)
         if (view_eq(path, view_str(paths[i])))
