@@ -182,7 +182,8 @@ static const char *take_config(struct import *m, const char *dir)
         said = "the same file";
     } else if (stat(to, &z) == 0) {
         said = "left";
-        on_left(m, from, "there is a configuration here already; keys are the same, so compare them");
+        on_left(m, from,
+                "there is a configuration here already; keys are the same, so compare them");
     } else if (fd_read_file(from, JSON5_TEXT_MAX, &b, &e) < 0 ||
                json5_parse(buf_view(&b), &doc, &e) < 0) {
         said = "left";
@@ -211,8 +212,8 @@ static void report(struct import *m, bool dry, const char *config)
             (json_int_t)m->known, "cronJobs", (json_int_t)m->crons, "cronJobsKnown",
             (json_int_t)m->crons_known, "devices", (json_int_t)m->devices, "devicesKnown",
             (json_int_t)m->devices_known, "linesLeft", "broken", (json_int_t)m->lines_broken,
-            "notMessages", (json_int_t)m->lines_other, "otherBranches",
-            (json_int_t)m->lines_branch, "left", m->left);
+            "notMessages", (json_int_t)m->lines_other, "otherBranches", (json_int_t)m->lines_branch,
+            "left", m->left);
 
         ctl_print_json(doc);
         json_decref(doc);
@@ -229,10 +230,11 @@ static void report(struct import *m, bool dry, const char *config)
                  "connects\n",
                  (unsigned long long)m->devices, (unsigned long long)m->devices_known);
     (void)printf("  configuration   %s\n", config);
-    (void)printf("Left:\n  lines           %llu broken or too large, %llu that are no messages, %llu "
-                 "of branches that were given up\n",
-                 (unsigned long long)m->lines_broken, (unsigned long long)m->lines_other,
-                 (unsigned long long)m->lines_branch);
+    (void)printf(
+        "Left:\n  lines           %llu broken or too large, %llu that are no messages, %llu "
+        "of branches that were given up\n",
+        (unsigned long long)m->lines_broken, (unsigned long long)m->lines_other,
+        (unsigned long long)m->lines_branch);
     json_array_foreach(m->left, i, l)
     {
         (void)printf("  ");

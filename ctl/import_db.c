@@ -45,7 +45,7 @@ static int copy_file(const char *from, const char *to, struct err *e)
     ssize_t n = 0;
 
     if (in < 0)
-        return err_sys(e, from);
+        return err_sys(e, "%s", from);
     out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     while (out >= 0 && (n = read(in, chunk, sizeof(chunk))) > 0)
         if (write(out, chunk, (size_t)n) != n) {
@@ -55,7 +55,7 @@ static int copy_file(const char *from, const char *to, struct err *e)
     fd_close(&in);
     if (out < 0 || n < 0) {
         fd_close(&out);
-        return err_sys(e, to);
+        return err_sys(e, "%s", to);
     }
     fd_close(&out);
     return 0;
@@ -194,16 +194,16 @@ static int paired(struct db *d, const struct home_report *on)
     static const struct {
         const char *name;
         char kind; /* t text, n number, j JSON */
-    } columns[] = {{"deviceId", 't'},     {"publicKey", 't'},    {"displayName", 't'},
-                   {"operatorLabel", 't'}, {"platform", 't'},     {"deviceFamily", 't'},
-                   {"clientId", 't'},     {"clientMode", 't'},   {"role", 't'},
-                   {"roles", 'j'},        {"approvedScopes", 'j'}, {"createdAtMs", 'n'},
-                   {"approvedAtMs", 'n'}, {"lastSeenAtMs", 'n'}};
-    sqlite3_stmt *s =
-        ask(d, "SELECT device_id, public_key, display_name, operator_label, platform, device_family, "
-               "client_id, client_mode, role, roles_json, coalesce(approved_scopes_json, "
-               "scopes_json), created_at_ms, approved_at_ms, last_seen_at_ms "
-               "FROM device_pairing_paired");
+    } columns[] = {{"deviceId", 't'},      {"publicKey", 't'},      {"displayName", 't'},
+                   {"operatorLabel", 't'}, {"platform", 't'},       {"deviceFamily", 't'},
+                   {"clientId", 't'},      {"clientMode", 't'},     {"role", 't'},
+                   {"roles", 'j'},         {"approvedScopes", 'j'}, {"createdAtMs", 'n'},
+                   {"approvedAtMs", 'n'},  {"lastSeenAtMs", 'n'}};
+    sqlite3_stmt *s = ask(
+        d, "SELECT device_id, public_key, display_name, operator_label, platform, device_family, "
+           "client_id, client_mode, role, roles_json, coalesce(approved_scopes_json, "
+           "scopes_json), created_at_ms, approved_at_ms, last_seen_at_ms "
+           "FROM device_pairing_paired");
     int rc = 0;
 
     while (s && rc == 0 && sqlite3_step(s) == SQLITE_ROW) {

@@ -208,7 +208,8 @@ static int put_entry(struct transcript *t, const json_t *doc, struct view sessio
                      const json_t *places, json_t *out, struct err *e)
 {
     struct view type = json_view(doc, "type");
-    const json_t *message = json_object_get(doc, "message"), *ts = json_object_get(doc, "timestamp");
+    const json_t *message = json_object_get(doc, "message"),
+                 *ts = json_object_get(doc, "timestamp");
     struct buf text = BUF_INIT(ENTRY_MAX);
     size_t seq = json_array_size(out) + 1;
     char id[ENTRY_ID_LEN + 1], number[32];
@@ -225,16 +226,16 @@ static int put_entry(struct transcript *t, const json_t *doc, struct view sessio
         rc = put_message(doc, message, id, time_of(ts), &text, e);
     } else if (view_eq(type, V("compaction")) && json_view(doc, "summary").n) {
         role = "system";
-        rc = put_compaction(doc, id, time_of(ts),
-                            place_of(places, json_view(doc, "firstKeptEntryId"), seq + 1), &text, e);
+        rc =
+            put_compaction(doc, id, time_of(ts),
+                           place_of(places, json_view(doc, "firstKeptEntryId"), seq + 1), &text, e);
     } else {
         t->left_other++;
         return 0;
     }
-    if (rc == 0 && json_array_append_new(
-                       out, json_pack("{s:s, s:s, s:I, s:s#}", "id", id, "role", role, "ts",
-                                      (json_int_t)time_of(ts), "text", buf_view(&text).p,
-                                      (int)text.n)) < 0)
+    if (rc == 0 && json_array_append_new(out, json_pack("{s:s, s:s, s:I, s:s#}", "id", id, "role",
+                                                        role, "ts", (json_int_t)time_of(ts), "text",
+                                                        buf_view(&text).p, (int)text.n)) < 0)
         rc = err_set(e, ERR_NOMEM, "out of memory");
     if (rc == ERR_LIMIT) {
         t->left_broken++;
@@ -260,7 +261,8 @@ int transcript_messages(struct transcript *t, struct view session_id, json_t **o
             continue;
         }
         /* what is not taken stands for the next entry */
-        if (id && json_object_set_new(places, id, json_integer((json_int_t)json_array_size(list) + 1)))
+        if (id &&
+            json_object_set_new(places, id, json_integer((json_int_t)json_array_size(list) + 1)))
             rc = err_set(e, ERR_NOMEM, "out of memory");
         if (rc == 0)
             rc = put_entry(t, t->line[i].doc, session_id, places, list, e);
@@ -294,7 +296,8 @@ json_t *import_session_row(struct view key, const json_t *entry)
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (json_string_length(v = json_object_get(entry, texts[i])) > 0)
             (void)json_object_set(row, texts[i], v);
-    if (json_is_integer(json_object_get(entry, "archivedAt")) || json_flag(entry, "archived", false))
+    if (json_is_integer(json_object_get(entry, "archivedAt")) ||
+        json_flag(entry, "archived", false))
         (void)json_object_set_new(row, "archived", json_true());
     if (json_is_integer(json_object_get(entry, "pinnedAt")) || json_flag(entry, "pinned", false))
         (void)json_object_set_new(row, "pinned", json_true());

@@ -59,7 +59,7 @@ static bool plain_name(struct view v)
 
 static int session_files(const char *dir, const struct home_report *on, struct err *e)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX + 256];
     json_t *index = NULL, *entry, *row;
     const char *key;
     int rc = 0;
@@ -115,7 +115,8 @@ static int agent(const char *home, const char *name, const struct home_report *o
     }
     (void)snprintf(path, sizeof(path), "%s/agents/%s/agent/auth-profiles.json", home, name);
     if (rc == 0 && there(path))
-        on->left(on->ctx, path, "keys of providers: put them into the configuration or environment");
+        on->left(on->ctx, path,
+                 "keys of providers: put them into the configuration or environment");
     return rc;
 }
 
@@ -167,13 +168,12 @@ json_t *home_device(const json_t *record)
 {
     static const struct {
         const char *from, *to;
-    } texts[] = {{"publicKey", "publicKey"},         {"displayName", "displayName"},
-                 {"operatorLabel", "label"},         {"platform", "platform"},
-                 {"deviceFamily", "deviceFamily"},   {"clientId", "clientId"},
-                 {"clientMode", "clientMode"},       {"deviceId", "id"}},
-      numbers[] = {{"createdAtMs", "createdAt"},
-                   {"approvedAtMs", "approvedAt"},
-                   {"lastSeenAtMs", "seenAt"}};
+    } texts[] = {{"publicKey", "publicKey"},       {"displayName", "displayName"},
+                 {"operatorLabel", "label"},       {"platform", "platform"},
+                 {"deviceFamily", "deviceFamily"}, {"clientId", "clientId"},
+                 {"clientMode", "clientMode"},     {"deviceId", "id"}},
+      numbers[] = {
+          {"createdAtMs", "createdAt"}, {"approvedAtMs", "approvedAt"}, {"lastSeenAtMs", "seenAt"}};
     json_t *out = json_object(), *v, *roles;
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -225,7 +225,8 @@ int home_read(const char *dir, const struct home_report *on, struct err *e)
     static const struct {
         const char *name, *why;
     } others[] = {
-        {"credentials", "logins of channels: log in again, or set their tokens in the configuration"},
+        {"credentials",
+         "logins of channels: log in again, or set their tokens in the configuration"},
         {"identity", "the gateway's own device key: this gateway makes its own"},
         {"nodes", "nodes ask for pairing again"},
         {"memory", "indexes are made anew"},

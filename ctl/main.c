@@ -39,6 +39,8 @@ const struct ctl_command ctl_commands[] = {
      cmd_call},
     {"route", "[--config FILE] [--explain] -|--channel ID ...",
      "which agent answers a message: JSON lines, or in words with --explain", cmd_route},
+    {"import", "DIR [--dry-run] [--json]",
+     "take over an OpenClaw home: sessions, jobs, devices; it is only read", cmd_import},
     {"completion", "bash", "shell completion: source <(openclawctl completion bash)",
      cmd_completion},
     {NULL, NULL, NULL, NULL},
