@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "json.h"
 #include "jw.h"
+#include "log.h"
 #include "mem.h"
 #include "pairing.h"
 #include "rpc.h"
@@ -18,6 +19,22 @@ const char *credential_name(enum credential c)
         [CREDENTIAL_SETUP] = "bootstrap-token"};
 
     return names[c];
+}
+
+/* A wrong one is counted; whoever is locked out by it is in the log once. */
+static uint64_t count_wrong(struct throttle *t, enum throttle_kind kind, struct view key,
+                            bool waits, uint64_t now)
+{
+    uint64_t wait = throttle_failed(t, kind, key, waits, now),
+             locked = throttle_locked(t, kind, key, now);
+
+    if (locked)
+        log_warn("auth.locked", KV("address", key),
+                 KV("kind", kind == THROTTLE_DEVICE      ? "device-token"
+                            : kind == THROTTLE_BOOTSTRAP ? "setup-code"
+                                                         : "secret"),
+                 KV("ms", locked));
+    return wait;
 }
 
 /* ---- the shared secret ---- */
@@ -56,7 +73,7 @@ enum door_verdict door_try(const struct door *d, struct view key, bool waits, st
     if (right)
         throttle_ok(d->throttle, THROTTLE_SECRET, key);
     else
-        *wait_ms = throttle_failed(d->throttle, THROTTLE_SECRET, key, waits, now);
+        *wait_ms = count_wrong(d->throttle, THROTTLE_SECRET, key, waits, now);
     return right ? DOOR_RIGHT : DOOR_WRONG;
 }
 
@@ -176,7 +193,7 @@ static int try_device_token(struct attempt *a, struct view key, bool waits, stru
         return LOCKED;
     if (!a->device_ok || !a->known || !devices_match(&a->paired, role_of(a), token)) {
         if (counts)
-            *wait_ms = throttle_failed(a->door.throttle, THROTTLE_DEVICE, key, waits, now);
+            *wait_ms = count_wrong(a->door.throttle, THROTTLE_DEVICE, key, waits, now);
         return WRONG;
     }
     throttle_ok(a->door.throttle, THROTTLE_DEVICE, key);
@@ -199,7 +216,7 @@ static int try_setup(struct attempt *a, struct view key, bool waits, struct view
     if (a->setup && (a->setup->roles & role_of(a)))
         return RIGHT;
     a->setup = NULL;
-    *wait_ms = throttle_failed(a->door.throttle, THROTTLE_BOOTSTRAP, key, waits, now);
+    *wait_ms = count_wrong(a->door.throttle, THROTTLE_BOOTSTRAP, key, waits, now);
     return WRONG;
 }
 
