@@ -80,6 +80,11 @@ def listed(c, **params):
     return c.ask("deliveries.list", dict(limit=1000, **params))["deliveries"]
 
 
+def pid_of(c, account):
+    fleet = c.ask("status").get("fleet") or {"processes": []}  # told a moment after each change
+    return next((x["pid"] for x in fleet["processes"] if x.get("account") == account), 0)
+
+
 def drained(c):
     def empty():
         return c.ask("deliveries.list", {})["open"] == 0
@@ -321,6 +326,22 @@ def test_acknowledged_means_kept(t):
     assert len(a.sent()) == 12
 
 
+def test_stop_waits_for_the_channel(t):
+    """Asked to stop while a message is being sent: its outcome is known afterwards."""
+    g, p = setup(t, {"default": {}})
+    c = g.client()
+    send(c, "warm up please")
+    c.start("send", {"to": "7", "message": "on the way out [slow 300]", "idempotencyKey": "s"})
+    until(lambda: [d for d in listed(c) if d["state"] == "sending"], "it is being sent")
+    g.stop()
+    assert p["default"].texts() == ["warm up please", "on the way out [slow 300]"]
+    g.start()
+    c = g.client_soon()
+    assert listed(c) == []
+    assert send(c, "on the way out [slow 300]", to="7", key="s")["messageId"]
+    assert len(p["default"].sent()) == 2
+
+
 def test_hung_channel(t):
     """A channel that stands still is replaced; what it had is unknown, the rest of its queue goes on."""
     g, p = setup(t, {"default": {}, "other": {}}, start=False, answerTimeoutMs=60000)
@@ -331,13 +352,13 @@ def test_hung_channel(t):
     send(c, "warm up please")
     r = c.start("send", {"to": "7", "message": "never to be heard of [hang 9]", "idempotencyKey": "h"})
     until(lambda: [d for d in listed(c) if d["state"] == "sending"], "it is being sent")
-    for pid in g.workers("channel"):
-        os.kill(pid, signal.SIGSTOP)
+    until(lambda: pid_of(c, "default"), "the supervisor's report has it")
+    os.kill(pid_of(c, "default"), signal.SIGSTOP)
+    assert send(c, "unharmed", accountId="other")["messageId"]
     res = c.answer(r)
     assert not res["ok"] and "not known" in res["error"]["message"], res
     assert send(c, "the next one", to="7")["messageId"]
     assert p["default"].texts() == ["warm up please", "the next one"]
-    assert send(c, "unharmed", accountId="other")["messageId"]
 
 
 def test_accounts_are_apart(t):
@@ -464,21 +485,19 @@ def storm(t, seed, kills):
     for a in p:
         until(lambda: len(set(p[a].lines("acks.log"))) == inbound, "all that came in was acknowledged", timeout=60)
 
-    def quiet():
-        try:
-            return c.ask("deliveries.list", {})["open"] == 0 and not c.ask("sessions.list", {"activeOnly": True}).get(
-                "sessions_running")
-        except (Refused, Closed):
-            return False
-    until(quiet, "all is delivered", timeout=60, step=0.1)
+    def users():
+        return [text_of(m) for m in c.history("main", limit=1000) if m["role"] == "user"]
+    until(lambda: sum("storm inbound" in x for x in users()) >= 2 * inbound, "all that came in had its turn", timeout=60,
+          step=0.1)
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "all is delivered", timeout=60, step=0.1)
     rows = {}
     for s in (None, "sent"):
         for d in listed(c, **({"state": s} if s else {})):
             rows[d["key"]] = d
-    users = [text_of(m) for m in c.history("main", limit=1000) if m["role"] == "user"]
+    said = users()
     for a in p:
         for i in range(inbound):
-            hits = sum("storm inbound %s %d." % (a, i) in x for x in users)
+            hits = sum("storm inbound %s %d." % (a, i) in x for x in said)
             assert hits == 1, "what came in is %d times in the history: %s %d" % (hits, a, i)
         clients = [m["client"] for m in p[a].sent()]
         assert len(clients) == len(set(clients)), "%s: a part was accepted twice" % a

@@ -451,14 +451,15 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
     struct account *a = deliver_account(ds, o->channel, o->account, false);
     struct buf body = BUF_INIT(DELIVER_BODY_MAX);
     char client[UUID_MAX];
+    size_t limit = DELIVER_PART_MAX;
     uint32_t parts = 0;
     int r;
 
-    r = deliver_split(o->text,
-                      o->kind != DELIVERY_TEXT ? DELIVER_BODY_MAX
-                      : a && a->text_limit     ? a->text_limit
-                                               : DELIVER_TEXT_LIMIT,
-                      &body, &parts, e);
+    if (o->kind == DELIVERY_TEXT)
+        limit = a && a->text_limit ? a->text_limit : DELIVER_TEXT_LIMIT;
+    if (limit > DELIVER_PART_MAX)
+        limit = DELIVER_PART_MAX;
+    r = deliver_split(o->text, limit, &body, &parts, e);
     if (r == 0 && parts == 0)
         r = err_set(e, ERR_INVALID, "nothing to send");
     rand_uuid(client);

@@ -14,10 +14,11 @@
 #include "hub.h"
 
 enum {
-    DELIVER_WINDOW = 32,         /* parts with one channel at a time */
-    DELIVER_TEXT_LIMIT = 4000,   /* bytes of a part, unless the channel says otherwise */
-    DELIVER_HELD_MAX = 10000,    /* set aside; the oldest go */
-    DELIVER_BODY_MAX = 16 << 20, /* records.def */
+    DELIVER_WINDOW = 32,          /* parts with one channel at a time */
+    DELIVER_TEXT_LIMIT = 4000,    /* bytes of a part, unless the channel says otherwise */
+    DELIVER_PART_MAX = 256 << 10, /* ipc.def: deliver.text */
+    DELIVER_HELD_MAX = 10000,     /* set aside; the oldest go */
+    DELIVER_BODY_MAX = 16 << 20,  /* records.def */
 };
 
 /* What is to be sent. text is cut into parts here; kind DELIVERY_POLL: one part, as it is. */
