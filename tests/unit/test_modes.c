@@ -264,6 +264,55 @@ START_TEST(test_password_changed)
 }
 END_TEST
 
+/* The configuration changes while there is no hub: the ticket of the old one opens nothing. */
+static const struct {
+    const char *before, *secret, *after;
+    bool stays;
+} returns[] = {
+    {"", "token\":\"test-token-0123456789", "", true},
+    {"", "token\":\"test-token-0123456789", PASSWORD, false},
+    {"", "token\":\"test-token-0123456789", NONE, false},
+    {PASSWORD, "password\":\"password-0123456789", PASSWORD, true},
+    {PASSWORD, "password\":\"password-0123456789", PASSWORD ",\"y\":\"passwordOther\"", false},
+    {NONE, "token\":\"", NONE, true},
+    {NONE, "token\":\"", "", false},
+};
+
+START_TEST(test_returns)
+{
+    static const struct hub_drive_from here = {"127.0.0.1", "127.0.0.1:18789", "", "", CONN_LOCAL};
+    struct buf ticket = BUF_INIT(65536);
+    const struct hub_note *n;
+    struct err e = ERR_INIT;
+    char params[512];
+
+    start(returns[_i].before);
+    snprintf(params, sizeof(params),
+             "{\"minProtocol\":4,\"maxProtocol\":4,\"client\":{\"id\":\"cli\",\"version\":\"1\","
+             "\"platform\":\"l\",\"mode\":\"cli\"},\"auth\":{\"%s\"}}",
+             returns[_i].secret);
+    n = hub_drive_connect_as(d, 0, 1, params, &here);
+    ck_assert(n && n->type == MSG_connect_ok);
+    buf_put(&ticket, n->extra, n->extra_len);
+    hub_drive_kill(d);
+    hub_drive_free(&d);
+    start(returns[_i].after);
+    ck_assert(msg_send_conn_resume(hub_drive_link(d, 0),
+                                   &(struct ipc_conn_resume){.conn_id = 1,
+                                                             .peer = V("127.0.0.1"),
+                                                             .ticket = buf_view(&ticket)},
+                                   &e) == 0);
+    if (returns[_i].stays) {
+        ck_assert(strstr(hub_drive_call(d, 0, 1, "health", "{}"), "\"ok\":true"));
+        ck_assert(hub_drive_none(d, MSG_conn_close, 1, NULL));
+    } else {
+        n = hub_drive_wait(d, MSG_conn_close, 1, 0, NULL);
+        ck_assert(n && n->code == 4001);
+    }
+    buf_fini(&ticket);
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -271,6 +320,7 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_proxied, 0, (int)COUNT_OF(proxied));
     tcase_add_test(tc, test_lock);
     tcase_add_loop_test(tc, test_lock_beside, 0, (int)COUNT_OF(beside));
+    tcase_add_loop_test(tc, test_returns, 0, (int)COUNT_OF(returns));
     tcase_add_test(tc, test_rule);
     tcase_add_test(tc, test_password_changed);
 }
