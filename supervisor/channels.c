@@ -93,6 +93,8 @@ static int want(struct fleet *f, const char *channel, const char *account, json_
         return 0;
     json_decref(p->channel->conf);
     p->channel->conf = json_incref(conf);
+    if (!f->started)
+        return 0;
     if (was)
         proc_event(p, FSM_EV_STOP);
     proc_event(p, FSM_EV_START); /* its exit starts it with what is new */
