@@ -104,7 +104,9 @@ static int set_up(struct wire *w, const char *host, struct err *e)
     w->ssl = SSL_new(w->ctx);
     if (!w->ssl || SSL_set_fd(w->ssl, w->fd) != 1 ||
         (ip ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(w->ssl), host)
-            : SSL_set1_host(w->ssl, host) && SSL_set_tlsext_host_name(w->ssl, host)) != 1)
+            : SSL_set1_host(w->ssl, host) &&
+                  SSL_ctrl(w->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                           (void *)(uintptr_t)host)) != 1)
         return fail(e, ERR_NOMEM, "TLS");
     SSL_set_connect_state(w->ssl);
     (void)SSL_set_mode(w->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -39,7 +39,8 @@ static void rule(scmp_filter_ctx c, uint32_t action, const char *name,
 #define ALSO(call, why)  rule(c, SCMP_ACT_ALLOW, #call, NULL);
 #define ALLOW(call, why) rule(c, SCMP_ACT_ALLOW, #call, NULL);
 #define ALLOW_EQ(call, n, value, why)                                                              \
-    rule(c, SCMP_ACT_ALLOW, #call, &SCMP_CMP((n), SCMP_CMP_EQ, (scmp_datum_t)(value)));
+    rule(c, SCMP_ACT_ALLOW, #call,                                                                 \
+         &(struct scmp_arg_cmp){.arg = (n), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(value)});
 #define ALLOW_BITS(call, n, mask, value, why)                                                      \
     rule(c, SCMP_ACT_ALLOW, #call,                                                                 \
          &SCMP_CMP((n), SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value)));
@@ -49,7 +50,9 @@ static void rule(scmp_filter_ctx c, uint32_t action, const char *name,
         rule(c, SCMP_ACT_ERRNO(code), #call, NULL);
 #define FAIL_EQ(call, n, value, code, why)                                                         \
     if (!noting)                                                                                   \
-        rule(c, SCMP_ACT_ERRNO(code), #call, &SCMP_CMP((n), SCMP_CMP_EQ, (scmp_datum_t)(value)));
+        rule(c, SCMP_ACT_ERRNO(code), #call,                                                       \
+             &(struct scmp_arg_cmp){                                                               \
+                 .arg = (n), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(value)});
 #define READ_PATH(path, why)
 #define CONNECT(port, why)
 #define LIMIT(what, value, why)

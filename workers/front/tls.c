@@ -204,6 +204,7 @@ static int use_issuers(SSL_CTX *ssl, struct view pem, struct err *e)
 
 static int set_up(struct tls_ctx *c, struct err *e)
 {
+    static char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macro takes no const */
     SSL_CTX *s = c->ssl;
 
     SSL_CTX_set_app_data(s, c);
@@ -219,8 +220,7 @@ static int set_up(struct tls_ctx *c, struct err *e)
     SSL_CTX_set_alpn_select_cb(s, on_alpn, NULL);
     if (SSL_CTX_set_min_proto_version(s, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(s, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1 ||
-        SSL_CTX_set1_groups_list(s, "X25519:P-256:P-384") != 1 ||
-        SSL_CTX_set_num_tickets(s, 1) != 1 ||
+        SSL_CTX_set1_groups_list(s, groups) != 1 || SSL_CTX_set_num_tickets(s, 1) != 1 ||
         SSL_CTX_set_session_id_context(s, (const unsigned char *)"openclaw", 8) != 1 ||
         SSL_CTX_set_tlsext_ticket_key_evp_cb(s, on_ticket) != 1)
         return fail(e, ERR_SYS, "TLS");

@@ -202,7 +202,7 @@ int store_apply(struct store *s, struct store_rec *r, struct err *e)
 {
     size_t before = s->batch.n, size, used;
     struct store_rec rec;
-    char *room;
+    char *room, *early = NULL;
     int rc;
 
     if ((rc = check_alive(s, e)) < 0 || (rc = rec_check(r, e)) < 0)
@@ -211,12 +211,22 @@ int store_apply(struct store *s, struct store_rec *r, struct err *e)
     if (size > s->o.batch_max_bytes - before)
         return err_set(e, ERR_LIMIT, "store: batch of %zu bytes is full: %s of %zu bytes",
                        s->o.batch_max_bytes, rec_name(r->type), size);
+    if (buf_spare(&s->batch) < size) { /* it will move, and the caller's views may point into it */
+        if (!(early = mem_alloc(size)))
+            return err_set(e, ERR_NOMEM, "store: out of memory (%zu bytes)", size);
+        rec_encode(r, early);
+    }
     if (!(room = buf_room(&s->batch, size))) {
         s->batch.failed = false; /* what is in it stays good */
+        mem_free(early);
         return err_set(e, ERR_NOMEM, "store: out of memory (%zu bytes)", size);
     }
     /* The bytes first: the caller's views may point into the map, which may move below. */
-    rec_encode(r, room);
+    if (early)
+        memcpy(room, early, size);
+    else
+        rec_encode(r, room);
+    mem_free(early);
     buf_added(&s->batch, size);
     if ((rc = rec_decode(view_of(room, size), &rec, &used, e)) == 0 &&
         (rc = store_write(s, e)) == 0 && (rc = store_prepare(s, &rec, e)) == 0) {
