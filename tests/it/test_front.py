@@ -292,3 +292,70 @@ def test_stop(core):
     core.say("s")
     assert c.ws.wait_close() == (1012, "service restart")
     assert early.ws.wait_close() == (1012, "service restart")
+
+
+def test_flood_before_hello(t):
+    """80 that upgrade and say nothing: some are refused and told when to come back, one that means it gets in."""
+    core = Core(t)
+    before = core.client()
+    held, refused = [], []
+    for _ in range(80):
+        try:
+            held.append(WebSocket(core.port))
+        except Closed as e:
+            refused.append(str(e))
+    assert len(refused) == 5 and all("503" in r for r in refused), refused
+    c = core.client()
+    assert c.ask("health") is not None and before.ask("health") is not None
+    gone = [w for w in held if w.ended]
+    for w in gone:
+        assert w.wait_close()[0] == 1013, (w.close_code, w.close_reason)
+    assert len(held) - 45 <= len(gone) + 3, (len(held), len(gone))
+    core.http(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    for w in held:
+        w.close()
+    held = [WebSocket(core.port) for _ in range(32)]  # places come back
+    for w in held:
+        w.close()
+    c.ws.close()
+    before.ws.close()
+    core.stop()
+
+
+def test_503_says_when(t):
+    core = Core(t, {"gateway": {"limits": {"preauthPerAddress": 1}}})
+    held = [WebSocket(core.port) for _ in range(1 + 8 + 7)]
+    out = core.http(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    assert out.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in out, out
+    for w in held:
+        w.close()
+    core.stop()
+
+
+def upgrade(port, headers):
+    try:
+        WebSocket(port, headers=headers).close()
+        return 101
+    except Closed as e:
+        return int(str(e).split("HTTP/1.1 ")[1][:3])
+
+
+def test_who_asks(t):
+    """Headers of proxies and Host, as real bytes; the tables are in tests/unit/test_proxy.c."""
+    core = Core(t)
+    for h in ("X-Forwarded-For: 1.2.3.4", "Forwarded: for=1.2.3.4", "X-Real-IP: 1.2.3.4", "X-Forwarded-Proto: https"):
+        assert upgrade(core.port, [h]) == 403, h
+    core.stop()
+    core = Core(t, {"gateway": {"trustedProxies": ["127.0.0.0/8"]}})
+    assert upgrade(core.port, []) == 101
+    assert upgrade(core.port, ["X-Forwarded-For: 1.2.3.4"]) == 101
+    assert upgrade(core.port, ["X-Forwarded-For: 127.0.0.1"]) == 403
+    assert upgrade(core.port, ["X-Forwarded-For: nonsense"]) == 403
+    assert upgrade(core.port, ["X-Real-IP: 1.2.3.4"]) == 403
+    for host, status in (("evil.example", 421), ("127.0.0.1.nip.io:80", 421), ("localhost", 101), ("[::1]:1", 101)):
+        out = core.http(("GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                         "Sec-WebSocket-Version: %d\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+                         % (host, 13)).encode()) if status != 101 else b"HTTP/1.1 101"
+        assert out.startswith(b"HTTP/1.1 %d" % status), (host, out[:60])
+    core.stop()

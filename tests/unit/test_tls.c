@@ -361,6 +361,33 @@ START_TEST(test_paused_hangs_up)
 }
 END_TEST
 
+/* The n-th allocation of ours fails, for every n: an end, never a crash; then the next is served.
+ */
+START_TEST(test_no_memory)
+{
+    struct peer p;
+
+    begin();
+    for (uint64_t n = 1; n <= 60; n++) {
+        connect_as(&p, 65536);
+        mem_fail_after(n, 0);
+        if (shake(&p)) {
+            (void)SSL_write(p.ssl, RIG_UPGRADE, sizeof(RIG_UPGRADE) - 1);
+            carry(&p);
+        }
+        mem_fail_after(0, 0);
+        bye(&p);
+        ck_assert_msg(g.f.conns.count == 0, "allocation %llu", (unsigned long long)n);
+    }
+    connect_as(&p, 65536);
+    ck_assert(shake(&p));
+    say(&p, V(RIG_UPGRADE));
+    ck_assert(heard(&p, "101 Switching Protocols"));
+    bye(&p);
+    end();
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_a_life, 0, (int)COUNT_OF(steps));
@@ -370,6 +397,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_protocols);
     tcase_add_test(tc, test_new_keys);
     tcase_add_test(tc, test_keys_refused);
+    tcase_add_test(tc, test_no_memory);
     tcase_add_loop_test(tc, test_paused_hangs_up, 0, 2);
 }
 CK_MAIN("tls")
