@@ -696,46 +696,6 @@ START_TEST(test_rot)
 }
 END_TEST
 
-static int count_devices(void *ctx, const struct rec_device_put *d)
-{
-    unsigned *n = ctx;
-
-    ck_assert(d->roles == 1);
-    (*n)++;
-    return 0;
-}
-
-START_TEST(test_devices)
-{
-    struct store_rec r = {.type = REC_device_put,
-                          .device_put = {.id = V("aa"), .public_key = V("key"), .roles = 1}};
-    struct store_rec gone = {.type = REC_device_del, .device_del = {V("aa")}};
-    struct rec_device_put got;
-    uint64_t n = 0;
-    unsigned seen = 0;
-
-    FAILS(store_device_get(db, V("aa"), &got, &e), ERR_NOT_FOUND);
-    FAILS(store_apply(db, &gone, &e), ERR_NOT_FOUND);
-    OK(store_apply(db, &r, &e));
-    r.device_put.id = V("bb");
-    OK(store_apply(db, &r, &e));
-    r.device_put.id = VIEW_EMPTY;
-    FAILS(store_apply(db, &r, &e), ERR_INVALID);
-    OK(store_commit(db, &e));
-    OK(store_device_get(db, V("aa"), &got, &e));
-    ck_assert(view_eq(got.public_key, V("key")));
-    OK(store_devices(db, count_devices, &seen, &e));
-    ck_assert_uint_eq(seen, 2);
-    OK(store_check(db, &e));
-    OK(store_apply(db, &gone, &e));
-    OK(store_devices_count(db, &n, &e));
-    ck_assert_uint_eq(n, 1);
-    OK(store_commit(db, &e));
-    FAILS(store_device_get(db, V("aa"), &got, &e), ERR_NOT_FOUND);
-    FAILS(store_device_get(db, VIEW_EMPTY, &got, &e), ERR_NOT_FOUND);
-}
-END_TEST
-
 START_TEST(test_newer_schema)
 {
     static const char row[] = "schema\0\0\0\0\0\0\0"; /* then the number, big endian */
@@ -809,7 +769,6 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_open);
     tcase_add_test(tc, test_rot);
     tcase_add_test(tc, test_newer_schema);
-    tcase_add_test(tc, test_devices);
     tcase_add_test(tc, test_backup);
 }
 CK_MAIN("store")
