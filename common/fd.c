@@ -57,14 +57,17 @@ static int write_all(int fd, struct view d, struct err *e)
     return 0;
 }
 
-int fd_sealed(const char *name, struct view data, int *out, struct err *e)
+int fd_sealed_parts(const char *name, const struct view *part, unsigned count, int *out,
+                    struct err *e)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int r;
+    int r = 0;
 
     if (fd < 0)
         return err_sys(e, "memfd_create");
-    if ((r = write_all(fd, data, e)) == 0 &&
+    for (unsigned i = 0; i < count && r == 0; i++)
+        r = write_all(fd, part[i], e);
+    if (r == 0 &&
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         r = err_sys(e, "seal memory file");
     if (r < 0) {
@@ -73,6 +76,11 @@ int fd_sealed(const char *name, struct view data, int *out, struct err *e)
     }
     *out = fd;
     return 0;
+}
+
+int fd_sealed(const char *name, struct view data, int *out, struct err *e)
+{
+    return fd_sealed_parts(name, &data, 1, out, e);
 }
 
 int fd_read_all(int fd, size_t max, struct buf *out, struct err *e)

@@ -21,6 +21,9 @@ int fd_nonblock(int fd, struct err *e) MUST_USE;
 int fd_pair(int out[2], int bytes, struct err *e) MUST_USE;
 /* A memory file with these bytes, sealed against any change.  Errors: ERR_SYS. */
 int fd_sealed(const char *name, struct view data, int *out, struct err *e) MUST_USE;
+/* The same of bytes that lie in several places, without joining them first. */
+int fd_sealed_parts(const char *name, const struct view *part, unsigned count, int *out,
+                    struct err *e) MUST_USE;
 
 struct buf;
 /* Append a whole file or sealed memory file of at most max bytes.  Errors: ERR_SYS, ERR_LIMIT

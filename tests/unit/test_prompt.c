@@ -4,6 +4,7 @@
  */
 #include "chat.h"
 #include "ck.h"
+#include "json.h"
 #include "prompt.h"
 
 #include <stdio.h>
@@ -138,6 +139,52 @@ START_TEST(test_pairs)
 }
 END_TEST
 
+/* What a job is given is JSON, and whole: summary, then pieces from the first that fits. */
+START_TEST(test_parts)
+{
+    static const struct {
+        const char *text;
+        bool summary;
+        uint64_t room;
+        const char *want;
+    } rows[] = {
+        {"", false, 0, ""},
+        {"u", false, 0, "u"},
+        {"uau", false, 400, "uau"},
+        {"uauau", false, 30, "uau"},
+        {"uauau", true, 0, "uu"},
+        {"uctauctau", false, 400, "uauau"}, /* no tools are told yet */
+        {"uctctctu", false, 400, "uu"},
+    };
+    struct prompt_conf c = {.keep_tools = 1};
+
+    for (size_t k = 0; k < COUNT_OF(rows); k++) {
+        struct view part[64];
+        struct buf b = BUF_INIT(4096);
+        struct err e = ERR_INIT;
+        char got[32] = "";
+        struct prompt p;
+        json_t *doc = NULL, *m;
+        unsigned n;
+        size_t i;
+
+        fill(&p, rows[k].text, rows[k].summary);
+        n = prompt_parts(&p, &c, rows[k].room + PROMPT_BASE_TOKENS, part);
+        buf_put_char(&b, '[');
+        for (i = 0; i < n; i++)
+            buf_put_view(&b, part[i]);
+        buf_put_char(&b, ']');
+        ck_assert_msg(json_parse(buf_view(&b), &doc, &e) == 0, "%s: %.*s", rows[k].text,
+                      VIEW_FMT(buf_view(&b)));
+        json_array_foreach(doc, i, m) got[i] = json_view(m, "role").p[0];
+        ck_assert_str_eq(got, rows[k].want);
+        json_decref(doc);
+        buf_fini(&b);
+        prompt_clear(&p);
+    }
+}
+END_TEST
+
 START_TEST(test_told)
 {
     struct rec_message_add m = {
@@ -265,6 +312,7 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_fit, 0, (int)COUNT_OF(fits));
     tcase_add_loop_test(tc, test_cut, 0, (int)COUNT_OF(cuts));
     tcase_add_test(tc, test_pairs);
+    tcase_add_test(tc, test_parts);
     tcase_add_test(tc, test_told);
     tcase_add_test(tc, test_told_nonsense);
     tcase_add_loop_test(tc, test_limits, 0, (int)COUNT_OF(limits));

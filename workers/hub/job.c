@@ -41,36 +41,44 @@ int job_prompt(struct hub *h, const struct session *s, struct prompt **out, stru
     return rc < 0 ? rc : prompt_of(h, s->sid, compact_first(&row), out, e);
 }
 
-static int payload(struct run *r, struct buf *out, struct err *e)
+/* The payload as a sealed file: what is before the messages, they as they lie in the prompt, and
+ * the end. A long conversation is copied once, into the file. */
+static int payload(struct run *r, int *out, struct err *e)
 {
     struct hub *h = r->hub;
+    struct buf head = BUF_INIT(2 * MIB);
+    struct jw w = JW_INIT(&head);
     struct prompt_limit fits;
     struct model_pick pick;
+    struct view *part = NULL;
     struct prompt *p;
-    struct jw w = JW_INIT(out);
+    unsigned n;
     int rc;
 
     session_model(h, &r->live->s, &pick);
     prompt_limit(&h->runs->prompt, pick.context_tokens, &fits);
-    if ((rc = job_prompt(h, &r->live->s, &p, e)) < 0)
-        return rc;
     jw_obj(&w);
     jw_kcstr(&w, "runId", r->run_id);
     jw_kcstr(&w, "sessionKey", r->live->s.key);
     jw_kcstr(&w, "agentId", r->live->s.agent);
-    if ((rc = job_put_model(h, &r->live->s, &pick, &w, e)) < 0)
-        return rc;
+    rc = job_put_model(h, &r->live->s, &pick, &w, e);
     jw_ku64(&w, "timeoutMs", r->timeout_ms);
     if (r->options[0]) {
-        buf_put_char(out, ',');
-        buf_put_str(out, r->options);
+        buf_put_char(&head, ',');
+        buf_put_str(&head, r->options);
     }
-    jw_key(&w, "messages");
-    jw_arr(&w);
-    prompt_put(p, &h->runs->prompt, fits.room, &w);
-    jw_arr_end(&w);
-    jw_obj_end(&w);
-    return buf_check(out, e);
+    buf_put_view(&head, V(",\"messages\":["));
+    if (rc == 0 && (rc = buf_check(&head, e)) == 0 &&
+        (rc = job_prompt(h, &r->live->s, &p, e)) == 0 &&
+        (rc = mem_new(&part, (2 * (size_t)p->count + 2) * sizeof(*part), e)) == 0) {
+        part[0] = buf_view(&head);
+        n = 1 + prompt_parts(p, &h->runs->prompt, fits.room, part + 1);
+        part[n++] = V("]}");
+        rc = fd_sealed_parts("job", part, n, out, e);
+    }
+    mem_free(part);
+    buf_fini(&head);
+    return rc;
 }
 
 static void on_again(void *ctx)
@@ -96,22 +104,17 @@ void job_submit(struct run *r)
                                .session = view_str(r->live->s.key),
                                .timeout_ms = r->timeout_ms,
                                .payload = -1};
-    struct buf b = BUF_INIT(32 * MIB);
     struct err e = ERR_INIT;
     int rc;
 
-    if (compact_before(r)) {
-        buf_fini(&b);
+    if (compact_before(r))
         return;
-    }
-    if ((rc = payload(r, &b, &e)) < 0 ||
-        (rc = fd_sealed("job", buf_view(&b), &m.payload, &e)) < 0 ||
+    if ((rc = payload(r, &m.payload, &e)) < 0 ||
         (rc = msg_send_job_submit(r->hub->w.sup, &m, &e)) < 0) {
         log_warn("job.submit", KV("job", r->job_id), KV("why", e.text));
         fd_close(&m.payload);
         again(r);
     }
-    buf_fini(&b);
 }
 
 void job_cancel(struct run *r)

@@ -18,7 +18,7 @@ enum { TOOLS_TOLD = 0, FIRST_ROOM = 16 };
 #define SUMMARY_HEAD                                                                               \
     V("\"The conversation before this point was summarised as follows.\\n\\n<summary>\\n")
 #define SUMMARY_TAIL V("\\n</summary>\"")
-#define CLEARED      V("[Old tool result content cleared]")
+#define CLEARED_N    33 /* "[Old tool result content cleared]" */
 
 struct prompts {
     struct prompt *newest, *oldest;
@@ -81,6 +81,14 @@ void prompt_clear(struct prompt *p)
     p->told_at = 0;
 }
 
+/* A message of a job up to its content. */
+static const struct view heads[] = {
+    [PIECE_SUMMARY] = {"{\"role\":\"user\",\"content\":", 25},
+    [PIECE_USER] = {"{\"role\":\"user\",\"content\":", 25},
+    [PIECE_ASSISTANT] = {"{\"role\":\"assistant\",\"content\":", 30},
+    [PIECE_TOOL] = {"{\"role\":\"toolResult\",\"content\":", 31},
+};
+
 static struct piece *next_piece(struct prompt *p)
 {
     struct piece *more;
@@ -98,17 +106,21 @@ static struct piece *next_piece(struct prompt *p)
 
 static bool put_piece(struct prompt *p, enum piece_kind kind, uint64_t seq, struct view content)
 {
+    struct view head = heads[kind];
     struct piece *x = next_piece(p);
     uint64_t tokens = tokens_json(content) + TOKENS_MESSAGE;
 
     if (!x)
         return false;
     *x = (struct piece){.seq = seq,
-                        .at = p->text.n,
+                        .from = p->text.n,
+                        .at = p->text.n + head.n,
                         .n = content.n,
                         .kind = (uint8_t)kind,
                         .tokens = tokens < UINT32_MAX ? (uint32_t)tokens : UINT32_MAX};
+    buf_put_view(&p->text, head);
     buf_put_view(&p->text, content);
+    buf_put_view(&p->text, V("},"));
     if (p->text.failed)
         return false;
     p->tokens += x->tokens;
@@ -451,44 +463,53 @@ unsigned prompt_cut(const struct prompt *p, uint64_t keep)
     return at > from ? at : 0;
 }
 
-static void put_message(struct jw *w, const char *role, struct view content)
+/* ---- the messages of a job ---- */
+
+static bool is_told(const struct piece *x)
 {
-    jw_obj(w);
-    jw_kcstr(w, "role", role);
-    jw_kraw(w, "content", content);
-    jw_obj_end(w);
+    return TOOLS_TOLD || (x->kind != PIECE_TOOL && !x->silent);
 }
 
-static void put_tool(const struct prompt *p, unsigned i, bool whole, struct jw *w)
+static bool is_cleared(const struct piece *x, bool whole)
 {
-    jw_obj(w);
-    jw_kcstr(w, "role", "toolResult");
-    if (whole || p->piece[i].n <= CLEARED.n + 2)
-        jw_kraw(w, "content", prompt_text(p, i));
-    else
-        jw_kstr(w, "content", CLEARED);
-    jw_obj_end(w);
+    return x->kind == PIECE_TOOL && !whole && x->n > CLEARED_N + 2;
 }
 
-void prompt_put(const struct prompt *p, const struct prompt_conf *c, uint64_t room, struct jw *w)
+/* One more run of bytes, joined to the one before when it lies behind it. */
+static unsigned add_part(struct view *out, unsigned n, struct view v)
 {
-    unsigned from = prompt_fit(p, room), tools = 0;
+    if (n > 0 && out[n - 1].p + out[n - 1].n == v.p) {
+        out[n - 1].n += v.n;
+        return n;
+    }
+    out[n] = v;
+    return n + 1;
+}
 
-    if (p->count > 0 && p->piece[0].kind == PIECE_SUMMARY)
-        put_message(w, "user", prompt_text(p, 0));
+unsigned prompt_parts(const struct prompt *p, const struct prompt_conf *c, uint64_t room,
+                      struct view *out)
+{
+    static const struct view marker = {"\"[Old tool result content cleared]\"},", 37};
+    unsigned from = prompt_fit(p, room), tools = 0, n = 0;
+    const char *text = buf_view(&p->text).p;
+
     for (unsigned i = from; i < p->count; i++)
         tools += p->piece[i].kind == PIECE_TOOL;
-    for (unsigned i = from; i < p->count; i++) {
+    for (unsigned i = 0; i < p->count; i++) {
         const struct piece *x = &p->piece[i];
 
-        if (x->kind == PIECE_SUMMARY)
+        if (i < from && x->kind != PIECE_SUMMARY)
             continue;
-        if (x->kind == PIECE_TOOL) {
-            if (TOOLS_TOLD)
-                put_tool(p, i, tools <= c->keep_tools, w);
-            tools--;
-        } else if (TOOLS_TOLD || !x->silent) {
-            put_message(w, x->kind == PIECE_USER ? "user" : "assistant", prompt_text(p, i));
+        if (is_told(x) && is_cleared(x, tools <= c->keep_tools)) {
+            n = add_part(out, n, view_of(text + x->from, x->at - x->from));
+            n = add_part(out, n, marker);
+        } else if (is_told(x)) {
+            n = add_part(out, n, view_of(text + x->from, x->at + x->n + 2 - x->from));
         }
+        if (x->kind == PIECE_TOOL)
+            tools--;
     }
+    if (n > 0)
+        out[n - 1].n--; /* no comma behind the last one */
+    return n;
 }

@@ -22,7 +22,8 @@ enum {
 enum piece_kind { PIECE_SUMMARY, PIECE_USER, PIECE_ASSISTANT, PIECE_TOOL };
 struct piece {
     uint64_t seq;
-    size_t at, n; /* its content, JSON text, in prompt.text */
+    size_t from;  /* in prompt.text: a job's message, */
+    size_t at, n; /* its content, JSON text */
     uint32_t tokens;
     uint8_t kind; /* enum piece_kind */
     bool silent;  /* an assistant's message that holds nothing but calls */
@@ -69,8 +70,10 @@ int prompt_of(struct hub *h, uint32_t sid, uint64_t first, struct prompt **out,
 uint64_t prompt_tokens(const struct prompt *p);
 /* The first piece that is told when room tokens are there. */
 unsigned prompt_fit(const struct prompt *p, uint64_t room);
-/* Messages of a job: an array's elements. */
-void prompt_put(const struct prompt *p, const struct prompt_conf *c, uint64_t room, struct jw *w);
+/* Messages of a job, an array's elements, as they lie here: views of *p, at most 2 * p->count.
+ * Returns how many. */
+unsigned prompt_parts(const struct prompt *p, const struct prompt_conf *c, uint64_t room,
+                      struct view *out);
 /* Where a summary may end so that keep tokens behind it are left as they are: index of the first
  * piece that stays, 0 when there is nothing to summarise. */
 unsigned prompt_cut(const struct prompt *p, uint64_t keep);

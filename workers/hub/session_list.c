@@ -7,7 +7,19 @@
 
 #include <ctype.h>
 
-enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
+/*
+ * A page costs what it holds. A search that finds little would have to look at every session: it
+ * looks at LIST_LOOK_MAX of them and then says that there is more, with the place to go on from as
+ * nextOffset: PLACE + the number of rows behind it, newest first. Clients hand that back as it is,
+ * whatever it was of. Small offsets of pages are what clients expect, the count of what they have.
+ */
+enum {
+    LIST_DEFAULT = 100,
+    LIST_MAX = 1000,
+    LIST_LOOK_MAX = 2500, /* rows looked at in one call: 1.4 ms */
+    LIST_PLAIN_MAX = 500, /* rows that an offset counts off again */
+};
+static const int64_t PLACE = 1000000000000;
 
 /* ---- sessions.list ---- */
 
@@ -20,6 +32,7 @@ struct list {
     int archived, pinned; /* -1 any, 0, 1 */
     bool active_only, filtered;
     uint64_t matched, put;
+    uint64_t place, looked; /* rows passed, and looked at in this call */
     bool more;
 };
 
@@ -77,18 +90,26 @@ static int on_session(void *ctx, const struct rec_session_put *r)
 {
     struct list *l = ctx;
 
-    if (!matches(l, r))
-        return 0;
-    l->matched++;
-    if ((int64_t)l->matched <= l->offset)
-        return 0;
-    if ((int64_t)l->put < l->limit) {
-        l->put++;
-        session_row(l->hub, l->w, r->key, r, l->opts);
-        return 0;
+    if (l->looked == LIST_LOOK_MAX) {
+        l->more = true;
+        return 1;
     }
-    l->more = true;
-    return l->filtered ? 0 : 1; /* the total is known without looking at the rest */
+    if (l->filtered || (int64_t)l->matched >= l->offset)
+        l->looked++; /* an offset that a client counted itself has to be counted off */
+    if (matches(l, r)) {
+        if ((int64_t)l->matched < l->offset) {
+            l->matched++;
+        } else if ((int64_t)l->put < l->limit) {
+            l->matched++;
+            l->put++;
+            session_row(l->hub, l->w, r->key, r, l->opts);
+        } else {
+            l->more = true;
+            return 1;
+        }
+    }
+    l->place++;
+    return 0;
 }
 
 static int put_list(struct hub *h, struct jw *w, const json_t *p, struct err *e)
@@ -111,10 +132,17 @@ static int put_list(struct hub *h, struct jw *w, const json_t *p, struct err *e)
         .active_only = json_flag(p, "activeOnly", false),
     };
     uint64_t total = 0;
+    int64_t asked;
+    bool known;
     int rc;
 
     if (l.limit > LIST_MAX)
         l.limit = LIST_MAX;
+    asked = l.offset;
+    if (l.offset >= PLACE) {
+        l.place = (uint64_t)(l.offset - PLACE);
+        l.offset = 0;
+    }
     l.filtered = l.label.n || l.search.n || l.agent.n || l.since || l.pinned >= 0 ||
                  l.active_only || l.archived == 1 || json_object_get(p, "spawnedBy");
     jw_obj(w);
@@ -128,24 +156,27 @@ static int put_list(struct hub *h, struct jw *w, const json_t *p, struct err *e)
     /* nothing is spawned by another session yet */
     rc = json_object_get(p, "spawnedBy")
              ? 0
-             : store_sessions_page(h->store, 0, SIZE_MAX, on_session, &l, e);
+             : store_sessions_page(h->store, (size_t)l.place, SIZE_MAX, on_session, &l, e);
     jw_arr_end(w);
-    if (rc == 0)
-        rc = l.filtered || !l.more ? 0 : store_sessions_count(h->store, &total, e);
+    /* all were looked at, from the first one on */
+    known = asked < PLACE && !l.more;
+    if (rc == 0 && !known && !l.filtered)
+        rc = store_sessions_count(h->store, &total, e);
     if (rc < 0)
         return rc;
-    if (l.filtered || !l.more)
-        total = l.matched;
     jw_ku64(w, "count", l.put);
-    jw_ku64(w, "totalCount", total);
+    if (known || !l.filtered)
+        jw_ku64(w, "totalCount", known ? l.matched : total);
     jw_ki64(w, "limitApplied", l.limit);
-    if (l.offset > 0)
-        jw_ki64(w, "offset", l.offset);
+    if (asked > 0)
+        jw_ki64(w, "offset", asked);
     jw_key(w, "nextOffset");
-    if (l.more)
-        jw_u64(w, (uint64_t)l.offset + l.put);
-    else
+    if (!l.more)
         jw_null(w);
+    else if (asked < PLACE && l.place <= LIST_PLAIN_MAX && (int64_t)l.put == l.limit)
+        jw_u64(w, l.matched);
+    else
+        jw_i64(w, PLACE + (int64_t)l.place);
     jw_kbool(w, "hasMore", l.more);
     jw_obj_end(w);
     return 0;
