@@ -16,7 +16,7 @@
 
 #include "hub.h"
 
-struct call;
+struct call_ref;
 struct live;
 struct run;
 
@@ -32,6 +32,9 @@ bool compact_before(struct run *r);
 /* The provider refused the prompt as too long: whether a summary is made and the turn tried again.
  */
 bool compact_overflow(struct run *r, const struct ipc_run_done *m);
+/* On demand; answers sessions.compact when it ends.  Errors: ERR_NOT_FOUND nothing to summarise,
+ * ERR_LIMIT, the store's: nothing was begun, the answer is the caller's. */
+int compact_now(struct hub *h, struct live *l, const struct call_ref *ref, struct err *e) MUST_USE;
 /* The turn does not wait any longer. */
 void compact_leave(struct run *r);
 /* The transcript goes away, or somebody stops the session. */
