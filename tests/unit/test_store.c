@@ -150,9 +150,11 @@ START_TEST(test_sessions)
     ROWS("a b c ", store_sessions_page(db, 0, 10, on_session, &o, &e));
     OK(store_sessions_count(db, &n, &e));
     ck_assert_uint_eq(n, 3);
-    r.session_put.key = V("a"); /* b's number under a's key */
+    r = kit_session("a", 5); /* b's number under a's key */
+    r.session_put.sid = b;
     FAILS(store_apply(db, &r, &e), ERR_CONFLICT);
-    r.session_put.key = V("new"); /* a number that was used */
+    r = kit_session("new", 5); /* a number that was used */
+    r.session_put.sid = b;
     FAILS(store_apply(db, &r, &e), ERR_CONFLICT);
     r.session_put.status = SESSION_STATUS_COUNT;
     FAILS(store_apply(db, &r, &e), ERR_INVALID);

@@ -39,10 +39,12 @@ void store_close(struct store **s);
 
 /* Add one change to the batch of this turn. Zeros that the store assigns are filled in: session_put
  * sid; message_add seq; run_put job_id. The views of *r then point into the batch (store_pending).
- * Errors, each leaving the batch as it was: ERR_INVALID, ERR_LIMIT a field (rec_check) or the
- * batch is full (commit first), ERR_NOT_FOUND session or run, ERR_CONFLICT seq is not the next one,
- * message id exists, sid or job_id belongs to another key; ERR_AGAIN, ERR_NOMEM. After ERR_AGAIN
- * and ERR_NOMEM the whole batch may be lost: then store_commit fails too and begins afresh. */
+ * The views of an earlier record may be given again; after a failure those of *r that point into
+ * the batch are void. Errors, each leaving the batch as it was: ERR_INVALID, ERR_LIMIT a field
+ * (rec_check) or the batch is full (commit first), ERR_NOT_FOUND session or run, ERR_CONFLICT seq
+ * is not the next one, message id exists, sid or job_id belongs to another key; ERR_AGAIN,
+ * ERR_NOMEM. After ERR_AGAIN and ERR_NOMEM the whole batch may be lost: then store_commit fails too
+ * and begins afresh. */
 int store_apply(struct store *s, struct store_rec *r, struct err *e) MUST_USE;
 /* The same for a stream of whole encoded records, all or none of it: what store_pending gave on
  * another machine. */
