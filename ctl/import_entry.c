@@ -21,11 +21,12 @@ int transcript_add(struct transcript *t, struct view line, struct err *e)
 {
     struct transcript_line *more;
     struct err ignored = ERR_INIT;
-    json_t *doc;
+    json_t *doc = NULL;
 
     if (view_trim(line).n == 0)
         return 0;
     if (json_parse(line, &doc, &ignored) < 0 || !json_is_object(doc)) {
+        json_decref(doc);
         t->left_broken++; /* the last line of a file that was cut, say */
         return 0;
     }
