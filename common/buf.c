@@ -88,6 +88,8 @@ char *buf_room(struct buf *b, size_t n)
     if (n > b->cap - b->off - b->n) {
         if (b->off && b->n + n <= b->cap && b->off >= b->n) { /* cheap move */
             memcpy(b->p, b->p + b->off, b->n);
+            if (b->secret)
+                mem_wipe(b->p + b->off, b->n);
             b->off = 0;
         } else if (!grow(b, b->n + n)) {
             b->failed = true;

@@ -26,6 +26,7 @@ struct ipc {
     struct ipc_events ev;
     struct buf in, out;
     uint64_t out_done; /* stream bytes sent so far */
+    uint64_t wipe_to;  /* those before are wiped once sent */
     struct out_fd *out_fds;
     unsigned out_fd_off, out_fd_n, out_fd_cap;
     int in_fds[IPC_FDS_MAX * 2];
@@ -67,6 +68,8 @@ int ipc_open(struct ipc **out, struct loop *l, int fd, const struct ipc_events *
 static void destroy(struct ipc *i)
 {
     mem_free(i->out_fds);
+    i->in.secret = true; /* half a frame may be left */
+    i->out.secret = i->wipe_to > i->out_done;
     buf_fini(&i->in);
     buf_fini(&i->out);
     mem_free(i);
@@ -163,7 +166,9 @@ char *ipc_reserve(struct ipc *i, uint16_t type, size_t n, const int *fds, unsign
         (void)err_set(e, ERR_LIMIT, "frame of %zu bytes, limit %d", n, IPC_BODY_MAX);
         return NULL;
     }
+    i->out.secret = i->wipe_to > i->out_done; /* growing then leaves no copy */
     p = buf_room(&i->out, IPC_HEADER_BYTES + n);
+    i->out.secret = false;
     if (!p || (nfds && !add_out_fds(i, fds, nfds))) {
         i->out.failed = false;
         (void)err_set(e, ERR_LIMIT, "link queue is full: %zu bytes wait", i->out.n);
@@ -177,6 +182,11 @@ char *ipc_reserve(struct ipc *i, uint16_t type, size_t n, const int *fds, unsign
         i->was_high = true;
     loop_defer(i->loop, &i->flush, LOOP_FLUSH);
     return p + IPC_HEADER_BYTES;
+}
+
+void ipc_secret(struct ipc *i)
+{
+    i->wipe_to = i->out_done + i->out.n;
 }
 
 size_t ipc_queued(const struct ipc *i)
@@ -269,6 +279,11 @@ void ipc_flush(struct ipc *i)
         i->out_fd_n -= nfds;
         if (i->out_fd_n == 0)
             i->out_fd_off = 0;
+        if (i->wipe_to > i->out_done) {
+            uint64_t left = i->wipe_to - i->out_done;
+
+            mem_wipe(iov.iov_base, left < (uint64_t)w ? (size_t)left : (size_t)w);
+        }
         i->out_done += (uint64_t)w;
         buf_eat(&i->out, (size_t)w);
     }
@@ -338,7 +353,9 @@ static int read_some(struct ipc *i, struct err *e)
         if (len <= IPC_BODY_MAX && len + IPC_HEADER_BYTES > i->in.n + want)
             want = len + IPC_HEADER_BYTES - i->in.n;
     }
+    i->in.secret = true; /* growing leaves no copy of what its handler wipes */
     iov.iov_base = buf_room(&i->in, want);
+    i->in.secret = false;
     if (!iov.iov_base)
         return buf_check(&i->in, e);
     iov.iov_len = want;

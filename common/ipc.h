@@ -50,6 +50,9 @@ void ipc_close(struct ipc **i);
  * ERR_CLOSED, ERR_NOMEM. */
 char *ipc_reserve(struct ipc *i, uint16_t type, size_t n, const int *fds, unsigned nfds,
                   struct err *e) MUST_USE;
+/* What is queued now holds a secret: it is wiped as it is sent. (What was received, the body of
+ * on_frame, its handler may wipe.) */
+void ipc_secret(struct ipc *i);
 size_t ipc_queued(const struct ipc *i);
 bool ipc_over_high(const struct ipc *i);
 /* Stop or resume reading from the peer. */

@@ -2,7 +2,28 @@
 
 #include "mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
+
+static json_malloc_t take;
+static json_free_t give;
+static bool wiping;
+
+static void give_wiped(void *p)
+{
+    if (p && wiping)
+        mem_wipe(p, malloc_usable_size(p));
+    give(p);
+}
+
+void json_wiping(bool on)
+{
+    if (!give) {
+        json_get_alloc_funcs(&take, &give);
+        json_set_alloc_funcs(take, give_wiped);
+    }
+    wiping = on;
+}
 
 int json_parse(struct view text, json_t **out, struct err *e)
 {

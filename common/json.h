@@ -15,6 +15,9 @@
 /* Whole text, duplicate keys refused, any value allowed at the top. *out is the caller's reference.
  */
 int json_parse(struct view text, json_t **out, struct err *e) MUST_USE;
+/* While on, documents are wiped as they are freed, and what parsing leaves behind, too: for those
+ * with credentials in them. */
+void json_wiping(bool on);
 /* Compact text appended to b. */
 int json_dump(const json_t *doc, struct buf *b, struct err *e) MUST_USE;
 

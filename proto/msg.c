@@ -313,6 +313,12 @@ static int dispatch(struct link *l, unsigned type, union msg_any *m, struct err 
 #undef FD
 #undef END
 
+/* Messages with credentials in them: nothing of them is left in the lines' buffers. */
+static bool is_secret(unsigned type)
+{
+    return type == MSG_connect || type == MSG_connect_ok || type == MSG_config || type == MSG_tls;
+}
+
 static int on_frame(void *ctx, struct ipc *i, uint16_t type, struct view body, int *fds,
                     unsigned nfds, struct err *e)
 {
@@ -330,6 +336,8 @@ static int on_frame(void *ctx, struct ipc *i, uint16_t type, struct view body, i
     for (unsigned k = 0; k < r->count && nfds; k++) /* what the handler took is -1 now */
         if (r->fields[k].kind == MF_FD)
             memcpy(&fds[fd++], (const char *)&m + r->fields[k].offset, sizeof(int));
+    if (is_secret(type))
+        mem_wipe((char *)(uintptr_t)body.p, body.n);
     return ret < 0 ? err_wrap(e, "%s", r->name) : 0;
 }
 
@@ -445,5 +453,7 @@ int msg_send(struct link *l, enum msg_type type, const void *m, struct err *e)
     if (!to)
         return e->code;
     msg_encode(type, m, to);
+    if (is_secret(type))
+        ipc_secret(l->ipc);
     return 0;
 }

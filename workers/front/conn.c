@@ -40,6 +40,7 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
     buf_init(&c->out, (size_t)FRONT_BACKLOG_MAX + 64 * KIB); /* and a last close frame */
     buf_init(&c->ticket, 16 * KIB);
     ws_dec_init(&c->ws, true, f->lim.pre_bytes);
+    c->in.secret = c->out.secret = c->ws.message.secret = true; /* until it is let in */
     (void)ip_parse(peer, &c->from); /* what is no address counts as one */
     c->peer = mem_dup(peer.p, peer.n);
     if (!c->peer) {
@@ -275,6 +276,8 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
 static void drained(struct conn *c)
 {
     buf_trim(&c->out, 0);
+    if (c->state == CONN_OPEN) /* the token that a device was told has gone */
+        c->out.secret = false;
     if (c->tls)
         buf_trim(tls_out(c->tls), 0);
     loop_io_want(&c->io, c->io.reading, false);
@@ -547,11 +550,30 @@ static ssize_t open_cipher(struct conn *c, size_t n)
     return got ? (ssize_t)got : -1;
 }
 
+/* n bytes in f->scratch. */
+static void use(struct conn *c, size_t n)
+{
+    char *p = c->f->scratch;
+
+    c->pinged = false;
+    feed(c, &p, &n);
+    if (c->state >= CONN_LINGER)
+        return;
+    if (n) {
+        buf_put(&c->in, p, n);
+        if (c->in.failed) {
+            conn_kill(c);
+            return;
+        }
+    }
+    if (n || !has_room(c))
+        pause_reading(c);
+}
+
 static void read_some(struct conn *c)
 {
     struct front *f = c->f;
-    char *p = f->scratch;
-    size_t n;
+    bool secret = c->state < CONN_OPEN; /* a token may be among it */
     ssize_t r;
 
     do
@@ -569,20 +591,9 @@ static void read_some(struct conn *c)
         on_eof(c);
         return;
     }
-    c->pinged = false;
-    n = (size_t)r;
-    feed(c, &p, &n);
-    if (c->state >= CONN_LINGER)
-        return;
-    if (n) {
-        buf_put(&c->in, p, n);
-        if (c->in.failed) {
-            conn_kill(c);
-            return;
-        }
-    }
-    if (n || !has_room(c))
-        pause_reading(c);
+    use(c, (size_t)r);
+    if (secret)
+        mem_wipe(f->scratch, (size_t)r);
 }
 
 static void on_ready(void *ctx, bool readable, bool writable)

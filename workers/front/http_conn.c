@@ -22,6 +22,7 @@ int http_conn_new(struct conn_http **out, struct err *e)
     if ((r = mem_new(&h, sizeof(*h), e)) < 0)
         return r;
     buf_init(&h->head, HTTP_HEAD_MAX);
+    h->head.secret = true; /* Authorization */
     *out = h;
     return 0;
 }
@@ -185,6 +186,7 @@ static int keep(struct conn *c, const struct http_req *q, struct err *e)
     buf_init(&c->hello->id, FRONT_PARAMS_MAX);
     buf_init(&c->hello->params, FRONT_PARAMS_MAX);
     buf_init(&c->hello->pending, FRONT_PENDING_MAX * (c->f->lim.pre_bytes + 4));
+    c->hello->params.secret = c->hello->pending.secret = true;
     agent.n = agent.n < FRONT_AGENT_MAX ? agent.n : FRONT_AGENT_MAX;
     buf_put_view(&c->hello->host, q->host);
     buf_put_view(&c->hello->origin, q->origin);

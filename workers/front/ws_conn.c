@@ -200,6 +200,7 @@ static void on_message(struct conn *c, struct view text)
         on_early(c, text);
         return;
     }
+    c->ws.message.secret = false;
     buf_reset(&c->f->why, c->f->why.max);
     switch (frame_parse(text, &fr, &c->f->why)) {
     case FRAME_GARBAGE: /* ignored: protocol reference, 1.4 */

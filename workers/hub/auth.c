@@ -383,6 +383,7 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
 
     buf_init(&why.details, ADMIT_TEXT_MAX);
     buf_init(&why.text, ADMIT_TEXT_MAX);
+    json_wiping(true);
     in = admit_check(&a, &why);
     if (in)
         in = letin_pair(h, &a, &let, &why);
@@ -394,10 +395,15 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
     if (!in)
         r = refuse_conn(h, from, &a, &why, e);
     hub_front_mark(from);
+    if (let.paired) {
+        buf_reset(&h->auth->body, BODY_KEEP);
+        buf_reset(&h->auth->told, BODY_KEEP);
+    }
     letin_wipe(&let);
     buf_fini(&why.details);
     buf_fini(&why.text);
     json_decref(a.params);
+    json_wiping(false);
     return r;
 }
 
@@ -411,6 +417,7 @@ int auth_open(struct hub *h, struct err *e)
     buf_init(&h->auth->ticket, TICKET_MAX);
     buf_init(&h->auth->scopes, BODY_KEEP);
     buf_init(&h->auth->told, BODY_KEEP);
+    h->auth->body.secret = h->auth->told.secret = true; /* a device is told its token */
     auth_reconfigured(h);
     if ((r = params_compile(&h->auth->params, admit_schema, e)) < 0)
         return err_wrap(e, "connect parameters");

@@ -192,7 +192,7 @@ static bool verify(const unsigned char key[KEY_BYTES], const unsigned char sig[S
 
 static bool signature_ok(const json_t *params, const unsigned char key[KEY_BYTES], struct view text)
 {
-    struct buf payload = BUF_INIT(PAYLOAD_MAX);
+    struct buf payload = {.max = PAYLOAD_MAX, .secret = true};
     unsigned char sig[SIGNATURE_BYTES];
     bool ok = false;
 
