@@ -385,6 +385,7 @@ static int start(struct gateway *g, struct err *e)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* every secret is in here */
     (void)umask(077);
     if ((r = load(g, e)) < 0)
         return r;
