@@ -49,6 +49,7 @@ PARTS = [
     ("unit and corpora, gcc", "gcc", meson("gcc"), {}),
     ("official client", "gcc", served("gcc", NODE, "tests/conformance/run.mjs"), {}),
     ("captured conversations", "gcc", served("gcc", NODE, "tests/conformance/replay.mjs"), {}),
+    ("integration, release", "gcc", [sys.executable, "tests/it/run.py", "--build", folder("gcc")], {}),
     ("unit and corpora, sanitizers", "san", meson("san"), SAN_ENV),
     ("integration, sanitizers", "san", [sys.executable, "tests/it/run.py", "--build", folder("san")], SAN_ENV),
     ("unit and corpora, clang", "clang", meson("clang"), {}),

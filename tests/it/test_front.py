@@ -274,7 +274,8 @@ def test_idle_costs_little(core):
     fds = len(os.listdir("/proc/%d/fd" % pid))
     before = rss()
     cs = [core.client() for _ in range(200)]
-    assert (rss() - before) / len(cs) < 12, "%d KiB a connection" % ((rss() - before) / len(cs))
+    if "ASAN_OPTIONS" not in os.environ:  # a sanitizer's own memory says nothing; the release build runs this, too
+        assert (rss() - before) / len(cs) < 12, "%d KiB a connection" % ((rss() - before) / len(cs))
     for c in cs:
         c.ws.send_raw(CLOSE, b"\x03\xe8")
     for c in cs:
