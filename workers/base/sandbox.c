@@ -51,7 +51,8 @@ static int no_capabilities(struct err *e)
             break;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         return err_sys(e, "sandbox: ambient capabilities");
-    if (syscall(SYS_capset, &h, none) < 0 && errno != EPERM) /* EPERM: a service manager forbids it */
+    if (syscall(SYS_capset, &h, none) < 0 &&
+        errno != EPERM) /* EPERM: a service manager forbids it */
         return err_sys(e, "sandbox: capabilities");
     return 0;
 }

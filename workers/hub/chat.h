@@ -51,7 +51,7 @@ struct run_result {
     char error_kind[33];
     char reason[33]; /* why the agent gave up, in the protocol's words; "" */
     char *error;     /* owned; NULL */
-    char *usage; /* owned JSON text; NULL */
+    char *usage;     /* owned JSON text; NULL */
     uint16_t http_status;
     unsigned agent; /* instance to ack, when acks */
     bool ack;
@@ -120,8 +120,8 @@ struct live {
     struct run *waiting, *last; /* in order of arrival */
     unsigned waiting_count;
     struct compact *compact; /* a summary is being made */
-    bool hold;     /* nothing starts and nothing is forgotten just now */
-    bool restored; /* with turns out of the store that nobody took up yet */
+    bool hold;               /* nothing starts and nothing is forgotten just now */
+    bool restored;           /* with turns out of the store that nobody took up yet */
 };
 
 struct runs {
@@ -238,8 +238,7 @@ void job_cancel(struct run *r);
 int job_put_model(struct hub *h, const struct session *s, const struct model_pick *pick,
                   struct jw *w, struct err *e) MUST_USE;
 /* The prompt of a session, without what was cut off. Borrowed as prompt_of says. */
-int job_prompt(struct hub *h, const struct session *s, struct prompt **out,
-               struct err *e) MUST_USE;
+int job_prompt(struct hub *h, const struct session *s, struct prompt **out, struct err *e) MUST_USE;
 
 /* -- messages of a transcript (chat_msg.c) -- */
 /* JSON text as history serves it, without the part __openclaw.seq, which is added when it is read.
@@ -335,5 +334,11 @@ struct run_summary {
     int64_t started_ms, ended_ms;
 };
 void run_summary_read(struct view summary, struct run_summary *out);
+
+/* run_heard.c: text cut at a character border; a result may be forgotten by its agent; the line to
+ * an agent, or NULL. */
+void run_cut(char *out, size_t max, struct view v);
+void run_ack(struct link *to, uint64_t job_id, uint32_t attempt);
+struct link *run_agent(struct hub *h, unsigned instance);
 
 #endif

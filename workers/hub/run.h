@@ -24,8 +24,9 @@ unsigned runs_count(const struct hub *h);
  * the loop) when no turn is under way any more. */
 void runs_drain(struct hub *h, void (*on_idle)(struct hub *h));
 
-/* A new hub reads nothing from agents until each front that is there has shown all its connections (bounded in time):
- * otherwise the end of a turn could find nobody who listens. A line to a front or an agent came up or ended: */
+/* A new hub reads nothing from agents until each front that is there has shown all its connections
+ * (bounded in time): otherwise the end of a turn could find nobody who listens. A line to a front
+ * or an agent came up or ended: */
 void runs_on_peer(struct hub *h, struct link *l, bool up);
 /* The front has shown all of them. */
 void runs_on_front_back(struct hub *h, struct link *front);
