@@ -148,6 +148,16 @@ def test_max_lines(t):
     assert len(roles) == 5, roles
 
 
+def test_one_message_longer_than_the_cache(t):
+    c = t.gateway(config(t, window=200000)).client()
+    fill(c, 2, words="short")
+    end = c.turn(S, "huge [fake ok chunks=2] " + "word " * 1200000, timeout=30)[1]
+    assert end["state"] == "final", end
+    got = [r for r in t.fake.calls("huge") if SUMMARY not in r["prompt"]]
+    assert len(got) == 1 and len(got[0]["prompt"]) > 6000000, (len(got), len(got[0]["prompt"]))
+    assert c.turn(S, "and on [fake ok chunks=2]")[1]["state"] == "final"
+
+
 def gated(t, g, c, n=0):
     """A turn that waits for a summary that does not come."""
     fill(c, 4)

@@ -307,6 +307,27 @@ START_TEST(test_full)
 }
 END_TEST
 
+/* The n-th allocation fails: an add says so or works, and nothing is lost or leaks. */
+START_TEST(test_no_memory)
+{
+    struct rec_message_add m = {.role = MESSAGE_USER,
+                                .text = V("{\"role\":\"user\",\"content\":\"x\"}")};
+
+    for (uint64_t fail = 1; fail < 20; fail++) {
+        struct prompt p = {.sid = 1};
+        unsigned n = 0;
+
+        buf_init(&p.text, PROMPT_BYTES_MAX);
+        mem_fail_after(fail, 1);
+        while (n < 300 && prompt_add(&p, &m))
+            n++;
+        mem_fail_after(0, 0);
+        ck_assert_uint_eq(p.count, n);
+        prompt_clear(&p);
+    }
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_fit, 0, (int)COUNT_OF(fits));
@@ -318,5 +339,6 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_limits, 0, (int)COUNT_OF(limits));
     tcase_add_loop_test(tc, test_boundary, 0, (int)COUNT_OF(boundaries));
     tcase_add_test(tc, test_full);
+    tcase_add_test(tc, test_no_memory);
 }
 CK_MAIN("prompt")

@@ -364,6 +364,8 @@ bool compact_before(struct run *r)
     if (r->pruned || !h->runs->prompt.compact || r->compactions >= COMPACT_ROUNDS)
         return false;
     session_model(h, &l->s, &pick);
+    if (strcmp(pick.provider, SETTINGS_DEMO_PROVIDER) == 0)
+        return false; /* it cannot summarise */
     prompt_limit(&h->runs->prompt, pick.context_tokens, &fits);
     if (job_prompt(h, &l->s, &p, &e) < 0 || prompt_tokens(p) <= fits.room)
         return false;

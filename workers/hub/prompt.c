@@ -239,8 +239,8 @@ static int on_back(void *ctx, const struct rec_message_add *m)
     uint64_t kept;
 
     if (m->seq < w->first || w->count == PROMPT_PIECES_MAX - 1 ||
-        m->text.n > PROMPT_BYTES_MAX / 2 - w->bytes)
-        return 1;
+        (w->count > 0 && (w->bytes > PROMPT_BYTES_MAX || m->text.n > PROMPT_BYTES_MAX - w->bytes)))
+        return 1; /* the newest message is told however long it is */
     if (w->boundary == 0 && prompt_boundary(m, &summary, &kept)) {
         w->boundary = m->seq;
         buf_put_view(&w->summary, summary);
@@ -254,9 +254,17 @@ static int on_back(void *ctx, const struct rec_message_add *m)
     return 0;
 }
 
+struct more {
+    struct prompt *p;
+    bool again; /* a boundary came, it does not fit any more, or what was here is not the store's */
+};
+
 static int on_forth(void *ctx, const struct rec_message_add *m)
 {
-    return prompt_add(ctx, m) ? 0 : 1;
+    struct more *x = ctx;
+
+    x->again = !prompt_add(x->p, m);
+    return x->again;
 }
 
 static int on_last(void *ctx, const struct rec_message_add *m)
@@ -268,6 +276,7 @@ static int on_last(void *ctx, const struct rec_message_add *m)
 static int build(struct hub *h, struct prompt *p, uint64_t first, uint64_t last, struct err *e)
 {
     struct walk w = {.oldest = last + 1, .first = first, .summary = BUF_INIT(PROMPT_BYTES_MAX / 2)};
+    struct more x = {.p = p};
     int rc;
 
     prompt_clear(p);
@@ -277,18 +286,15 @@ static int build(struct hub *h, struct prompt *p, uint64_t first, uint64_t last,
         (w.summary.failed || !put_summary(p, w.boundary, buf_view(&w.summary))))
         rc = err_set(e, ERR_NOMEM, "prompt: out of memory");
     if (rc == 0)
-        rc = store_history_range(h->store, p->sid, w.oldest, last, on_forth, p, e);
+        rc = store_history_range(h->store, p->sid, w.oldest, last, on_forth, &x, e);
+    if (rc == 0 && x.again)
+        rc = err_set(e, ERR_NOMEM, "prompt: out of memory");
     if (rc == 0)
         rc = store_history_page(h->store, p->sid, 0, 1, on_last, p, e);
     buf_fini(&w.summary);
     p->next = last + 1;
     return rc;
 }
-
-struct more {
-    struct prompt *p;
-    bool again; /* a boundary came, it does not fit any more, or what was here is not the store's */
-};
 
 static int on_more(void *ctx, const struct rec_message_add *m)
 {
@@ -364,7 +370,7 @@ int prompt_of(struct hub *h, uint32_t sid, uint64_t first, struct prompt **out, 
     } else {
         if ((rc = mem_new(&p, sizeof(*p), e)) < 0)
             return rc;
-        buf_init(&p->text, PROMPT_BYTES_MAX);
+        buf_init(&p->text, PROMPT_TEXT_MAX);
         p->sid = sid;
     }
     list(c, p);

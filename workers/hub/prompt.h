@@ -14,6 +14,7 @@
 enum {
     PROMPT_PIECES_MAX = 4096,     /* messages of a transcript that are looked at */
     PROMPT_BYTES_MAX = 4 << 20,   /* and their text: a window of a million tokens */
+    PROMPT_TEXT_MAX = 64 << 20,   /* with one message of the largest kind */
     PROMPT_CACHE_BYTES = 8 << 20, /* kept of all sessions together, */
     PROMPT_CACHE_MAX = 256,       /* and of so many */
     PROMPT_BASE_TOKENS = 500,     /* what an agent adds of its own before it is measured */
