@@ -12,6 +12,7 @@ from client import Client, Refused
 from gateway import children_of, class_of, config_for, until
 from test_delivery import FAST, Platform, send
 from test_identity import Device
+from test_tls import context, dial
 from ws import Closed, Timeout
 
 CHUNK = 4 * 1024 * 1024
@@ -321,6 +322,31 @@ def test_device_token(t):
     ask_everything(c)
     check_memory(g, k, ALLOWED)
     check_written(g, k)
+
+
+def test_tls(t):
+    """The library's own buffers hold plain text, too."""
+    k = Canaries()
+    g = planted(t, k)
+    g.config["gateway"]["tls"] = {"enabled": True}
+    g.write_config(g.config)
+    g.start()
+    if not may_look(g):
+        return
+    c = Client(g.port, g.token, tls=context())
+    check_memory(g, k, ALLOWED)  # nothing came behind it that could have taken its place
+    assert c.turn("agent:main:a", "sealed [fake ok chunks=3]")[1]["state"] == "final"
+    rejected(lambda: Client(g.port, k.new("wrong-token"), tls=context()))
+    check_memory(g, k, ALLOWED)
+    with dial(g, context()) as s:
+        s.sendall(("GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n" %
+                   k.new("wrong-bearer")).encode())
+        assert s.recv(4096).startswith(b"HTTP/1.1 ")
+        check_memory(g, k, ALLOWED)
+    one = Device(g.folder, "one")
+    k.texts["device-token"] = one.connect(g, {"token": g.token}, tls=context()).hello["auth"]["deviceToken"]
+    check_memory(g, k, ALLOWED)
+    check_written(g, k, [c], ["device-token"])
 
 
 def test_no_core(t):

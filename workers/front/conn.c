@@ -276,8 +276,7 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
 static void drained(struct conn *c)
 {
     buf_trim(&c->out, 0);
-    if (c->state == CONN_OPEN) /* the token that a device was told has gone */
-        c->out.secret = false;
+    c->out.secret &= c->state != CONN_OPEN; /* the token that a device was told has gone */
     if (c->tls)
         buf_trim(tls_out(c->tls), 0);
     loop_io_want(&c->io, c->io.reading, false);
@@ -550,30 +549,12 @@ static ssize_t open_cipher(struct conn *c, size_t n)
     return got ? (ssize_t)got : -1;
 }
 
-/* n bytes in f->scratch. */
-static void use(struct conn *c, size_t n)
-{
-    char *p = c->f->scratch;
-
-    c->pinged = false;
-    feed(c, &p, &n);
-    if (c->state >= CONN_LINGER)
-        return;
-    if (n) {
-        buf_put(&c->in, p, n);
-        if (c->in.failed) {
-            conn_kill(c);
-            return;
-        }
-    }
-    if (n || !has_room(c))
-        pause_reading(c);
-}
-
 static void read_some(struct conn *c)
 {
     struct front *f = c->f;
     bool secret = c->state < CONN_OPEN; /* a token may be among it */
+    char *p = f->scratch;
+    size_t n;
     ssize_t r;
 
     do
@@ -591,9 +572,17 @@ static void read_some(struct conn *c)
         on_eof(c);
         return;
     }
-    use(c, (size_t)r);
+    c->pinged = false;
+    n = (size_t)r;
+    feed(c, &p, &n);
+    if (n && c->state < CONN_LINGER)
+        buf_put(&c->in, p, n);
     if (secret)
         mem_wipe(f->scratch, (size_t)r);
+    if (c->in.failed)
+        conn_kill(c);
+    else if (c->state < CONN_LINGER && (n || !has_room(c)))
+        pause_reading(c);
 }
 
 static void on_ready(void *ctx, bool readable, bool writable)

@@ -210,7 +210,7 @@ static int set_up(struct tls_ctx *c, struct err *e)
     SSL_CTX_set_app_data(s, c);
     (void)SSL_CTX_set_options(s, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CLEANSE_PLAINTEXT);
     (void)SSL_CTX_set_mode(s, SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_session_cache_mode(s, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_timeout(s, SESSION_SECONDS);
