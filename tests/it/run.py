@@ -135,6 +135,8 @@ def main():
             label, ok, took, out = done.result()
             failed += not ok
             print("%s %s (%.1f s)" % ("ok   " if ok else "FAIL ", label, took), flush=True)
+            if ok and out.startswith("skipped: "):
+                print("      " + out.split("\n")[0], flush=True)
             if not ok:
                 print("".join("      %s\n" % line for line in out.rstrip().split("\n")[-40:]), flush=True)
             elif not opt.keep:
