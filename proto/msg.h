@@ -23,6 +23,8 @@ enum {
                          oldest silent one */
 };
 enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were present */
+/* door_answer.result */
+enum { DOOR_ANSWER_OK = 0, DOOR_ANSWER_DENIED = 1, DOOR_ANSWER_LIMITED = 2 };
 enum { CONN_STATE_AUTH = 1, CONN_STATE_CLOSED = 2 };                        /* conn_state.state */
 enum { JOB_STARTED = 1, JOB_LOST = 2, JOB_REFUSED = 3, JOB_CANCELLED = 4 }; /* job_state.state */
 enum { RUN_OK = 0, RUN_ERROR = 1, RUN_ABORTED = 2, RUN_TIMEOUT = 3 };       /* run_done.outcome */

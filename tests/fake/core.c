@@ -88,6 +88,22 @@ static int on_connect(void *ctx, struct link *l, struct ipc_connect *m, struct e
         e);
 }
 
+static int on_door(void *ctx, struct link *l, struct ipc_door *m, struct err *e)
+{
+    struct core *c = ctx;
+    struct ipc_door_answer a = {.conn_id = m->conn_id, .req = m->req};
+
+    if (view_eq(m->credential, V("hold"))) /* until this hub is gone */
+        return 0;
+    if (view_eq(m->credential, V("limited"))) {
+        a.result = DOOR_ANSWER_LIMITED;
+        a.retry_after_ms = 1001;
+    } else if (!view_eq(m->credential, view_str(c->token))) {
+        a.result = DOOR_ANSWER_DENIED;
+    }
+    return msg_send_door_answer(l, &a, e);
+}
+
 static int on_rpc(void *ctx, struct link *l, struct ipc_rpc *m, struct err *e)
 {
     struct buf b = BUF_INIT(4096);
@@ -124,8 +140,11 @@ static int on_conn_resume(void *ctx, struct link *l, struct ipc_conn_resume *m, 
                : err_set(e, ERR_DENIED, "wrong ticket");
 }
 
-static const struct ipc_handlers hub_on = {
-    .connect = on_connect, .rpc = on_rpc, .conn_gone = on_conn_gone, .conn_resume = on_conn_resume};
+static const struct ipc_handlers hub_on = {.connect = on_connect,
+                                           .door = on_door,
+                                           .rpc = on_rpc,
+                                           .conn_gone = on_conn_gone,
+                                           .conn_resume = on_conn_resume};
 
 static void hub_closed(void *ctx, struct link *l, const struct err *why)
 {

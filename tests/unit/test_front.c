@@ -3,6 +3,7 @@
  */
 #include "ck.h"
 #include "cmap.h"
+#include "door.h"
 #include "frame.h"
 #include "mem.h"
 #include "reqs.h"
@@ -166,7 +167,7 @@ START_TEST(test_routes)
         {"/v1/models/x/y", ROUTE_API},
         {"/ui", ROUTE_MOVED},
         {"/canvas-host/a", ROUTE_MOVED},
-        {"/tools/invoke", ROUTE_API},
+        {"/tools/invoke", ROUTE_TOOL},
         {"/tools/other", ROUTE_MOVED},
         {"/health/", -1},
         {"/Health", -1},
@@ -186,6 +187,97 @@ START_TEST(test_routes)
     route_allow(route_find(V("/health")), &b);
     ck_assert(view_eq(buf_view(&b), V("GET, HEAD")));
     ck_assert(route_reserved(V("/desktop/observe")) && !route_reserved(V("/ws")));
+    buf_fini(&b);
+}
+END_TEST
+
+/* What is an API needs a bearer, and nothing else does. */
+START_TEST(test_route_auth)
+{
+    static const char *const api[] = {"/v1/models",     "/v1/models/x",  "/v1/chat/completions",
+                                      "/v1/embeddings", "/v1/responses", "/tools/invoke"};
+    static const char *const open[] = {"/health", "/readyz", "/", "/ui", "/tools/other"};
+
+    for (size_t i = 0; i < COUNT_OF(api); i++)
+        ck_assert_msg(route_find(view_str(api[i]))->auth == ROUTE_BEARER, "%s", api[i]);
+    for (size_t i = 0; i < COUNT_OF(open); i++)
+        ck_assert_msg(route_find(view_str(open[i]))->auth == ROUTE_OPEN, "%s", open[i]);
+}
+END_TEST
+
+/* -------------------------------------------------------------- the door */
+START_TEST(test_bearer)
+{
+    static const struct {
+        const char *header, *want; /* NULL: none */
+    } rows[] = {
+        {"Bearer t", "t"},   {"bearer t", "t"},    {"BEARER   t ", "t"}, {"Bearer a b", "a b"},
+        {"Bearer", NULL},    {"Bearer ", NULL},    {"Bearer \t ", NULL}, {"Bearert", NULL},
+        {"Bearer\tt", NULL}, {"Basic dDp0", NULL}, {"Token t", NULL},    {"t", NULL},
+        {"", NULL},          {" Bearer t", NULL},
+    };
+    struct buf b = BUF_INIT(8 * KIB);
+    struct view got;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        got = VIEW_EMPTY;
+        ck_assert_msg(door_bearer(view_str(rows[i].header), &got) == (rows[i].want != NULL), "%s",
+                      rows[i].header);
+        ck_assert_msg(view_eq(got, view_str(rows[i].want ? rows[i].want : "")), "%s",
+                      rows[i].header);
+    }
+    buf_put_str(&b, "Bearer ");
+    for (int i = 0; i < DOOR_CREDENTIAL_MAX - 1; i++)
+        buf_put_char(&b, 'x');
+    for (size_t n = DOOR_CREDENTIAL_MAX - 1; n <= DOOR_CREDENTIAL_MAX + 1; n++) {
+        ck_assert_msg(door_bearer(buf_view(&b), &got) == (n <= DOOR_CREDENTIAL_MAX), "%zu", n);
+        buf_put_char(&b, 'x');
+    }
+    buf_fini(&b);
+}
+END_TEST
+
+START_TEST(test_door_says)
+{
+    static const struct {
+        uint64_t ms;
+        const char *want;
+    } waits[] = {{0, "Retry-After: 1\r\n"},
+                 {1, "Retry-After: 1\r\n"},
+                 {1000, "Retry-After: 1\r\n"},
+                 {1001, "Retry-After: 2\r\n"},
+                 {UINT64_MAX, "Retry-After: 18446744073709552\r\n"}};
+#define TOOL_NONE                                                                                  \
+    "{\"ok\":false,\"error\":{\"type\":\"invalid_request\",\"message\":\"tools.invoke requires "   \
+    "body.tool\"}}"
+#define TOOL_MISSING(x)                                                                            \
+    "{\"ok\":false,\"error\":{\"type\":\"not_found\",\"message\":\"Tool not available: " x "\"}}"
+    static const struct {
+        const char *body;
+        unsigned status;
+        const char *want;
+    } tools[] = {
+        {"{\"tool\":\"exec\"}", 404, TOOL_MISSING("exec")},
+        {"{\"tool\":\" a\\\"b \"}", 404, TOOL_MISSING("a\\\"b")},
+        {"{\"tool\":\"\"}", 400, TOOL_NONE},
+        {"{\"tool\":7}", 400, TOOL_NONE},
+        {"[]", 400, TOOL_NONE},
+        {"{", 400, TOOL_NONE},
+        {"", 400, TOOL_NONE},
+    };
+    char text[DOOR_RETRY_MAX];
+    struct buf b = BUF_INIT(4 * KIB);
+
+    for (size_t i = 0; i < COUNT_OF(waits); i++) {
+        door_retry_after(text, waits[i].ms);
+        ck_assert_str_eq(text, waits[i].want);
+    }
+    for (size_t i = 0; i < COUNT_OF(tools); i++) {
+        buf_reset(&b, 0);
+        ck_assert_uint_eq(door_tool_missing(view_str(tools[i].body), &b), tools[i].status);
+        ck_assert_msg(view_eq(buf_view(&b), view_str(tools[i].want)), "%s: %.*s", tools[i].body,
+                      VIEW_FMT(buf_view(&b)));
+    }
     buf_fini(&b);
 }
 END_TEST
@@ -349,6 +441,9 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_frame_limits);
     tcase_add_test(tc, test_no_params);
     tcase_add_test(tc, test_routes);
+    tcase_add_test(tc, test_route_auth);
+    tcase_add_test(tc, test_bearer);
+    tcase_add_test(tc, test_door_says);
     tcase_add_test(tc, test_wheel);
     tcase_add_test(tc, test_wheel_after_a_long_stop);
     tcase_add_test(tc, test_cmap);

@@ -88,7 +88,7 @@ void conn_hello_free(struct conn_hello **hp)
 static void release(struct conn *c)
 {
     hub_gone(c);
-    places_give(&c->f->places, &c->place);
+    conn_give_place(c);
     list_del(&c->on_open);
     list_del(&c->on_pause);
     c->paused = false;
@@ -180,20 +180,53 @@ void conn_make_room(struct front *f, struct view peer)
     }
 }
 
-bool conn_take_place(struct conn *c)
+/* -------------------------------------------------------------- places before hello */
+enum places_answer conn_take_place(struct conn *c)
 {
     struct front *f = c->f;
+    enum places_answer got;
     struct place *out;
     struct ip ip = c->from;
 
     if (c->proxied)
         (void)ip_parse(view_str(c->peer), &ip);
-    if (places_take(&f->places, ip_key(&ip), (unsigned)f->lim.places, (unsigned)f->lim.reserve,
-                    &c->place, &out) == PLACES_FULL)
-        return false;
+    got = places_take(&f->places, ip_key(&ip), (unsigned)f->lim.places, (unsigned)f->lim.reserve,
+                      loop_now_ms(f->w.loop), &c->place, &out);
     if (out)
         end_now(LIST_OF(out, struct conn, place), WS_TRY_LATER);
-    return true;
+    if (got == PLACES_WAIT && !loop_timer_pending(&f->places_tick))
+        loop_timer_set(&f->places_tick, FRONT_PLACES_TICK_MS);
+    return got;
+}
+
+void conn_give_place(struct conn *c)
+{
+    struct front *f = c->f;
+
+    places_give(&f->places, &c->place, loop_now_ms(f->w.loop));
+    if (!list_empty(&f->places.granted))
+        loop_defer(f->w.loop, &f->admit, LOOP_COMMIT);
+}
+
+void conn_admit_granted(void *ctx)
+{
+    struct front *f = ctx;
+    struct place *p;
+
+    while ((p = places_granted(&f->places)))
+        http_conn_admit(LIST_OF(p, struct conn, place));
+}
+
+void conn_on_places_tick(void *ctx)
+{
+    struct front *f = ctx;
+    struct place *out;
+
+    while ((out = places_evict(&f->places, loop_now_ms(f->w.loop))))
+        end_now(LIST_OF(out, struct conn, place), WS_TRY_LATER);
+    conn_admit_granted(f);
+    if (places_crowded(&f->places))
+        loop_timer_set(&f->places_tick, FRONT_PLACES_TICK_MS);
 }
 
 int conn_attribute(struct conn *c, const struct ip *client, struct err *e)
@@ -382,7 +415,7 @@ static bool has_room(const struct conn *c)
 {
     switch (c->state) {
     case CONN_HTTP:
-        return c->out.n < FRONT_BACKLOG_PAUSE;
+        return c->out.n < FRONT_BACKLOG_PAUSE && !http_conn_waits(c);
     case CONN_CHALLENGED:
     case CONN_CONNECTING:
         return !hub_busy(c->f);

@@ -92,8 +92,10 @@ size_t conn_unsent(const struct conn *c);
 /* It asks for this address from now on, through a proxy.  Errors: ERR_NOMEM. */
 int conn_attribute(struct conn *c, const struct ip *client, struct err *e) MUST_USE;
 /* Take one of its address's places for those who have upgraded and not said hello; somebody else's
- * may end for it.  False: none is left for now. */
-bool conn_take_place(struct conn *c);
+ * may end for it.  PLACES_WAIT: http_conn_admit follows, or its deadline. */
+enum places_answer conn_take_place(struct conn *c);
+/* It needs its place no more. */
+void conn_give_place(struct conn *c);
 /* Read on if there is room again. */
 void conn_wake(struct conn *c);
 /* Forget what was needed until hello. */
@@ -103,8 +105,12 @@ void conn_hello_free(struct conn_hello **h);
 void conn_on_hangups(void *ctx, bool readable, bool writable);
 
 /* Tasks of the end of a turn; ctx is the front. */
-void conn_resume_ready(void *ctx); /* read on where there is room again */
-void conn_flush_dirty(void *ctx);  /* send what is queued */
-void conn_reap(void *ctx);         /* free the dead */
+void conn_resume_ready(void *ctx);  /* read on where there is room again */
+void conn_flush_dirty(void *ctx);   /* send what is queued */
+void conn_reap(void *ctx);          /* free the dead */
+void conn_admit_granted(void *ctx); /* upgrade those who waited for a place */
+
+/* Somebody waits for a place: who has been silent for too long? ctx is the front. */
+void conn_on_places_tick(void *ctx);
 
 #endif

@@ -166,6 +166,8 @@ int front_init(struct front *f, struct err *e)
     f->flush = (struct loop_task){.run = conn_flush_dirty, .ctx = f};
     f->resume = (struct loop_task){.run = conn_resume_ready, .ctx = f};
     f->reap = (struct loop_task){.run = conn_reap, .ctx = f};
+    f->admit = (struct loop_task){.run = conn_admit_granted, .ctx = f};
+    loop_timer_init(&f->places_tick, f->w.loop, conn_on_places_tick, f);
     wheel_init(&f->wheel, now);
     loop_timer_init(&f->tick, f->w.loop, on_tick, f);
     buf_init(&f->why, 8 * KIB);
@@ -202,4 +204,5 @@ void front_fini(struct front *f)
     mem_free(f->cipher);
     mem_free(f->scratch);
     loop_timer_fini(&f->tick);
+    loop_timer_fini(&f->places_tick);
 }

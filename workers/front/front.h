@@ -24,6 +24,9 @@ enum {
     FRONT_BODY_MS = 30000,     /* a whole body, ... */
     FRONT_PROGRESS_MS = 10000, /* ... and without any byte of it */
     FRONT_ANSWER_MS = 30000,   /* for the client to take an HTTP answer */
+    FRONT_DOOR_MS = 30000,     /* for the hub to judge a bearer */
+    FRONT_PLACE_MS = 1500,     /* for a place to get free; the wheel may add half a second */
+    FRONT_PLACES_TICK_MS = 50, /* looks for silent ones while somebody waits */
     FRONT_LINGER_MS = 1000,    /* between our close and the end of the socket */
 
     /* bytes */
@@ -76,7 +79,7 @@ struct front {
     struct list ready;   /* paused, and may go on */
     struct list dirty;   /* bytes to send */
     struct list grave;   /* dead, freed at the end of the turn */
-    struct loop_task flush, resume, reap;
+    struct loop_task flush, resume, reap, admit;
     struct wheel wheel;
     struct loop_timer tick;
     uint64_t tick_at; /* when tick fires; 0: not set */
@@ -92,6 +95,8 @@ struct front {
     struct tls_ctx *tls; /* of new connections; NULL: the port speaks in the clear */
     struct proxy_conf proxy;
     struct places places;
+    struct loop_timer places_tick;
+    uint64_t asks; /* bearers shown to the hub so far */
     bool configured;
     int hangups; /* an epoll of its own: the loop cannot wait for a hang-up alone */
     struct loop_io hangups_io;

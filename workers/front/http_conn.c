@@ -1,6 +1,8 @@
 #include "http_conn.h"
 
 #include "clock.h"
+#include "door.h"
+#include "hub.h"
 #include "route.h"
 #include "ws_conn.h"
 
@@ -8,9 +10,16 @@ struct conn_http {
     struct http_scan scan;
     struct http_body body;
     struct buf head;           /* of a request that did not arrive in one piece */
-    struct buf content;        /* body */
-    const struct route *route; /* of the request whose body is being received */
+    struct buf content;        /* body; or the 101 that waits for a place */
+    const struct route *route; /* of the request that is judged or whose body is being received */
+    uint64_t asked;            /* number of the question to the hub; 0: none */
     bool in_body, keep_alive, started;
+    bool waits; /* for a place */
+    struct {    /* of the request being judged: what follows when it may come in */
+        bool head, body, encoded, expect, keep_alive;
+        enum http_result start;
+        struct http_refusal why;
+    } then;
     uint64_t end_ms; /* of the time for this head or body */
 };
 
@@ -120,12 +129,16 @@ static void moved(struct conn *c, const struct route *r, const struct http_req *
     buf_fini(&to);
 }
 
-static void api(struct conn *c, bool head)
+static void tool(struct conn *c)
 {
-    json(c, 404,
-         V("{\"error\":{\"message\":\"This endpoint is not enabled on this gateway.\","
-           "\"type\":\"not_found\"}}"),
-         head, NULL);
+    struct buf b = BUF_INIT(4 * KIB);
+    unsigned status = door_tool_missing(buf_view(&c->http->content), &b);
+
+    if (b.failed)
+        refuse(c, 500, "out of memory", NULL);
+    else
+        json(c, status, buf_view(&b), false, NULL);
+    buf_fini(&b);
 }
 
 static void serve(struct conn *c, const struct route *r, bool head)
@@ -147,7 +160,10 @@ static void serve(struct conn *c, const struct route *r, bool head)
                       .head = head});
         break;
     case ROUTE_API:
-        api(c, head);
+        not_found(c, head); /* none is there yet */
+        break;
+    case ROUTE_TOOL:
+        tool(c);
         break;
     case ROUTE_MOVED: /* needs the request; done before */
         not_found(c, head);
@@ -156,6 +172,9 @@ static void serve(struct conn *c, const struct route *r, bool head)
 }
 
 /* -------------------------------------------------------------- upgrade */
+static const char crowded[] = "Too many unauthenticated sockets";
+static const char retry_soon[] = "Retry-After: 1\r\n";
+
 static bool all_printable(struct view v)
 {
     for (size_t i = 0; i < v.n; i++)
@@ -219,6 +238,45 @@ static void refuse_host(struct conn *c)
            NULL);
 }
 
+static void go(struct conn *c)
+{
+    struct conn_http *h = c->http;
+
+    buf_put_view(&c->out, buf_view(&h->content));
+    if (h->content.failed)
+        refuse(c, 503, "Service Unavailable", NULL);
+    else
+        ws_conn_start(c);
+}
+
+/* Everything is checked: upgrade when there is a place. */
+static void enter(struct conn *c)
+{
+    switch (conn_take_place(c)) {
+    case PLACES_TAKEN:
+        go(c);
+        break;
+    case PLACES_WAIT:
+        c->http->waits = true;
+        conn_due(c, FRONT_PLACE_MS);
+        break;
+    case PLACES_FULL:
+        refuse(c, 503, crowded, retry_soon);
+        break;
+    }
+}
+
+void http_conn_admit(struct conn *c)
+{
+    if (c->state != CONN_HTTP || !c->http->waits)
+        return;
+    c->http->waits = false;
+    go(c);
+    if (c->state != CONN_HTTP)
+        http_conn_free(&c->http);
+    conn_wake(c);
+}
+
 static void upgrade(struct conn *c, const struct http_req *q)
 {
     char accept[WS_ACCEPT_LEN + 1];
@@ -246,17 +304,137 @@ static void upgrade(struct conn *c, const struct http_req *q)
         refuse(c, 503, "Service Unavailable", NULL);
     else if (who == PROXY_CLIENT && conn_attribute(c, &client, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);
-    else if (!conn_take_place(c))
-        refuse(c, 503, "Too many unauthenticated sockets", "Retry-After: 1\r\n");
     else if (keep(c, q, &e) < 0 || ws_accept(q->ws_key, accept, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);
     else {
         if (http_next_token(&protocols, &protocol) &&
             (protocol.n > 128 || !all_printable(protocol)))
             protocol = VIEW_EMPTY;
-        http_put_upgrade(&c->out, view_of(accept, WS_ACCEPT_LEN), protocol);
-        ws_conn_start(c);
+        buf_init(&c->http->content, KIB);
+        http_put_upgrade(&c->http->content, view_of(accept, WS_ACCEPT_LEN), protocol);
+        enter(c);
     }
+}
+
+/* -------------------------------------------------------------- who may ask */
+static void unauthorized(struct conn *c, bool head)
+{
+    json(c, 401, V("{\"error\":{\"message\":\"Unauthorized\",\"type\":\"unauthorized\"}}"), head,
+         "WWW-Authenticate: Bearer\r\n");
+}
+
+static void limited(struct conn *c, bool head, uint64_t retry_after_ms)
+{
+    char extra[DOOR_RETRY_MAX];
+
+    door_retry_after(extra, retry_after_ms);
+    json(c, 429,
+         V("{\"error\":{\"message\":\"Too many failed authentication attempts. Please try again "
+           "later.\",\"type\":\"rate_limited\"}}"),
+         head, extra);
+}
+
+/* Show the bearer to the hub. Nothing of the body is read before its answer. */
+static void ask(struct conn *c, const struct route *r, const struct http_req *q,
+                struct view credential, const struct ip *client)
+{
+    struct conn_http *h = c->http;
+    char text[IP_TEXT_MAX];
+    struct ipc_door m = {.peer = view_str(c->peer),
+                         .flags = c->local || ip_loopback(&c->from) ? CONN_LOCAL : 0u,
+                         .host = q->host,
+                         .origin = q->origin,
+                         .credential = credential};
+
+    if (client) { /* the next request of this connection may be somebody else's */
+        ip_text(client, text);
+        m.peer = view_str(text);
+        m.flags |= CONN_PROXIED;
+    }
+    h->route = r;
+    h->then.head = q->method == HTTP_HEAD;
+    h->then.body = q->has_body && r->body_max;
+    h->then.encoded = q->encoded;
+    h->then.expect = q->expect;
+    h->then.keep_alive = q->keep_alive;
+    if (h->then.body)
+        h->then.start = http_body_start(&h->body, q, r->body_max, &h->then.why);
+    if (!(h->asked = hub_door(c, &m)))
+        refuse(c, 503, "Service Unavailable", retry_soon);
+    else
+        conn_due(c, FRONT_DOOR_MS);
+}
+
+static void knock(struct conn *c, const struct route *r, const struct http_req *q)
+{
+    bool head = q->method == HTTP_HEAD;
+    struct view credential;
+    struct ip client;
+    enum proxy_answer who = proxy_attribute(&c->f->proxy, &c->from, q, &client);
+
+    if (who == PROXY_REFUSED)
+        json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), head, NULL);
+    else if (misdirected(c, q))
+        refuse_host(c);
+    else if (!door_bearer(q->authorization, &credential))
+        unauthorized(c, head);
+    else if (q->host.n > FRONT_HOST_MAX || q->origin.n > FRONT_ORIGIN_MAX)
+        refuse(c, 400, "Host or Origin too long", NULL);
+    else
+        ask(c, r, q, credential, who == PROXY_CLIENT ? &client : NULL);
+}
+
+bool http_conn_waits(const struct conn *c)
+{
+    return c->http && (c->http->asked || c->http->waits);
+}
+
+/* The bearer is right. */
+static void come_in(struct conn *c)
+{
+    struct conn_http *h = c->http;
+
+    if (!h->then.body) {
+        serve(c, h->route, h->then.head);
+    } else if (h->then.encoded) {
+        refuse(c, 415, "content codings are not supported", NULL);
+    } else if (h->then.start == HTTP_BAD) {
+        refuse(c, h->then.why.status, h->then.why.why, NULL);
+    } else {
+        h->in_body = true;
+        h->keep_alive = h->then.keep_alive;
+        buf_init(&h->content, h->route->body_max);
+        h->end_ms = loop_now_ms(c->f->w.loop) + FRONT_BODY_MS;
+        conn_due(c, FRONT_PROGRESS_MS);
+        if (h->then.expect) {
+            buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+            conn_touch(c);
+        }
+    }
+}
+
+void http_conn_judged(struct conn *c, uint64_t req, unsigned result, uint64_t retry_after_ms)
+{
+    struct conn_http *h = c->http;
+
+    if (c->state != CONN_HTTP || !h->asked || h->asked != req)
+        return; /* it has been answered */
+    h->asked = 0;
+    if (result == DOOR_ANSWER_OK)
+        come_in(c);
+    else if (result == DOOR_ANSWER_LIMITED)
+        limited(c, h->then.head, retry_after_ms);
+    else
+        unauthorized(c, h->then.head);
+    conn_wake(c);
+}
+
+void http_conn_unanswered(struct conn *c)
+{
+    if (c->state != CONN_HTTP || !c->http->asked)
+        return;
+    c->http->asked = 0;
+    refuse(c, 503, "Service Unavailable", retry_soon);
 }
 
 /* -------------------------------------------------------------- requests */
@@ -265,8 +443,6 @@ static void on_request(struct conn *c, const struct http_req *q)
     struct conn_http *h = c->http;
     const struct route *r = route_find(q->path);
     bool head = q->method == HTTP_HEAD;
-    struct http_refusal why;
-    struct ip client;
 
     /* a body that is not going to be read ends the connection with the answer */
     h->keep_alive = q->keep_alive && !q->has_body;
@@ -282,31 +458,10 @@ static void on_request(struct conn *c, const struct http_req *q)
         refuse(c, 405, "Method Not Allowed", c->f->why.failed ? NULL : buf_view(&c->f->why).p);
     } else if (r->id == ROUTE_MOVED) {
         moved(c, r, q);
-    } else if (r->auth == ROUTE_BEARER &&
-               proxy_attribute(&c->f->proxy, &c->from, q, &client) == PROXY_REFUSED) {
-        json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), head, NULL);
-    } else if (r->auth == ROUTE_BEARER && misdirected(c, q)) {
-        refuse_host(c);
-    } else if (r->auth == ROUTE_BEARER && !q->has_auth) {
-        json(c, 401, V("{\"error\":{\"message\":\"Unauthorized\",\"type\":\"unauthorized\"}}"),
-             head, "WWW-Authenticate: Bearer\r\n");
-    } else if (!q->has_body || r->body_max == 0) {
-        serve(c, r, head);
-    } else if (q->encoded) {
-        refuse(c, 415, "content codings are not supported", NULL);
-    } else if (http_body_start(&h->body, q, r->body_max, &why) == HTTP_BAD) {
-        refuse(c, why.status, why.why, NULL);
+    } else if (r->auth == ROUTE_BEARER) {
+        knock(c, r, q);
     } else {
-        h->route = r;
-        h->in_body = true;
-        h->keep_alive = q->keep_alive;
-        buf_init(&h->content, r->body_max);
-        h->end_ms = loop_now_ms(c->f->w.loop) + FRONT_BODY_MS;
-        conn_due(c, FRONT_PROGRESS_MS);
-        if (q->expect) {
-            buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-            conn_touch(c);
-        }
+        serve(c, r, head); /* no open route has a body */
     }
 }
 
@@ -390,6 +545,11 @@ void http_conn_due(struct conn *c)
 
     if (conn_unsent(c)) {
         conn_kill(c); /* it does not take its answers */
+    } else if (h->asked) {
+        http_conn_unanswered(c);
+    } else if (h->waits) {
+        h->waits = false;
+        refuse(c, 503, crowded, retry_soon);
     } else if (h->in_body || h->started) {
         h->keep_alive = false;
         refuse(c, 408, "Request Timeout", NULL);

@@ -10,6 +10,9 @@
 
 /* Send connect to the hub, or remember to when it is back. */
 void hub_connect(struct conn *c);
+/* Ask whether this bearer is right; conn_id and req are filled in. Returns the question's number;
+ * 0: the hub is not there for it now. */
+uint64_t hub_door(struct conn *c, struct ipc_door *m);
 /* Send a request to the hub, or remember to. Answers it itself when there is no room. */
 void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view method,
                  struct view params);
@@ -21,6 +24,7 @@ void hub_drained(struct front *f);
 int hub_on_connect_ok(void *ctx, struct link *from, struct ipc_connect_ok *m, struct err *e);
 int hub_on_connect_refused(void *ctx, struct link *from, struct ipc_connect_refused *m,
                            struct err *e);
+int hub_on_door_answer(void *ctx, struct link *from, struct ipc_door_answer *m, struct err *e);
 int hub_on_conn_update(void *ctx, struct link *from, struct ipc_conn_update *m, struct err *e);
 int hub_on_conn_close(void *ctx, struct link *from, struct ipc_conn_close *m, struct err *e);
 int hub_on_reply(void *ctx, struct link *from, struct ipc_reply *m, struct err *e);

@@ -99,6 +99,7 @@ int main(void)
         .conn = on_conn,
         .tls = on_tls,
         .connect_ok = hub_on_connect_ok,
+        .door_answer = hub_on_door_answer,
         .connect_refused = hub_on_connect_refused,
         .conn_update = hub_on_conn_update,
         .conn_close = hub_on_conn_close,

@@ -22,7 +22,7 @@ static const struct route table[] = {
     {LIT("/v1/chat/completions"), false, POSTS, ROUTE_BEARER, API_BODY_MAX, ROUTE_API, {0}},
     {LIT("/v1/responses"), false, POSTS, ROUTE_BEARER, API_BODY_MAX, ROUTE_API, {0}},
     {LIT("/v1/embeddings"), false, POSTS, ROUTE_BEARER, API_BODY_MAX, ROUTE_API, {0}},
-    {LIT("/tools/invoke"), false, POSTS, ROUTE_BEARER, API_BODY_MAX, ROUTE_API, {0}},
+    {LIT("/tools/invoke"), false, POSTS, ROUTE_BEARER, API_BODY_MAX, ROUTE_TOOL, {0}},
     /* names of the founding documents (protocol reference, 12) */
     {LIT("/ui"), false, READS, ROUTE_OPEN, 0, ROUTE_MOVED, LIT("/")},
     {LIT("/chat"), false, READS, ROUTE_OPEN, 0, ROUTE_MOVED, LIT("/")},

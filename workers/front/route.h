@@ -9,7 +9,7 @@
 
 enum route_auth {
     ROUTE_OPEN,   /* anybody */
-    ROUTE_BEARER, /* an Authorization header is needed; the hub judges it */
+    ROUTE_BEARER, /* the hub judges the bearer before anything else is said */
 };
 
 enum route_id {
@@ -17,6 +17,7 @@ enum route_id {
     ROUTE_READY,
     ROUTE_PAGE,
     ROUTE_API, /* for the hub */
+    ROUTE_TOOL,
     ROUTE_MOVED,
 };
 

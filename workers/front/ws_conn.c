@@ -124,7 +124,7 @@ void ws_conn_accepted(struct conn *c, uint32_t audience, struct view body)
     struct err e = ERR_INIT;
 
     c->state = CONN_OPEN;
-    places_give(&f->places, &c->place);
+    conn_give_place(c);
     c->audience = audience;
     c->ws.max = f->lim.message_bytes;
     c->ws.accept_binary = false;

@@ -12,6 +12,7 @@
 #include "event.h"
 #include "health.h"
 #include "hello.h"
+#include "http_door.h"
 #include "inbound.h"
 #include "job.h"
 #include "json.h"
@@ -72,6 +73,11 @@ static void on_peer(void *ctx, struct link *l, bool up)
 static int on_connect(void *ctx, struct link *from, struct ipc_connect *m, struct err *e)
 {
     return is_stale(ctx, from) ? 0 : auth_on_connect(ctx, from, m, e);
+}
+
+static int on_door(void *ctx, struct link *from, struct ipc_door *m, struct err *e)
+{
+    return is_stale(ctx, from) ? 0 : http_door_on_door(ctx, from, m, e);
 }
 
 static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
@@ -168,6 +174,7 @@ static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct er
 
 static const struct ipc_handlers hub_on = {
     .connect = on_connect,
+    .door = on_door,
     .conn_resume = on_conn_resume,
     .conn_gone = on_conn_gone,
     .rpc = on_rpc,
@@ -262,9 +269,9 @@ static int open_all(struct hub *h, struct err *e)
         (r = open_store(h, e)) < 0 || (r = devices_open(&h->devices, h->store, e)) < 0 ||
         (r = pairing_open(h, e)) < 0 || (r = conns_open(h, e)) < 0 ||
         (r = presence_open(h, e)) < 0 || (r = health_open(h, e)) < 0 ||
-        (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = dispatch_open(h, e)) < 0 ||
-        (r = deliveries_open(h, e)) < 0 || (r = runs_open(h, e)) < 0 ||
-        (r = inbound_open(h, e)) < 0)
+        (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = http_door_open(h, e)) < 0 ||
+        (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
+        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0)
         return r;
     return 0;
 }
@@ -281,6 +288,7 @@ static void close_all(struct hub *h)
     loop_timer_fini(&h->stop);
     loop_timer_fini(&h->idle);
     dispatch_close(h);
+    http_door_close(h);
     auth_close(h);
     hello_close(h);
     conns_close(h);
