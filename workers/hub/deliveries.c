@@ -287,7 +287,8 @@ void deliveries_on_peer(struct hub *h, struct link *l, bool up)
     } else if (a->line == l) {
         a->line = NULL;
         a->spoke = false;
-        deliver_line_lost(ds, a);
+        if (a->known) /* else its successor says what the platform can: settle decides then */
+            deliver_line_lost(ds, a);
     }
 }
 
@@ -332,6 +333,7 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
     json_decref(a->state);
     a->state = state;
     a->flags = m->flags;
+    a->known = true;
     a->text_limit = m->text_limit;
     if (!a->spoke) {
         a->spoke = true;
