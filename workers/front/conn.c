@@ -12,10 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-static void on_ready(void *ctx, bool readable, bool writable);
-static void pump(struct conn *c);
-static void flush(struct conn *c);
-
 /* -------------------------------------------------------------- life */
 int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd, struct err *e)
 {
@@ -52,7 +48,7 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
     c->fd = fd;
     /* small frames must not wait for the acknowledgement of earlier ones; failing costs latency */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    loop_io_init(&c->io, f->w.loop, fd, on_ready, c);
+    loop_io_init(&c->io, f->w.loop, fd, conn_on_ready, c);
     loop_io_want(&c->io, true, false);
     list_add(&f->fresh, &c->on_open);
     conn_due(c, FRONT_SILENT_MS);
@@ -122,7 +118,7 @@ static void linger(struct conn *c)
     /* an HTTP answer may take its time to get through, a close frame may not */
     conn_due(c, c->state == CONN_HTTP ? FRONT_ANSWER_MS : FRONT_LINGER_MS);
     c->state = CONN_LINGER; /* c->in stays: whoever called may be reading from it */
-    conn_touch(c);          /* the end of our sending is part of the flush */
+    conn_touch(c);          /* the end of our sending is part of the conn_flush */
     if (c->state == CONN_LINGER && !c->eof)
         loop_io_want(&c->io, true, c->io.writing);
 }
@@ -160,7 +156,7 @@ static void end_now(struct conn *c, uint16_t code)
 {
     conn_bye(c, code, V("too many unauthenticated connections"));
     if (c->state != CONN_DEAD)
-        flush(c);
+        conn_flush(c);
     conn_kill(c);
 }
 
@@ -349,7 +345,7 @@ size_t conn_unsent(const struct conn *c)
     return c->out.n + (c->tls ? tls_out(c->tls)->n : 0);
 }
 
-static void flush(struct conn *c)
+void conn_flush(struct conn *c)
 {
     struct buf *out;
 
@@ -383,7 +379,7 @@ void conn_flush_dirty(void *ctx)
         struct conn *c = LIST_OF(l, struct conn, on_dirty);
 
         if (!c->io.writing) /* else the socket is full: its turn comes */
-            flush(c);
+            conn_flush(c);
     }
 }
 
@@ -407,227 +403,4 @@ void conn_reap(void *ctx)
     }
     if (f->w.stopping && f->conns.count == 0)
         worker_leave(&f->w);
-}
-
-/* -------------------------------------------------------------- receiving */
-/* Whether more of this client's bytes may be used now. */
-static bool has_room(const struct conn *c)
-{
-    switch (c->state) {
-    case CONN_HTTP:
-        return c->out.n < FRONT_BACKLOG_PAUSE && !http_conn_waits(c);
-    case CONN_CHALLENGED:
-    case CONN_CONNECTING:
-        return !hub_busy(c->f);
-    case CONN_OPEN:
-        return c->req_n < FRONT_REQUESTS_MAX && c->out.n < FRONT_BACKLOG_PAUSE && !hub_busy(c->f);
-    case CONN_LINGER:
-    case CONN_DEAD:
-        break;
-    }
-    return true;
-}
-
-static void feed(struct conn *c, char **p, size_t *n)
-{
-    while (*n && has_room(c)) {
-        if (c->state == CONN_HTTP) {
-            http_conn_feed(c, p, n);
-        } else if (c->state < CONN_LINGER) {
-            ws_conn_feed(c, p, n);
-        } else {
-            *n = 0;
-        }
-    }
-}
-
-static void pause_reading(struct conn *c)
-{
-    struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLET, .data.u64 = c->id};
-
-    c->paused = true;
-    loop_io_want(&c->io, false, c->io.writing);
-    list_add(&c->f->waiting, &c->on_pause);
-    /* once for the socket's life; the kernel forgets it with the socket. Failing, the next ping
-     * notices */
-    if (!c->watched)
-        c->watched = epoll_ctl(c->f->hangups, EPOLL_CTL_ADD, c->fd, &ev) == 0;
-}
-
-static void on_hangup(struct conn *c, uint32_t what)
-{
-    if (!c->paused || c->state == CONN_DEAD)
-        return; /* whoever reads finds out */
-    /* half a WebSocket is none; but who asked by HTTP may have nothing more to say and wait */
-    if ((what & (EPOLLHUP | EPOLLERR)) || c->state != CONN_HTTP)
-        conn_kill(c);
-}
-
-void conn_on_hangups(void *ctx, bool readable, bool writable)
-{
-    struct front *f = ctx;
-    struct epoll_event ev[64];
-    int n = epoll_wait(f->hangups, ev, COUNT_OF(ev), 0);
-
-    (void)readable;
-    (void)writable;
-    for (int i = 0; i < n; i++) {
-        struct conn *c = cmap_get(&f->conns, ev[i].data.u64);
-
-        if (c)
-            on_hangup(c, ev[i].events);
-    }
-}
-
-/* Use what is left from before; then listen again, or go on waiting. */
-static void pump(struct conn *c)
-{
-    while (c->in.n && has_room(c)) {
-        char *p = c->in.p + c->in.off;
-        size_t had = c->in.n, n = had;
-
-        feed(c, &p, &n);
-        if (c->state >= CONN_LINGER)
-            return;
-        buf_eat(&c->in, had - n);
-    }
-    buf_trim(&c->in, 0);
-    if (c->in.n || !has_room(c))
-        pause_reading(c);
-    else
-        loop_io_want(&c->io, true, c->io.writing);
-}
-
-void conn_resume_ready(void *ctx)
-{
-    struct front *f = ctx;
-    struct list *l;
-
-    while ((l = list_pop(&f->ready))) {
-        struct conn *c = LIST_OF(l, struct conn, on_pause);
-
-        c->paused = false;
-        pump(c);
-    }
-}
-
-void conn_wake(struct conn *c)
-{
-    if (!c->paused || !has_room(c) || (c->state == CONN_OPEN && c->req_n > FRONT_REQUESTS_LOW))
-        return;
-    list_del(&c->on_pause);
-    list_add(&c->f->ready, &c->on_pause);
-    loop_defer(c->f->w.loop, &c->f->resume, LOOP_COMMIT);
-}
-
-static void on_eof(struct conn *c)
-{
-    c->eof = true;
-    loop_io_want(&c->io, false, c->io.writing);
-    if (c->state == CONN_LINGER) {
-        if (conn_unsent(c) == 0)
-            conn_kill(c);
-        return;
-    }
-    if (c->state == CONN_HTTP && conn_unsent(c))
-        conn_finish(c); /* it asked, and waits for the answer */
-    else
-        conn_kill(c); /* half a WebSocket is none */
-}
-
-/* Clear text on a port that speaks TLS: one answer that a person understands. */
-static void refuse_clear(struct conn *c)
-{
-    c->secure = false;
-    http_conn_refuse(c, 400, "this port speaks TLS: use https:// or wss://");
-}
-
-/* n bytes in f->cipher become bytes in f->scratch: how many, 0 at the end, or -1 with EAGAIN when
- * there is nothing to use yet. */
-static ssize_t open_cipher(struct conn *c, size_t n)
-{
-    struct front *f = c->f;
-    struct err e = ERR_INIT;
-    bool up, end = false;
-    size_t got = 0;
-    int r = 0;
-
-    if (!c->tls && (unsigned char)f->cipher[0] != TLS_HANDSHAKE) {
-        refuse_clear(c);
-        errno = EAGAIN;
-        return -1;
-    }
-    if (!c->tls)
-        r = tls_new(&c->tls, f->tls, &e);
-    up = c->tls && tls_up(c->tls);
-    if (r == 0)
-        r = tls_open(c->tls, view_of(f->cipher, n), f->scratch, FRONT_SCRATCH, &got, &end, &e);
-    if (r < 0) {
-        if (front_may_log(f))
-            log_info("tls.failed", KV("conn", c->id), KV("why", e.text));
-        if (c->tls) /* an alert says why */
-            flush(c);
-        conn_kill(c);
-        errno = EAGAIN;
-        return -1;
-    }
-    if (!up && tls_up(c->tls))
-        conn_due(c, FRONT_SILENT_MS); /* to the first byte of a request */
-    if (tls_out(c->tls)->n)
-        conn_touch(c);
-    if (got == 0 && end)
-        return 0;
-    if (got == 0)
-        errno = EAGAIN;
-    return got ? (ssize_t)got : -1;
-}
-
-static void read_some(struct conn *c)
-{
-    struct front *f = c->f;
-    bool secret = c->state < CONN_OPEN; /* a token may be among it */
-    char *p = f->scratch;
-    size_t n;
-    ssize_t r;
-
-    do
-        r = recv(c->fd, c->secure ? f->cipher : f->scratch,
-                 c->secure ? FRONT_CIPHER : FRONT_SCRATCH, MSG_DONTWAIT);
-    while (r < 0 && errno == EINTR);
-    if (r > 0 && c->secure)
-        r = open_cipher(c, (size_t)r);
-    if (r < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
-            conn_kill(c);
-        return;
-    }
-    if (r == 0) {
-        on_eof(c);
-        return;
-    }
-    c->pinged = false;
-    n = (size_t)r;
-    feed(c, &p, &n);
-    if (n && c->state < CONN_LINGER)
-        buf_put(&c->in, p, n);
-    if (secret)
-        mem_wipe(f->scratch, (size_t)r);
-    if (c->in.failed)
-        conn_kill(c);
-    else if (c->state < CONN_LINGER && (n || !has_room(c)))
-        pause_reading(c);
-}
-
-static void on_ready(void *ctx, bool readable, bool writable)
-{
-    struct conn *c = ctx;
-
-    if (writable && c->state != CONN_DEAD)
-        flush(c);
-    if (readable && c->state != CONN_DEAD && !c->eof && !c->paused) {
-        if (has_room(c))
-            read_some(c);
-        else
-            pause_reading(c);
-    }
 }

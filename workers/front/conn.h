@@ -113,4 +113,8 @@ void conn_admit_granted(void *ctx); /* upgrade those who waited for a place */
 /* Somebody waits for a place: who has been silent for too long? ctx is the front. */
 void conn_on_places_tick(void *ctx);
 
+/* -- between conn.c (life, sending) and conn_recv.c -- */
+void conn_flush(struct conn *c);
+void conn_on_ready(void *ctx, bool readable, bool writable);
+
 #endif
