@@ -129,7 +129,8 @@ void wires_announce(struct proc *p)
                                                   : ROLE_COUNT;
 
         for (unsigned i = 0; other != ROLE_COUNT && i < f->count; i++)
-            if (f->proc[i].role == other && f->proc[i].fsm.state == FSM_UP &&
+            /* one that died a moment ago is UP without a link: its successor is announced later */
+            if (f->proc[i].role == other && f->proc[i].fsm.state == FSM_UP && f->proc[i].link &&
                 connect_pair(p, &f->proc[i], &e) < 0)
                 log_error("link.failed", KV("role", role_name(p->role)), KV("why", e.text));
     }
