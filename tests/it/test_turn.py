@@ -239,7 +239,7 @@ def test_health_over_http(t):
     g = t.gateway()
     status, body = g.http("/health")
     assert status == 200 and b'"ok":true' in body.replace(b" ", b""), (status, body)
-    assert g.http("/ready")[0] == 200
+    until(lambda: g.http("/ready")[0] == 200, "the front has heard of the hub")
     assert g.http("/healthz")[0] == 200 and g.http("/readyz")[0] == 200
     assert g.http("/no/such/page.txt")[0] == 404 or g.http("/no/such/page.txt")[0] == 200
 
