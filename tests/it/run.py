@@ -132,13 +132,14 @@ def main():
     if not os.access(os.path.join(opt.build, "openclawd"), os.X_OK):
         sys.exit("no %s/openclawd" % opt.build)
     root = tempfile.mkdtemp(prefix="it-")
-    failed, again, spec_of = 0, [], dict(chosen)
+    failed, again, spec_of, found = 0, [], dict(chosen), False
     with concurrent.futures.ThreadPoolExecutor(opt.j) as pool:
         for done in concurrent.futures.as_completed([pool.submit(run_child, *c, opt, root) for c in chosen]):
             label, ok, took, out = done.result()
             failed += not ok
             if not ok:
                 again.append((label, spec_of[label]))
+                found = found or any(word in out for word in ("AddressSanitizer", "runtime error:", "LeakSanitizer"))
             print("%s %s (%.1f s)" % ("ok   " if ok else "FAIL ", label, took), flush=True)
             if ok and out.startswith("skipped: "):
                 print("      " + out.split("\n")[0], flush=True)
@@ -146,8 +147,9 @@ def main():
                 print("".join("      %s\n" % line for line in out.rstrip().split("\n")[-40:]), flush=True)
             elif not opt.keep:
                 shutil.rmtree(os.path.join(root, label.replace("/", "_")), ignore_errors=True)
-    # The machine is shared: what failed beside many others is tried once more alone, and said so. A fault that is there fails again.
-    for label, spec in again[:AGAIN_MAX] if len(again) <= AGAIN_MAX else []:
+    # The machine is shared: what failed beside many others is tried once more alone, and said so. A fault that is there fails again;
+    # what a sanitizer found is never noise.
+    for label, spec in again if len(again) <= AGAIN_MAX and not found else []:
         _, ok, took, out = run_child(label + " again", spec, opt, root)
         failed -= ok
         print("%s %s, alone (%.1f s)%s" % ("ok   " if ok else "FAIL ", label, took,
