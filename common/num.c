@@ -25,7 +25,7 @@ int num_u64(struct view v, uint64_t min, uint64_t max, uint64_t *out, struct err
 
 int num_u32(struct view v, uint32_t min, uint32_t max, uint32_t *out, struct err *e)
 {
-    uint64_t n;
+    uint64_t n = 0;
     int r = num_u64(v, min, max, &n, e);
 
     if (r == 0)
@@ -36,7 +36,7 @@ int num_u32(struct view v, uint32_t min, uint32_t max, uint32_t *out, struct err
 int num_i64(struct view v, int64_t min, int64_t max, int64_t *out, struct err *e)
 {
     bool neg = v.n && v.p[0] == '-';
-    uint64_t n;
+    uint64_t n = 0;
     int64_t s;
     int r = num_u64(neg ? view_from(v, 1) : v, 0, (uint64_t)INT64_MAX + neg, &n, e);
 

@@ -95,6 +95,13 @@ static unsigned put_sandbox(const struct ctl *c, const json_t *fleet)
             (void)printf("  Landlock version %" PRId64, abi);
         if (json_flag(s, "testBuild", false))
             (void)printf("  (a test build: nothing is enforced)");
+        if (json_i64(p, "memoryKib", 0))
+            (void)printf("\n  memory    %" PRId64 " KiB; replaced above %" PRId64
+                         ", ended above %" PRId64 " (%s)",
+                         json_i64(p, "memoryKib", 0), json_i64(p, "memoryLimitKib", 0),
+                         json_i64(p, "memoryKillKib", 0),
+                         view_eq(json_view(p, "memoryBy"), V("cgroup")) ? "by the kernel: cgroup"
+                                                                        : "watched");
         (void)printf("\n  in force  ");
         put_list(json_object_get(s, "layers"));
         if (json_array_size(missing)) {

@@ -17,6 +17,7 @@
 #define READ_PATH(path, why) path,
 #define CONNECT(port, why)
 #define LIMIT(what, value, why)
+#define MEMORY(bytes, why)
 #define PRIVATE(what, why)
 #define EMPTY_ROOT(why)
 static const char *const front_paths[] = {
@@ -68,6 +69,24 @@ static const struct cage_limit channel_limits[] = {
 #undef LIMIT
 #define LIMIT(what, value, why)
 
+#undef MEMORY
+#define MEMORY(bytes, why) +(bytes)
+enum {
+    front_memory = 0
+#include "sandbox/front.def"
+    ,
+    hub_memory = 0
+#include "sandbox/hub.def"
+    ,
+    agent_memory = 0
+#include "sandbox/agent.def"
+    ,
+    channel_memory = 0
+#include "sandbox/channel.def"
+};
+#undef MEMORY
+#define MEMORY(bytes, why)
+
 #define PRIVATE_MNT CLONE_NEWNS
 #define PRIVATE_NET CLONE_NEWNET
 #define PRIVATE_IPC CLONE_NEWIPC
@@ -109,7 +128,7 @@ static const bool channel_empty_root = false
     {                                                                                              \
         .filter = name##_filter, .filter_len = COUNT_OF(name##_filter), .paths = name##_paths,     \
         .ports = name##_ports, .limits = name##_limits, .limit_count = COUNT_OF(name##_limits),    \
-        .namespaces = name##_namespaces, .empty_root = name##_empty_root                           \
+        .namespaces = name##_namespaces, .empty_root = name##_empty_root, .memory = name##_memory  \
     }
 
 const struct cage *cage_of(enum role r)

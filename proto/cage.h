@@ -25,6 +25,7 @@ struct cage {
     const unsigned short *ports; /* TCP connect, ends with 0 */
     const struct cage_limit *limits;
     unsigned limit_count;
+    size_t memory;  /* bytes of its own above which it is replaced; ended at twice as much */
     int namespaces; /* CLONE_NEW* */
     bool empty_root;
 };

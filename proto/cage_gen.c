@@ -56,6 +56,7 @@ static void rule(scmp_filter_ctx c, uint32_t action, const char *name,
 #define READ_PATH(path, why)
 #define CONNECT(port, why)
 #define LIMIT(what, value, why)
+#define MEMORY(bytes, why)
 #define PRIVATE(what, why)
 #define EMPTY_ROOT(why)
 

@@ -24,7 +24,8 @@ struct confine {
     bool own_uids; /* a uid for each class: we are root */
     unsigned uid_base;
     rlim_t front_files;
-    const char *store; /* the hub's folder: its working directory; borrowed */
+    uint64_t memory[ROLE_COUNT]; /* bytes, sandbox.memory.*; 0: as the profile says */
+    const char *store;           /* the hub's folder: its working directory; borrowed */
 };
 
 /* Layers of a cage, in the order of the table that people see. */
@@ -45,6 +46,7 @@ enum confine_layer {
     LAYER_NO_CORE,
     LAYER_NO_DUMP,
     LAYER_WX,
+    LAYER_MEMORY,
     LAYER_COUNT
 };
 

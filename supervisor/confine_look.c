@@ -34,6 +34,7 @@ static const char *const names[LAYER_COUNT] = {
     [LAYER_NO_CORE] = "no-core",
     [LAYER_NO_DUMP] = "no-dump",
     [LAYER_WX] = "write-xor-execute",
+    [LAYER_MEMORY] = "memory-limit",
 };
 
 const char *confine_layer_name(enum confine_layer l)
@@ -142,12 +143,14 @@ static void look_status(struct confine_view *v, const struct confine *c, enum ro
 static void look_limits(struct confine_view *v, pid_t pid)
 {
     char path[64], text[TEXT_MAX];
-    struct view core = line_of(read_proc(pid, "limits", text), "Max core file size");
+    struct view all = read_proc(pid, "limits", text);
+    struct view core = line_of(all, "Max core file size"), data = line_of(all, "Max data size");
     struct stat st;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
     set(v, LAYER_NO_DUMP, stat(path, &st) == 0 && st.st_uid == 0 && v->uid != 0);
     set(v, LAYER_NO_CORE, view_starts(core, V("0 ")));
+    set(v, LAYER_MEMORY, data.n && !view_starts(data, V("unlimited")));
 }
 
 static bool own_namespace(pid_t pid, const char *kind)
@@ -190,7 +193,7 @@ static uint32_t wanted(const struct confine *c, enum role role)
     const struct cage *cage = cage_of(role);
     uint32_t w = 1u << LAYER_CAPS | 1u << LAYER_NO_NEW_PRIVS | 1u << LAYER_SECCOMP |
                  1u << LAYER_LANDLOCK | 1u << LAYER_LANDLOCK_NET | 1u << LAYER_NO_CORE |
-                 1u << LAYER_NO_DUMP | 1u << LAYER_WX;
+                 1u << LAYER_NO_DUMP | 1u << LAYER_WX | 1u << LAYER_MEMORY;
     bool root = geteuid() == 0;
 
     (void)c;

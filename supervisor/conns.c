@@ -124,7 +124,9 @@ static struct proc *least_loaded(struct fleet *f)
         struct proc *p = &f->proc[i];
 
         if (p->role == ROLE_FRONT && p->fsm.state == FSM_UP && p->link &&
-            !ipc_over_high(link_ipc(p->link)) && (!best || p->conns < best->conns))
+            !ipc_over_high(link_ipc(p->link)) &&
+            (!best || best->retiring > p->retiring ||
+             (best->retiring == p->retiring && p->conns < best->conns)))
             best = p;
     }
     return best;

@@ -35,7 +35,8 @@ struct proc *fleet_up(struct fleet *f, enum role role)
 bool fleet_all_up(const struct fleet *f)
 {
     for (unsigned i = 0; i < f->count; i++)
-        if (f->proc[i].fsm.state != FSM_UP && f->proc[i].role != ROLE_CHANNEL)
+        if (f->proc[i].fsm.state != FSM_UP && f->proc[i].role != ROLE_CHANNEL &&
+            f->proc[i].fsm.wanted)
             return false; /* a platform that is not there keeps nobody else waiting */
     return f->count > 0;
 }
@@ -80,7 +81,7 @@ static int start_proc(struct proc *p, struct err *e)
                              .on_close = on_link_close};
     char program[32 + CHANNEL_ID_MAX];
     struct buf slice;
-    int s[2], r;
+    int s[2], cgroup, r;
 
     p->generation = conf.generation;
     p->spawned_ns = clock_mono_ns();
@@ -91,7 +92,10 @@ static int start_proc(struct proc *p, struct err *e)
         return r;
     (void)snprintf(program, sizeof(program), "%s%s%s", role_name(p->role), p->channel ? "-" : "",
                    p->channel ? p->channel->id : "");
-    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, program, s[1], &p->pid, e);
+    cgroup = cgroup_make(&f->cgroups, (unsigned)(p - f->proc), recycle_soft(f, p->role),
+                         recycle_hard(f, p->role));
+    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, program, s[1], cgroup, &p->pid, e);
+    fd_close(&cgroup);
     fd_close(&s[1]);
     if (r < 0) {
         fd_close(&s[0]);
@@ -173,14 +177,16 @@ static void act(struct proc *p, enum fsm_action a)
         break;
     case FSM_ANNOUNCE:
         loop_timer_clear(&p->timer);
+        recycle_look(p);
         wires_announce(p);
+        recycle_go_on(f);
         break;
     case FSM_KILL:
         if (p->pid)
             (void)kill(p->pid, SIGKILL);
         break;
     case FSM_TELL: {
-        uint32_t grace = p->role == ROLE_HUB ? f->conf.drain_ms : FLEET_KILL_MS;
+        uint32_t grace = p->brief ? 0 : p->role == ROLE_HUB ? f->conf.drain_ms : FLEET_KILL_MS;
 
         loop_timer_set(&p->timer, grace + FLEET_KILL_MS);
         if (!p->link || msg_send_stop(p->link, &(struct ipc_stop){.grace_ms = grace}, &e) < 0)
@@ -239,6 +245,7 @@ static void exited(struct proc *p, int status)
                  KV("signal", sig), KV("exit", sig ? 0 : WEXITSTATUS(status)),
                  KV("state", fsm_state_name(p->fsm.state)));
     p->pid = 0;
+    recycle_ended(p);
     p->restarts++;
     loop_timer_clear(&p->timer);
     drop_link(p);
@@ -307,6 +314,7 @@ static void on_ping_time(void *ctx)
         p->unanswered++;
         if (msg_send_ping(p->link, &(struct ipc_ping){.seq = p->generation}, &e) < 0)
             log_warn("worker.unpingable", KV("worker", proc_name(p, name)), KV("why", e.text));
+        recycle_check(p);
     }
     loop_timer_set(&f->ping, f->conf.heartbeat_ms);
 }
@@ -338,12 +346,16 @@ int fleet_add(struct fleet *f, enum role role, unsigned instance, struct proc **
 int fleet_new(struct fleet **out, struct loop *l, const struct fleet_conf *conf, struct err *e)
 {
     struct fleet *f = NULL;
+    const char *why;
     int r;
 
     if ((r = mem_new(&f, sizeof(*f), e)) < 0)
         return r;
     f->loop = l;
     f->conf = *conf;
+    cgroups_init(&f->cgroups, &why);
+    log_info("memory.limits", KV("by", f->cgroups.on ? "cgroup" : "watch"),
+             KV("why", f->cgroups.on ? "" : why));
     f->next_generation = (uint64_t)clock_wall_ms()
                          << 16; /* never the same twice, also across our own restarts */
     f->dispatch.run = jobs_dispatch;
@@ -412,7 +424,7 @@ void fleet_reconfigure(struct fleet *f, enum role role, bool restart)
             proc_event(p, FSM_EV_START);
             continue;
         }
-        if (!p->link)
+        if (!p->link || (restart && p->retiring))
             continue;
         if (restart) { /* STOP, then wanted again: its exit starts it with the new slice */
             proc_event(p, FSM_EV_STOP);
@@ -465,6 +477,7 @@ void fleet_free(struct fleet **fp)
     loop_timer_fini(&f->kill_all);
     loop_undefer(f->loop, &f->dispatch);
     logsink_unfollow();
+    cgroups_fini(&f->cgroups);
     channels_free(f);
     lanes_free(&f->lanes);
     conns_free(&f->conns);

@@ -8,6 +8,7 @@
 #define FLEET_H
 
 #include "budget.h"
+#include "cgroup.h"
 #include "confine.h"
 #include "fsm.h"
 #include "lane.h"
@@ -51,11 +52,17 @@ struct proc {
     uint64_t spawned_ns;
     uint64_t ready_us;
     unsigned restarts;
-    unsigned conns;           /* fronts: connections they hold */
-    bool linked;              /* announced in this life */
-    bool suspect;             /* lost a line while both ends lived */
-    struct confine_view cage; /* what was in force when it said READY */
-    struct channel *channel;  /* owned; of channels only, NULL in a free slot */
+    unsigned conns;               /* fronts: connections they hold */
+    bool linked;                  /* announced in this life */
+    bool suspect;                 /* lost a line while both ends lived */
+    uint64_t memory, memory_told; /* bytes of its own, and what the hub knows */
+    unsigned over;                /* heartbeats in a row above its soft limit */
+    bool by_cgroup;               /* the kernel holds it to its hard limit */
+    bool retiring;                /* gets nothing new; leaves when its successor is up */
+    bool brief;                   /* STOP means at once: it comes back as if it had died */
+    struct proc *successor;       /* of a retiring one */
+    struct confine_view cage;     /* what was in force when it said READY */
+    struct channel *channel;      /* owned; of channels only, NULL in a free slot */
 };
 
 struct fleet_conf {
@@ -86,6 +93,8 @@ struct fleet {
     unsigned count;
     struct lanes *lanes;
     struct conns *conns;
+    struct cgroups cgroups;
+    uint64_t recycled_ms[ROLE_COUNT]; /* when one of the class was replaced last */
     struct loop_timer ping, tell, kill_all;
     struct loop_task dispatch; /* hand waiting jobs to agents at the end of the turn */
     uint64_t next_generation;
@@ -139,9 +148,18 @@ int channels_slice(const struct proc *p, struct buf *out, struct err *e) MUST_US
 /* [{instance, channel, account}]: what the hub is told. The caller's reference; NULL: no memory. */
 json_t *channels_list(const struct fleet *f);
 
-/* spawn.c: fork and exec a program beside ours with the socket as fd 3. Errors: ERR_SYS */
+/* recycle.c: workers that grow are replaced */
+uint64_t recycle_soft(const struct fleet *f, enum role role); /* bytes */
+uint64_t recycle_hard(const struct fleet *f, enum role role);
+void recycle_look(struct proc *p);   /* how much it has */
+void recycle_check(struct proc *p);  /* at each heartbeat of one that is UP */
+void recycle_go_on(struct fleet *f); /* a successor is up, or a job is done */
+void recycle_ended(struct proc *p);
+
+/* spawn.c: fork and exec a program beside ours with the socket as fd 3, in the cgroup whose
+ * cgroup.procs the descriptor is (-1: in ours). Errors: ERR_SYS */
 int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
-                 int sock, pid_t *out, struct err *e) MUST_USE;
+                 int sock, int cgroup, pid_t *out, struct err *e) MUST_USE;
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;

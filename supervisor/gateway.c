@@ -404,6 +404,10 @@ static int start(struct gateway *g, struct err *e)
     g->cage = (struct confine){.required = conf->sandbox_mode == CONF_SANDBOX_REQUIRED,
                                .uid_base = conf->sandbox_uid_base,
                                .front_files = conf->limits_connections + (rlim_t)CONFINE_FD_SLACK};
+    g->cage.memory[ROLE_FRONT] = conf->sandbox_memory_front;
+    g->cage.memory[ROLE_HUB] = conf->sandbox_memory_hub;
+    g->cage.memory[ROLE_AGENT] = conf->sandbox_memory_agent;
+    g->cage.memory[ROLE_CHANNEL] = conf->sandbox_memory_channel;
     confine_init(&g->cage, g->exe_dir);
     if (geteuid() == 0 && !g->cage.own_uids)
         log_warn("sandbox.no_uids",

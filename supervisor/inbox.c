@@ -29,10 +29,14 @@ static bool caged(struct proc *p, uint32_t said)
     uint32_t missing;
 
     confine_look(v, &f->conf.cage, p->role, p->pid, said);
+    p->by_cgroup =
+        cgroup_holds(&f->cgroups, (unsigned)(p - f->proc), p->pid, recycle_hard(f, p->role));
     missing = v->wanted & ~v->in_force;
     log_info("worker.sandbox", KV("worker", proc_name(p, name)), KV("child", p->pid),
              KV("uid", v->uid), KV("layers", confine_names(v->wanted & v->in_force, have)),
-             KV("landlock", v->landlock_abi), KV("missing", confine_names(missing, lack)));
+             KV("landlock", v->landlock_abi), KV("missing", confine_names(missing, lack)),
+             KV("memory_kib", recycle_soft(f, p->role) / KIB),
+             KV("memory_by", p->by_cgroup ? "cgroup" : "watch"));
     if (!missing || !f->conf.cage.required)
         return true;
     log_error("sandbox.incomplete", KV("worker", name), KV("missing", lack),

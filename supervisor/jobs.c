@@ -55,6 +55,8 @@ static struct proc *pick_agent(struct fleet *f)
         if (p->role != ROLE_AGENT || p->fsm.state != FSM_UP || !p->link)
             continue;
         n = lanes_running_on(f->lanes, p->instance);
+        if (p->retiring && p->successor->fsm.state == FSM_UP)
+            continue;
         if (n < least) {
             least = n;
             best = p;
@@ -157,7 +159,9 @@ int jobs_on_done(struct fleet *f, struct link *from, struct ipc_job_done *m, str
 {
     (void)from;
     (void)e;
-    if (lanes_done(f->lanes, m->job_id, m->attempt))
+    if (lanes_done(f->lanes, m->job_id, m->attempt)) {
+        recycle_go_on(f);
         loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+    }
     return 0;
 }

@@ -39,7 +39,7 @@ static void build_env(char *env[ENV_MAX], bool root_ready)
 
 /* In the child: only async-signal-safe calls. */
 static void become(const struct confine *c, const char *exe, enum role role, const char *name,
-                   int sock, pid_t parent)
+                   int sock, int cgroup, pid_t parent)
 {
     char *env[ENV_MAX];
     char arg0[64];
@@ -53,6 +53,8 @@ static void become(const struct confine *c, const char *exe, enum role role, con
     (void)sigemptyset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
     (void)snprintf(arg0, sizeof(arg0), "%s", name);
+    if (cgroup >= 0 && write(cgroup, "0", 1) != 1)
+        _exit(121); /* it would run without its limit */
     if (sock == IPC_FD) {
         /* dup2 onto itself would leave close-on-exec set */
         int tmp = dup(sock);
@@ -83,7 +85,7 @@ static void become(const struct confine *c, const char *exe, enum role role, con
 }
 
 int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
-                 int sock, pid_t *out, struct err *e)
+                 int sock, int cgroup, pid_t *out, struct err *e)
 {
     char exe[PATH_MAX];
     pid_t parent = getpid(), pid;
@@ -94,7 +96,7 @@ int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, c
     if (pid < 0)
         return err_sys(e, "fork %s", program);
     if (pid == 0)
-        become(c, exe, role, program, sock, parent);
+        become(c, exe, role, program, sock, cgroup, parent);
     *out = pid;
     return 0;
 }

@@ -30,7 +30,8 @@ void wires_tell_hub(void *ctx)
     for (unsigned i = 0; i < f->count; i++) {
         const struct proc *p = &f->proc[i];
 
-        if (p->role == ROLE_CHANNEL && !p->channel)
+        if ((p->role == ROLE_CHANNEL && !p->channel) ||
+            (p->fsm.state == FSM_DOWN && !p->fsm.wanted))
             continue;
         jw_obj(&w);
         jw_kcstr(&w, "role", role_name(p->role));
@@ -46,6 +47,12 @@ void wires_tell_hub(void *ctx)
         if (p->cage.looked) {
             jw_key(&w, "sandbox");
             confine_write(&w, &p->cage);
+        }
+        if (p->memory) {
+            jw_ku64(&w, "memoryKib", p->memory / KIB);
+            jw_ku64(&w, "memoryLimitKib", recycle_soft(f, p->role) / KIB);
+            jw_ku64(&w, "memoryKillKib", recycle_hard(f, p->role) / KIB);
+            jw_kcstr(&w, "memoryBy", p->by_cgroup ? "cgroup" : "watch");
         }
         jw_obj_end(&w);
     }

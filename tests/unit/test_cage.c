@@ -47,6 +47,7 @@ struct row {
 #define READ_PATH(path, why)                  {"path", path, why},
 #define CONNECT(port, why)                    {"port", #port, why},
 #define LIMIT(what, value, why)               {"limit", #what, why},
+#define MEMORY(bytes, why)                    {"memory", #bytes, why},
 #define PRIVATE(what, why)                    {"private", #what, why},
 #define EMPTY_ROOT(why)                       {"root", "empty", why},
 static const struct row front_rows[] = {
@@ -110,6 +111,7 @@ START_TEST(test_layers)
     bool agent = classes[_i].role == ROLE_AGENT || classes[_i].role == ROLE_CHANNEL;
 
     ck_assert_ptr_nonnull(c);
+    ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_FRONT ? 64 : 128) * MIB); /* P4 */
     ck_assert(c->empty_root == !agent);
     ck_assert(!(c->namespaces & CLONE_NEWNET) == agent); /* it is the one with a network */
     ck_assert(c->namespaces & CLONE_NEWIPC);

@@ -561,8 +561,11 @@ bool models_route(const struct models *m, struct view ref, struct model_route *o
     row = find_model(p, id);
     out->ops = provider_find(view_str(row && row->api ? row->api : p->api));
     if (!out->ops) {
-        fail_set(why, FAIL_CONFIG, "model %.100s: api %.40s is none that this version speaks",
-                 row->id, row->api);
+        fail_set(why, FAIL_CONFIG, "model %.*s: api %.40s is none that this version speaks",
+                 (int)(id.n < 100 ? id.n : 100), id.p,
+                 row && row->api ? row->api
+                 : p->api        ? p->api
+                                 : "");
         return false;
     }
     out->patience = p->patience;

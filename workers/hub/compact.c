@@ -379,7 +379,7 @@ bool compact_before(struct run *r)
 bool compact_overflow(struct run *r, const struct ipc_run_done *m)
 {
     struct err e = ERR_INIT;
-    struct compact *c;
+    struct compact *c = NULL;
 
     if (m->outcome != RUN_ERROR || !view_eq(m->error_kind, V("context_length")) ||
         r->said.n > r->said_seg || r->live->compact || r->compactions >= COMPACT_ROUNDS ||
@@ -426,7 +426,7 @@ void compact_stop(struct hub *h, struct live *l)
 
 int compact_now(struct hub *h, struct live *l, const struct call_ref *ref, struct err *e)
 {
-    struct compact *c;
+    struct compact *c = NULL;
     int rc = begin(h, l, NULL, WHY_MANUAL, &c, e);
 
     if (rc == 0) {

@@ -339,6 +339,12 @@ static void on_stop(void *ctx, uint32_t grace_ms)
 {
     struct hub *h = ctx;
 
+    if (grace_ms ==
+        0) { /* a successor comes at once: the fronts keep everybody, as after a crash */
+        log_info("hub.recycled");
+        worker_leave(&h->w);
+        return;
+    }
     h->stopping = true;
     health_ready(h);
     if (!h->runs) {
