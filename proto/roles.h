@@ -4,6 +4,15 @@
 
 #include <stdint.h>
 
+/* How a worker ends when nobody killed it. */
+enum worker_exit {
+    EXIT_ASKED,   /* to stop */
+    EXIT_FAILED,  /* with a reason in the log */
+    EXIT_NEVER,   /* bad configuration: not restarted with the same one */
+    EXIT_STORAGE, /* the disk failed (or filled in the middle of a commit): nothing that was not yet
+                     acknowledged counts */
+};
+
 enum role {
 #define ROLE(id, name) ROLE_##id,
 #include "roles.def"

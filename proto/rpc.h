@@ -31,6 +31,7 @@ enum rpc_flags {
     RPC_HIDDEN = 1 << 2,
     RPC_SESSION = 1 << 3,
     RPC_DURING_STOP = 1 << 4,
+    RPC_WHEN_FULL = 1 << 5,
 };
 
 struct rpc_row {

@@ -230,6 +230,21 @@ void fleet_hub_done(struct fleet *f)
     stop_role(f, ROLE_CHANNEL);
 }
 
+static const char *why_ended(int status)
+{
+    static const char *const words[] = {
+        [EXIT_ASKED] = "by itself",
+        [EXIT_FAILED] = "as it says above",
+        [EXIT_NEVER] = "its configuration",
+        [EXIT_STORAGE] = "its storage failed: nothing unanswered is kept, it is opened again and "
+                         "checked; look at the disk and its log",
+    };
+
+    if (WIFSIGNALED(status))
+        return "killed";
+    return WEXITSTATUS(status) < (int)COUNT_OF(words) ? words[WEXITSTATUS(status)] : "not started";
+}
+
 static void exited(struct proc *p, int status)
 {
     struct fleet *f = p->fleet;
@@ -243,7 +258,7 @@ static void exited(struct proc *p, int status)
     else
         log_warn("worker.died", KV("worker", proc_name(p, name)), KV("child", p->pid),
                  KV("signal", sig), KV("exit", sig ? 0 : WEXITSTATUS(status)),
-                 KV("state", fsm_state_name(p->fsm.state)));
+                 KV("state", fsm_state_name(p->fsm.state)), KV("why", why_ended(status)));
     p->pid = 0;
     recycle_ended(p);
     p->restarts++;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 enum { PIECE = 4096, PENDING_MAX = 20000, IMAGE_MAX = 32 * 1024 * 1024 };
 
@@ -35,7 +36,8 @@ static struct {
     /* faults */
     uint64_t events, fail_at;
     int fail_with;
-    bool fail_all; /* from fail_at on, until disarmed */
+    bool fail_all;   /* from fail_at on, until disarmed */
+    bool space_only; /* what needs no new space goes on */
 } dev;
 
 static uint64_t seed = 1;
@@ -131,6 +133,25 @@ static bool fails(void)
     return true;
 }
 
+/* A write of n bytes: does it fail? */
+static bool write_fails(int fd, off_t off, size_t n)
+{
+    struct stat st;
+
+    if (dev.space_only && fstat(fd, &st) == 0 && off + (off_t)n <= st.st_size)
+        return false;
+    return fails();
+}
+
+static size_t iov_bytes(const struct iovec *v, int n)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < n; i++)
+        sum += v[i].iov_len;
+    return sum;
+}
+
 static void note(struct image *of, int fd, const char *p, size_t n, size_t off)
 {
     size_t len;
@@ -159,7 +180,7 @@ ssize_t dev_pwrite(int fd, const void *p, size_t n, off_t off)
     struct image *of = ours(fd);
 
     if (of) {
-        if (fails())
+        if (write_fails(fd, off, n))
             return -1;
         note(of, fd, p, n, (size_t)off);
     }
@@ -186,7 +207,7 @@ ssize_t dev_writev(int fd, const struct iovec *v, int n)
     struct image *of = ours(fd);
 
     if (of) {
-        if (fails())
+        if (write_fails(fd, lseek(fd, 0, SEEK_CUR), iov_bytes(v, n)))
             return -1;
         note_all(of, fd, v, n, lseek(fd, 0, SEEK_CUR));
     }
@@ -199,7 +220,7 @@ ssize_t dev_pwritev(int fd, const struct iovec *v, int n, off_t off)
     struct image *of = ours(fd);
 
     if (of) {
-        if (fails())
+        if (write_fails(fd, off, iov_bytes(v, n)))
             return -1;
         note_all(of, fd, v, n, off);
     }
@@ -218,7 +239,7 @@ int dev_fdatasync(int fd)
     struct image *of = ours(fd);
 
     if (of) {
-        if (fails())
+        if (!dev.space_only && fails())
             return -1;
         cut();
         flushed(of);
@@ -333,9 +354,13 @@ START_TEST(test_fault)
         dev.fail_at = at;
         dev.fail_with = faults[_i].error;
         dev.fail_all = faults[_i].all;
-        for (uint64_t k = 0; k < 60; k++) /* enough to need more disk */
-            OK(turn(s, n + k));
-        r = store_commit(s, &e);
+        r = 0;
+        for (uint64_t k = 0; k < 60 && r == 0; k++) /* enough to need more disk */
+            r = turn(s, n + k);
+        if (r < 0) /* refused before anything was built on it */
+            store_rollback(s);
+        else
+            r = store_commit(s, &e);
         if (r == 0) { /* it is in the log: a checkpoint that fails loses nothing */
             n += 60;
             kept_on += store_checkpoint(s, &e) < 0;
@@ -372,8 +397,83 @@ START_TEST(test_fault)
 }
 END_TEST
 
+/* A full disk: the door says no while there is still room to end what is under way; what is kept
+ * can be read, also by the next process; when there is space again all goes on. */
+START_TEST(test_door)
+{
+    struct store_opts o = {.prealloc_bytes = 64 * 1024};
+    struct rec_session_put row;
+    struct rec_message_add m;
+    struct store_stats st;
+    struct store *s = NULL;
+    struct kit kit;
+    uint64_t n = 0;
+    char id[32];
+    int r, status;
+    pid_t pid;
+
+    kit_init(&kit);
+    OK(store_open(&s, kit.path, &o, &e));
+    OK(store_room(s, 1000, &e));
+    for (int i = 0; i < 20; i++)
+        OK(turn(s, n++));
+    OK(store_commit(s, &e));
+    arm(kit.path);
+    dev.events = 0;
+    dev.fail_at = 1;
+    dev.fail_with = ENOSPC;
+    dev.fail_all = dev.space_only = true;
+    FAILS(store_room(s, 4 * MIB, &e), ERR_AGAIN);
+    for (r = 0; r == 0;) { /* what is under way ends from the reserve */
+        if ((r = turn(s, n)) == 0) {
+            OK(store_commit(s, &e));
+            n++;
+        }
+    }
+    ck_assert_int_eq(r, ERR_AGAIN);
+    ck_assert_uint_gt(n, 20 + 30);
+    store_rollback(s);
+    FAILS(store_room(s, 0, &e), ERR_AGAIN);
+    OK(store_session_get(s, V("s0"), &row, &e));
+    OK(store_checkpoint(s, &e)); /* there is room for what was taken */
+
+    OK(store_stats(s, &st, &e));
+    store_close(&s);
+    dev.armed = false;
+    pid = fork();
+    if (pid == 0) { /* dies with changes in the log only ... */
+        if (store_open(&s, kit.path, &o, &e) < 0 || turn(s, n) < 0 || store_commit(s, &e) < 0)
+            _exit(1);
+        _exit(turn(s, n + 1) < 0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    n++;
+    ck_assert_int_eq(truncate(kit.path, (off_t)st.used_bytes), 0); /* ... and the room is gone */
+    arm(kit.path);
+    OK(store_open(&s, kit.path, &o, &e));
+    OK(store_session_get(s, V("s0"), &row, &e));
+    (void)snprintf(id, sizeof(id), "m%u", (unsigned)n - 1);
+    OK(store_message_by_id(s, view_str(id), &m, &e));
+    FAILS(store_room(s, 0, &e), ERR_AGAIN);
+    FAILS(turn(s, n), ERR_AGAIN);
+    store_close(&s); /* and once more */
+    OK(store_open(&s, kit.path, &o, &e));
+    OK(store_message_by_id(s, view_str(id), &m, &e));
+    FAILS(turn(s, n), ERR_AGAIN);
+    dev.fail_all = dev.space_only = dev.armed = false;
+    OK(store_room(s, 1000, &e));
+    OK(turn(s, n++));
+    OK(store_commit(s, &e));
+    store_close(&s);
+    (void)verify(kit.path, n);
+    kit_fini(&kit);
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
+    tcase_add_test(tc, test_door);
     tcase_add_test(tc, test_power);
     tcase_add_loop_test(tc, test_fault, 0, (int)COUNT_OF(faults));
 }

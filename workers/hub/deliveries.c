@@ -148,7 +148,8 @@ static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event e
     /* before the commit of this turn, so that an end and the next beginning share it */
     loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
     if (save(ds, x->id, &next, a == DELIVER_SEND ? &no_news : n, &e) < 0) {
-        log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
+        if (!ds->hub->full || e.code != ERR_AGAIN) /* that is said already */
+            log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
         deliver_timer(ds, x, now + STORE_RETRY_MS);
         return false;
     }

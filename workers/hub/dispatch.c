@@ -5,8 +5,11 @@
 #include "json.h"
 #include "log.h"
 #include "params.h"
+#include "room.h"
 
 #include <stdio.h>
+
+enum { ROOM_PER_BYTE = 2 }; /* a message is kept once, its request's row holds it until it runs */
 
 struct dispatch {
     struct params *params[RPC_COUNT];
@@ -202,6 +205,10 @@ int dispatch_on_rpc(struct hub *h, struct link *from, struct ipc_rpc *m, struct 
     if (h->stopping && !(c.row->flags & RPC_DURING_STOP) && !is_read(c.row->scope))
         return call_error_full(&c, RPC_UNAVAILABLE, "gateway is restarting",
                                V("{\"reason\":\"gateway-restarting\"}"), 1, 500);
+    if (!is_read(c.row->scope) && !(c.row->flags & (RPC_DURING_STOP | RPC_WHEN_FULL)) &&
+        !room_for(h, m->params.n * ROOM_PER_BYTE))
+        return call_error_full(&c, RPC_UNAVAILABLE, "the gateway's disk is full",
+                               V("{\"reason\":\"store-full\"}"), 1, ROOM_RETRY_MS);
     if (m->params.n > c.row->max_bytes)
         return call_error(&c, RPC_INVALID_REQUEST, "invalid %.*s params: %zu bytes, limit %zu",
                           VIEW_FMT(c.row->name), m->params.n, c.row->max_bytes);

@@ -135,6 +135,7 @@ static void send_ready(struct hub *h, struct link *l)
 {
     send_snapshot(l, V("ready"),
                   h->stopping ? V("{\"ready\":false,\"failing\":[\"draining\"]}")
+                  : h->full   ? V("{\"ready\":false,\"failing\":[\"store: no room on the disk\"]}")
                               : V("{\"ready\":true,\"failing\":[]}"));
 }
 

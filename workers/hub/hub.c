@@ -8,6 +8,17 @@
 
 enum { IDLE_MS = 2000 };
 
+/* What is acknowledged is safe; but this process cannot know what the disk holds of the rest. The
+ * next one reads it again. */
+static void leave_if_broken(struct hub *h, const char *why)
+{
+    if (store_usable(h->store))
+        return;
+    log_error("store.failed", KV("why", why));
+    h->w.exit_code = EXIT_STORAGE;
+    worker_leave(&h->w);
+}
+
 /* Nothing that was queued this turn may leave unless it is on the disk: not even the log line,
  * whose line to the supervisor may hold jobs of the lost batch. */
 static void commit(void *ctx)
@@ -18,11 +29,12 @@ static void commit(void *ctx)
     if (store_commit(h->store, &e) == 0) {
         if (!loop_timer_pending(&h->idle))
             loop_timer_set(&h->idle, IDLE_MS);
+        leave_if_broken(h, "checkpoint: the disk failed");
         return;
     }
     dprintf(STDERR_FILENO, "openclaw-hub: commit failed, nothing of this turn is answered: %s\n",
             e.text);
-    _exit(1);
+    _exit(EXIT_STORAGE); /* the supervisor says so */
 }
 
 /* A moment after changes: what is in the store's log goes into its tables, so that the next start
@@ -32,8 +44,10 @@ static void on_idle(void *ctx)
     struct hub *h = ctx;
     struct err e = ERR_INIT;
 
-    if (h->store && store_checkpoint(h->store, &e) < 0)
-        log_warn("store.checkpoint_failed", KV("why", e.text));
+    if (!h->store || store_checkpoint(h->store, &e) == 0)
+        return;
+    log_warn("store.checkpoint_failed", KV("why", e.text));
+    leave_if_broken(h, e.text);
 }
 
 void hub_init(struct hub *h)

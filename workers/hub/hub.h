@@ -60,7 +60,9 @@ struct hub {
     char boot_id[37];
     struct loop_timer stop; /* the grace is nearly over */
     bool stopping, said_goodbye;
-    json_t *fleet; /* what the supervisor said last; may be NULL */
+    bool full;              /* no room for new work (room.h) */
+    struct loop_timer room; /* asks again */
+    json_t *fleet;          /* what the supervisor said last; may be NULL */
 };
 
 /* The commit task. */

@@ -5,6 +5,7 @@
 #include "deliveries.h"
 #include "json.h"
 #include "log.h"
+#include "room.h"
 #include "route.h"
 
 #include <openssl/sha.h>
@@ -224,6 +225,8 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
         return answer(from, m->update_id, 0, e);
     if (r == 0 && h->stopping)
         r = err_set(&why, ERR_AGAIN, "stopping");
+    if (r == 0 && !room_for(h, 2 * (m->text.n + m->peer.n)))
+        r = err_set(&why, ERR_AGAIN, "the disk is full");
     if (r == 0) {
         if (json_parse(m->peer, &peer, &why) == 0)
             in.peer = peer;

@@ -22,6 +22,7 @@
 #include "pairing.h"
 #include "presence.h"
 #include "rand.h"
+#include "room.h"
 #include "run.h"
 #include "settings.h"
 #include "standing.h"
@@ -273,6 +274,7 @@ static int open_all(struct hub *h, struct err *e)
         (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
         (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0)
         return r;
+    room_open(h);
     return 0;
 }
 
@@ -287,6 +289,7 @@ static void close_all(struct hub *h)
     deliveries_close(h);
     loop_timer_fini(&h->stop);
     loop_timer_fini(&h->idle);
+    room_close(h);
     dispatch_close(h);
     http_door_close(h);
     auth_close(h);

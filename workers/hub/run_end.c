@@ -141,7 +141,8 @@ void run_finish(struct run *r)
     if (r->result.end == END_OK && run_continue(r))
         return;
     if (save_end(r, &e) < 0) {
-        log_error("run.end", KV("run", r->run_id), KV("why", e.text));
+        if (!h->full || e.code != ERR_AGAIN) /* that is said already */
+            log_error("run.end", KV("run", r->run_id), KV("why", e.text));
         loop_timer_init(&r->again, h->w.loop, on_again, r);
         loop_timer_set(&r->again, STORE_RETRY_MS);
         return;

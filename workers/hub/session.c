@@ -5,6 +5,7 @@
 #include "jscan.h"
 #include "json.h"
 #include "rand.h"
+#include "room.h"
 #include "settings.h"
 
 #include <stdio.h>
@@ -103,6 +104,7 @@ int hub_put(struct hub *h, struct store_rec *r, struct err *e)
     }
     if (rc == 0)
         hub_changed(h);
+    room_saw(h, rc);
     return rc;
 }
 

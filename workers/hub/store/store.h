@@ -11,9 +11,9 @@
  * store_commit, store_rollback, store_sweep or store_turn_end. One process opens the file at a time
  * (store_open holds a lock on it).
  *
- * Errors everywhere: ERR_AGAIN no room (disk or store_opts.map_max_bytes): the batch is dropped,
- * try later, reads go on. ERR_CORRUPT stored bytes do not check out. ERR_CLOSED the store is
- * unusable (the disk failed, see store_commit) or its batch is lost: see store_usable.
+ * Errors everywhere: ERR_AGAIN no room (disk or store_opts.map_max_bytes): try later, reads go on.
+ * ERR_CORRUPT stored bytes do not check out. ERR_CLOSED the store is unusable (the disk failed, see
+ * store_commit) or its batch is lost: see store_usable.
  */
 #ifndef STORE_H
 #define STORE_H
@@ -46,6 +46,11 @@ void store_close(struct store **s);
  * ERR_NOMEM. After ERR_AGAIN and ERR_NOMEM the whole batch may be lost: then store_commit fails too
  * and begins afresh. */
 int store_apply(struct store *s, struct store_rec *r, struct err *e) MUST_USE;
+/* Is there room for that many bytes of new records, and beyond them for what must still be said of
+ * work under way?  Takes the disk space, so that what is applied later does not fail for want of
+ * it.  For the door: refuse new work while there is none, keep the rest for the end of the old.
+ * Errors: ERR_AGAIN no room, try later. */
+int store_room(struct store *s, size_t bytes, struct err *e) MUST_USE;
 /* The same for a stream of whole encoded records, all or none of it: what store_pending gave on
  * another machine. */
 int store_apply_bytes(struct store *s, struct view batch, struct err *e) MUST_USE;

@@ -9,18 +9,13 @@
 #include "clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     BATCH_KEEP = 256 * 1024, /* memory kept between turns */
     ROOM_MIN = 2048,         /* pages free in the map before a batch begins */
-    PAGES_PER_RECORD = 6, /* two leaves of its own (random keys), splits, a share of the branches */
-    PAGES_PER_COMMIT = 64,
 };
 
-static int check_alive(const struct store *s, struct err *e)
+int store_alive(const struct store *s, struct err *e)
 {
     if (s->dead)
         return err_set(e, ERR_CLOSED, "store: the disk failed; reopen the store");
@@ -40,7 +35,7 @@ int store_read(struct store *s, MDB_txn **out, struct err *e)
 {
     int rc = 0, r;
 
-    if ((r = check_alive(s, e)) < 0)
+    if ((r = store_alive(s, e)) < 0)
         return r;
     if (s->wtxn) {
         *out = s->wtxn;
@@ -63,7 +58,7 @@ int store_write(struct store *s, struct err *e)
     size_t room;
     int rc, r;
 
-    if ((r = check_alive(s, e)) < 0)
+    if ((r = store_alive(s, e)) < 0)
         return r;
     if (s->wtxn)
         return 0;
@@ -77,7 +72,7 @@ int store_write(struct store *s, struct err *e)
     if ((rc = mdb_txn_begin(s->env, NULL, 0, &s->wtxn)))
         return store_err(s, rc, "begin", e);
     s->now = s->committed;
-    s->pages_guess = PAGES_PER_COMMIT;
+    s->pages_guess = STORE_PAGES_PER_COMMIT;
     s->deletes_only = true;
     return 0;
 }
@@ -102,9 +97,8 @@ static void drop_batch(struct store *s)
 
 static void guess(struct store *s, const struct store_rec *r, size_t bytes)
 {
-    s->pages_guess += PAGES_PER_RECORD + bytes / s->page;
-    if (r->type != REC_session_del && r->type != REC_run_del && r->type != REC_device_del &&
-        r->type != REC_delivery_del && r->type != REC_inbound_forget)
+    s->pages_guess += store_pages_for(s, bytes);
+    if (!rec_frees(r->type))
         s->deletes_only = false;
 }
 
@@ -205,7 +199,8 @@ int store_apply(struct store *s, struct store_rec *r, struct err *e)
     char *room, *early = NULL;
     int rc;
 
-    if ((rc = check_alive(s, e)) < 0 || (rc = rec_check(r, e)) < 0)
+    if ((rc = store_alive(s, e)) < 0 || (rc = rec_check(r, e)) < 0 ||
+        (s->unsettled && (rc = store_checkpoint(s, e)) < 0))
         return rc;
     size = rec_size(r);
     if (size > s->o.batch_max_bytes - before)
@@ -231,7 +226,8 @@ int store_apply(struct store *s, struct store_rec *r, struct err *e)
     if ((rc = rec_decode(view_of(room, size), &rec, &used, e)) == 0 &&
         (rc = store_write(s, e)) == 0 && (rc = store_prepare(s, &rec, e)) == 0) {
         rec_encode(&rec, room); /* in place, with the numbers filled in */
-        rc = put_last(s, before, e);
+        if ((rc = store_take_room(s, s->deletes_only && rec_frees(rec.type) ? 0 : size, 0, e)) == 0)
+            rc = put_last(s, before, e);
     }
     if (rc < 0) {
         buf_cut(&s->batch, before);
@@ -299,62 +295,6 @@ void store_turn_end(struct store *s)
         drop_txn(s); /* begun for something that was refused */
 }
 
-/* Space that was only reserved costs a journal commit of the file system at its first write, in the
- * middle of our own; writing it once here makes a commit a third shorter (ext4, measured). */
-static int write_zeros(struct store *s, size_t from, size_t to)
-{
-    static const char zeros[64 * 1024];
-    ssize_t w;
-
-    while (from < to) {
-        w = pwrite(s->fd, zeros, to - from < sizeof(zeros) ? to - from : sizeof(zeros),
-                   (off_t)from);
-        if (w < 0 && errno != EINTR)
-            return -1;
-        if (w > 0)
-            from += (size_t)w;
-    }
-    return 0;
-}
-
-/* Take the disk space first: LMDB reports a full disk as any short write (EIO), and could then not
- * be told from a broken one. The pages are a guess that is rather too large. */
-static int reserve(struct store *s, struct err *e)
-{
-    MDB_envinfo info;
-    struct stat st;
-    size_t need, want, step = s->o.prealloc_bytes;
-    int rc;
-
-    if (s->no_fallocate)
-        return 0;
-    if ((rc = mdb_env_info(s->env, &info)))
-        return store_err(s, rc, "commit", e);
-    need = (info.me_last_pgno + 1 + s->pages_guess) * s->page;
-    if (need <= s->file_bytes)
-        return 0;
-    if (fstat(s->fd, &st) < 0) /* never zeros over what LMDB has written there meanwhile */
-        return err_sys(e, "store: commit");
-    s->file_bytes = (size_t)st.st_size;
-    if (need <= s->file_bytes)
-        return 0;
-    want = (need + step - 1) / step * step;
-    while ((rc = fallocate(s->fd, 0, st.st_size, (off_t)want - st.st_size)) < 0 && errno == EINTR)
-        ;
-    if (rc == 0)
-        rc = write_zeros(s, s->file_bytes, want);
-    if (rc == 0) {
-        s->file_bytes = want;
-        return 0;
-    }
-    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
-        return s->deletes_only ? 0 : store_err(s, errno, "commit", e);
-    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
-        return err_sys(e, "store: commit");
-    s->no_fallocate = true; /* a file system without it */
-    return 0;
-}
-
 static int put_counters(struct store *s)
 {
     int rc = 0;
@@ -382,7 +322,7 @@ static int try_commit(struct store *s, struct err *e)
     struct counters next = s->now;
     int rc, r;
 
-    if ((r = reserve(s, e)) < 0)
+    if ((r = store_take_room(s, 0, 0, e)) < 0)
         return r;
     s->last_rc = put_counters(s);
     if (s->last_rc == 0) {
@@ -443,6 +383,7 @@ static int checkpoint(struct store *s, struct err *e)
     if (r == 0) {
         s->epoch++;
         s->log_at = 0;
+        s->unsettled = false;
         drop_batch(s);
         s->st.checkpoints++;
         return 0;
@@ -460,24 +401,24 @@ int store_checkpoint(struct store *s, struct err *e)
 {
     int r;
 
-    if ((r = check_alive(s, e)) < 0)
+    if ((r = store_alive(s, e)) < 0)
         return r;
     if (s->batch.n > s->logged)
         return err_set(e, ERR_CONFLICT, "store: checkpoint: commit first");
-    return s->logged || s->swept ? checkpoint(s, e) : 0;
+    return s->logged || s->swept || s->unsettled ? checkpoint(s, e) : 0;
 }
 
 int store_commit(struct store *s, struct err *e)
 {
     uint64_t t0 = clock_mono_ns();
     struct err why = ERR_INIT;
-    int r = check_alive(s, e);
+    int r = store_alive(s, e);
 
     if (s->dead)
         return r;
     if (r == 0 && s->batch.n == s->logged)
         return 0; /* nothing of this turn; housekeeping waits for the next checkpoint */
-    if (r < 0 || (r = reserve(s, e)) < 0 || (r = store_log_append(s, e)) < 0) {
+    if (r < 0 || (r = store_take_room(s, 0, 0, e)) < 0 || (r = store_log_append(s, e)) < 0) {
         s->st.commits_failed++;
         if (!s->dead && drop_turn(s, &why) < 0) {
             *e = why;

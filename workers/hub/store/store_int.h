@@ -48,6 +48,7 @@ struct store {
     MDB_txn *rtxn; /* owned snapshot; live or reset */
     bool rtxn_live;
     bool dead;        /* the disk failed: nothing works until reopened */
+    bool unsettled;   /* what the last process left may not be on the disk: see store_room.c */
     bool lost;        /* the batch could not be rebuilt: nothing works until commit or rollback */
     int last_rc;      /* what LMDB said when an apply failed half way */
     struct buf batch; /* the encoded records of wtxn, to build it again: first those in the log,
@@ -103,6 +104,27 @@ int store_put(struct store *s, const struct store_rec *r, struct view row, struc
 /* After a failure that spoilt wtxn (s->last_rc): the batch as it was before, in a new transaction;
  * returns the code r of that failure, or another when the batch is lost. */
 int store_recover(struct store *s, int r, struct err *e) MUST_USE;
+
+/* Neither dead nor lost. */
+int store_alive(const struct store *s, struct err *e) MUST_USE;
+
+/* store_room.c */
+enum {
+    STORE_PAGES_PER_RECORD = 6, /* two leaves of its own (random keys), splits, a share of the
+                                   branches */
+    STORE_PAGES_PER_COMMIT = 64,
+};
+size_t store_pages_for(const struct store *s, size_t record_bytes);
+/* Does a record of this type give room back?  Then it is tried although the disk is full. */
+bool rec_frees(enum rec_type t);
+/* Disk space for the batch, one more record of that size (0: none) and some to spare, in both
+ * files.  Errors: ERR_AGAIN no room, nothing is changed. */
+int store_take_room(struct store *s, size_t record_bytes, size_t spare_bytes,
+                    struct err *e) MUST_USE;
+/* store_log.c: bytes for the frame of what is in the batch and spare_bytes more are there. */
+int store_log_room(struct store *s, size_t spare_bytes, struct err *e) MUST_USE;
+/* The log of a store that was closed in good order says so. */
+void store_log_clean(struct store *s);
 
 /* store_log.c.  Append what of the batch is not in the log yet, and flush it.  Errors: ERR_AGAIN no
  * room, ERR_CLOSED the disk failed. */

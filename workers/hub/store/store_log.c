@@ -70,6 +70,16 @@ static bool get_frame(struct view in, uint64_t epoch, struct view *payload)
     return crc == frame_crc(epoch, *payload);
 }
 
+/* Whoever wrote it did not close it in good order. */
+static bool has_frame(struct view in)
+{
+    uint32_t magic = 0;
+
+    if (in.n >= LOG_HEAD)
+        memcpy(&magic, in.p, 4);
+    return magic == LOG_MAGIC;
+}
+
 int store_log_open(struct store *s, const char *path, struct err *e)
 {
     char file[4096];
@@ -106,8 +116,15 @@ int store_log_replay(struct store *s, struct err *e)
     if ((r = buf_check(&s->batch, e)) < 0)
         goto out;
     s->logged = s->batch.n;
-    if (s->logged && (r = store_rebuild(s, e)) == 0)
-        r = store_checkpoint(s, e);
+    s->unsettled = has_frame(buf_view(&text));
+    if (s->logged && (r = store_rebuild(s, e)) < 0) {
+        r = err_wrap(e, "log of the last changes");
+        goto out;
+    }
+    if ((r = store_checkpoint(s, e)) == ERR_AGAIN && store_usable(s)) {
+        *e = (struct err)ERR_INIT; /* a full disk: it can be read, and changed when there is room */
+        r = 0;
+    }
     if (r < 0)
         r = err_wrap(e, "log of the last changes");
 out:
@@ -140,6 +157,20 @@ static int make_room(struct store *s, size_t n, struct err *e)
         s->log_bytes = at;
     }
     return 0;
+}
+
+int store_log_room(struct store *s, size_t spare_bytes, struct err *e)
+{
+    return make_room(s, LOG_HEAD + (s->batch.n - s->logged) + spare_bytes, e);
+}
+
+void store_log_clean(struct store *s)
+{
+    static const char none[LOG_HEAD];
+
+    /* not flushed: without it the next start only does a little more */
+    if (s->log_bytes >= LOG_HEAD && pwrite(s->log_fd, none, LOG_HEAD, 0) < 0)
+        return;
 }
 
 int store_log_append(struct store *s, struct err *e)

@@ -259,6 +259,8 @@ void store_close(struct store **sp)
         if (!s->dead && store_checkpoint(s, &e) < 0)
             s->dead = true;
     }
+    if (s->env && !s->dead && s->log_fd >= 0 && !s->logged && !s->unsettled)
+        store_log_clean(s);
     if (s->wtxn)
         mdb_txn_abort(s->wtxn);
     if (s->rtxn)
