@@ -48,6 +48,7 @@ PARTS = [
     ("check", None, [sys.executable, "scripts/check"], {}),
     ("unit and corpora, gcc", "gcc", meson("gcc"), {}),
     ("official client", "gcc", served("gcc", NODE, "tests/conformance/run.mjs"), {}),
+    ("fake Telegram", None, [NODE, "tests/conformance/telegram.mjs"], {}),
     ("captured conversations", "gcc", served("gcc", NODE, "tests/conformance/replay.mjs"), {}),
     ("integration, release", "gcc", [sys.executable, "tests/it/run.py", "--build", folder("gcc")], {}),
     ("unit and corpora, sanitizers", "san", meson("san"), SAN_ENV),
