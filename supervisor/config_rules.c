@@ -297,6 +297,47 @@ static void rule_agents(struct config_walk *w)
         config_error_at(w, "agents.list", "several agents and none marked default: true");
 }
 
+static bool is_agent(const json_t *agents, struct view id)
+{
+    const json_t *list = json_object_get(agents, "list");
+    const char *name;
+    json_t *a;
+    size_t i;
+
+    json_array_foreach(list, i, a)
+    {
+        if (view_ieq(json_view(a, "id"), id))
+            return true;
+    }
+    json_object_foreach(json_object_get(agents, "entries"), name, a)
+    {
+        if (view_ieq(view_str(name), id))
+            return true;
+    }
+    return id.n == 0 || view_ieq(id, V("main"));
+}
+
+/* What routing would have to refuse, message by message, is refused here once. */
+static void rule_bindings(struct config_walk *w)
+{
+    json_t *b;
+    size_t i;
+
+    json_array_foreach(json_at(w->doc, "bindings"), i, b)
+    {
+        const json_t *match = json_object_get(b, "match");
+        struct view agent = view_trim(json_view(b, "agentId"));
+
+        w->path.n = 0;
+        config_path_key(&w->path, V("bindings"));
+        config_path_index(&w->path, i);
+        if (!is_agent(json_at(w->doc, "agents"), agent))
+            config_error(w, "agentId: no agent %.*s in agents.list", VIEW_FMT(agent));
+        if (!json_view(match, "channel").n)
+            config_warn(w, "match.channel is missing: it matches nothing");
+    }
+}
+
 enum { DAY_S = 86400, AGENTS_MAX = 256, MODELS_MAX = 4000 }; /* what the hub has room for */
 
 /* Every wait ends: a turn after a day. */
@@ -353,6 +394,7 @@ void config_rules(struct config_walk *w)
     rule_equal_secrets(w);
     rule_providers(w);
     rule_agents(w);
+    rule_bindings(w);
     rule_models(w);
     rule_times(w);
     rule_longest_turn(w);

@@ -66,6 +66,7 @@ def setup(t, accounts=None, start=True, **delivery):
         section[name] = dict({"folder": platforms[name].folder}, **conf)
     config["channels"] = {"fake": {"accounts": section}}
     config["delivery"] = dict(FAST, **delivery)
+    config["messages"] = {"queue": {"cap": 1000}}  # what the cap drops is told of in test_queue.py
     g = t.new_gateway(config)
     if start:
         g.start()

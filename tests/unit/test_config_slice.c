@@ -201,8 +201,8 @@ static const struct {
      "models.providers.p.baseUrl"},
     {"{agents:{defaults:{model:'demo/demo'}}}", "{}", 0, 0, 0, 0, NULL},
     {"{session:{dmScope:'main'},agents:{defaults:{maxConcurrent:4}}}",
-     "{session:{dmScope:'per-peer'},agents:{defaults:{maxConcurrent:5}}}", 2, HOT | RESTART, R_HUB,
-     R_HUB, "session.dmScope"},
+     "{session:{dmScope:'per-peer'},agents:{defaults:{maxConcurrent:5}}}", 2, HOT, R_HUB, 0,
+     "session.dmScope"},
 };
 
 START_TEST(test_diff)

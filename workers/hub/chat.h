@@ -16,12 +16,13 @@
 #include "job.h"
 #include "jstr.h"
 #include "prompt.h"
+#include "queue.h"
 #include "run.h"
 #include "session.h"
+#include "source.h"
 
 enum {
     RUNS_MAX = 4096,        /* turns that run or wait, in all: some 20 KB each at most when idle */
-    SESSION_QUEUE_MAX = 20, /* messages that wait for a session's turn to end */
     RUN_TEXT_MAX = 4 << 20, /* as ipc run_done carries it */
     RUN_SHOWN_MAX = 16 << 20, /* the same, escaped; an event frame takes 32 MiB */
     RUN_ATTEMPTS_MAX = 2,     /* an agent that died twice on a turn gets no third try */
@@ -41,7 +42,6 @@ enum run_phase {
 /* Which preparing events clients see: all; those of stream run_status only (trace
  * chat-queue-followup, a run of our own); none (trace agent-run). */
 enum run_quiet { QUIET_NOT, QUIET_CHAT, QUIET_ALL };
-enum queue_mode { QUEUE_STEER, QUEUE_FOLLOWUP, QUEUE_COLLECT, QUEUE_INTERRUPT };
 /* How a turn ended, for clients and the run's row. */
 enum run_end { END_OK, END_ERROR, END_ABORTED, END_TIMEOUT };
 
@@ -68,7 +68,13 @@ struct run {
     uint64_t job_id;
     uint32_t attempt;
     enum run_phase phase;
-    enum queue_mode mode;
+    struct queue_set q;
+    char route[SOURCE_NAME], who[SOURCE_NAME]; /* of messages from channels (source_names) */
+    uint8_t rank;                              /* enum queue_rank */
+    bool gather;                               /* with those of the same person right behind it */
+    uint32_t pause_ms;  /* while it waits: how long the queue must have been quiet; 0: no need */
+    char *carry;        /* owned; what is told of dropped messages before it, or NULL */
+    unsigned carried;   /* how many those are */
     bool announced_end; /* clients saw an empty final: the answer comes under another id */
     uint8_t quiet;      /* enum run_quiet */
     char digest[65];
@@ -114,12 +120,14 @@ struct run {
 
 /* A session with turns. */
 struct live {
+    struct hub *hub;
     struct live *next; /* hash chain */
     struct session s;
     struct run *active;
     struct run *waiting, *last; /* in order of arrival */
     unsigned waiting_count;
     struct compact *compact; /* a summary is being made */
+    struct loop_timer due;   /* the queue was not quiet long enough yet */
     bool hold;               /* nothing starts and nothing is forgotten just now */
     bool restored;           /* with turns out of the store that nobody took up yet */
 };
@@ -179,6 +187,12 @@ int run_save(struct run *r, enum run_state state, struct view summary, struct er
 int run_accept(struct run *r, struct view message, struct err *e) MUST_USE;
 /* One that waits for the session's turn to end; its text stays in its row until then. */
 int run_accept_waiting(struct run *r, struct view message, struct err *e) MUST_USE;
+/* A message with r->q set, as its queue's mode says. On failure nothing was accepted and r is still
+ * the caller's. TAKEN_NOW: answer the client, then run_start. TAKEN_WAITING: answer the client,
+ * then live_next. TAKEN_DROPPED: r is gone. */
+enum taken { TAKEN_NOW, TAKEN_WAITING, TAKEN_DROPPED };
+int live_take(struct live *l, struct run *r, struct view message, enum taken *out,
+              bool *interrupted, struct err *e) MUST_USE;
 /* Tell clients, hand it to the lanes. */
 void run_start(struct run *r);
 /* Put its message into the transcript. */
@@ -291,7 +305,7 @@ struct chat_input {
     enum send_form form;
     const struct session_key *key;
     struct view message, run_id;
-    enum queue_mode mode;
+    struct view mode;    /* as the request names it; empty: the session's */
     uint32_t timeout_ms; /* 0: the configured one */
     struct view options; /* members for the job as JSON text without braces */
     struct view extra;   /* what else makes the request another one: attachments */

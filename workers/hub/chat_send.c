@@ -156,33 +156,16 @@ static int refuse(struct call *c, const struct err *e)
 }
 
 /* Behind the turn under way. */
-static int take_waiting(struct call *c, const struct chat_input *in, struct run *r, struct err *e)
+static int taken_waiting(struct call *c, const struct chat_input *in, struct run *r)
 {
-    bool own_answer = in->mode == QUEUE_FOLLOWUP || in->mode == QUEUE_COLLECT;
-    int rc;
+    struct hub *h = c->hub;
+    struct live *l = r->live;
+    int rc = answer_started(c, in, r, false);
 
-    if (r->live->waiting_count >= SESSION_QUEUE_MAX)
-        return err_set(e, ERR_LIMIT, "%d messages wait in this session already",
-                       (int)SESSION_QUEUE_MAX);
-    r->announced_end = own_answer && in->form != FORM_AGENT;
-    if ((rc = run_accept_waiting(r, in->message, e)) < 0)
-        return rc;
-    rc = answer_started(c, in, r, false);
     chat_ids(r);
     if (r->announced_end)
         chat_final_empty(r);
-    return rc;
-}
-
-static int take_now(struct call *c, const struct chat_input *in, struct run *r, bool interrupted,
-                    struct err *e)
-{
-    int rc;
-
-    if ((rc = run_accept(r, in->message, e)) < 0)
-        return rc;
-    rc = answer_started(c, in, r, interrupted);
-    run_start(r);
+    live_next(h, l); /* nothing may be under way: those before it wait for a pause */
     return rc;
 }
 
@@ -194,6 +177,7 @@ int chat_take(struct call *c, const struct chat_input *in)
     struct err e = ERR_INIT;
     char want[65];
     bool interrupted = false;
+    enum taken taken = TAKEN_NOW;
     int rc;
 
     chat_digest(in, want);
@@ -210,7 +194,10 @@ int chat_take(struct call *c, const struct chat_input *in)
     (void)snprintf(r->digest, sizeof(r->digest), "%s", want);
     r->accepted_ms = clock_wall_ms();
     r->timeout_ms = in->timeout_ms ? in->timeout_ms : chat_conf(h)->timeout_ms;
-    r->mode = in->mode;
+    queue_settings(h->w.conf, &l->s, VIEW_EMPTY, &r->q);
+    (void)queue_mode_read(in->mode, &r->q.mode);
+    r->announced_end = in->form != FORM_AGENT && (l->active || l->waiting) &&
+                       (r->q.mode == QUEUE_FOLLOWUP || r->q.mode == QUEUE_COLLECT);
     r->quiet = in->form == FORM_AGENT ? QUIET_ALL : QUIET_NOT;
     run_own(r, c->conn);
     if (in->options.n) {
@@ -223,16 +210,13 @@ int chat_take(struct call *c, const struct chat_input *in)
     }
     if (in->form == FORM_AGENT && (rc = waiter_agent(c, r, &e)) < 0)
         goto out;
-    if (l->active && in->mode == QUEUE_INTERRUPT && l->active->phase != RUN_ENDING) {
-        l->hold = true; /* this message is next; what waits goes with it, so that the order stays */
-        run_abort(l->active, "aborted");
-        rc = l->active ? 0 : live_merge(l, r, &e);
-        l->hold = false;
-        if (rc < 0)
-            goto out;
-        interrupted = true;
-    }
-    rc = l->active ? take_waiting(c, in, r, &e) : take_now(c, in, r, interrupted, &e);
+    if ((rc = live_take(l, r, in->message, &taken, &interrupted, &e)) < 0)
+        goto out;
+    if (taken == TAKEN_WAITING)
+        return taken_waiting(c, in, r);
+    rc = answer_started(c, in, r, interrupted); /* nothing of a client's is dropped */
+    run_start(r);
+    return rc;
 out:
     if (rc < 0) {
         if (r) {
@@ -254,14 +238,6 @@ static void option(struct jw *w, const json_t *params, const char *from, const c
 
     if (v.n)
         jw_kstr(w, to, v);
-}
-
-static enum queue_mode mode_of(struct view name)
-{
-    return view_eq(name, V("followup"))    ? QUEUE_FOLLOWUP
-           : view_eq(name, V("collect"))   ? QUEUE_COLLECT
-           : view_eq(name, V("interrupt")) ? QUEUE_INTERRUPT
-                                           : QUEUE_STEER;
 }
 
 static bool admin_only(const json_t *params)
@@ -287,7 +263,7 @@ int rpc_chat_send(struct call *c)
         .key = &key,
         .message = view_trim(json_view(c->params, "message")),
         .run_id = json_view(c->params, "idempotencyKey"),
-        .mode = mode_of(json_view(c->params, "queueMode")),
+        .mode = json_view(c->params, "queueMode"),
         .timeout_ms = timeout > 0 && timeout <= TIMEOUT_MAX_MS ? (uint32_t)timeout : 0,
         .plain = json_flag(c->params, "suppressCommandInterpretation", false),
     };

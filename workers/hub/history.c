@@ -18,6 +18,8 @@ enum {
     BYTES_MAX = 6291456, /* protocol: maxBytes */
     PREVIEW_KEYS_MAX = 200,
     PREVIEW_ITEMS_MAX = 50,
+    PENDING_SHOWN = 100, /* messages that wait */
+    PENDING_BYTES = 1048576,
 };
 
 struct page {
@@ -110,14 +112,16 @@ static bool read_cursor(struct view cursor, const char *session_id, uint64_t las
 
 static void put_pending(struct jw *w, const struct live *l, int64_t before)
 {
-    unsigned total = l ? l->waiting_count : 0, left = SESSION_QUEUE_MAX;
+    unsigned total = l ? l->waiting_count : 0, left = PENDING_SHOWN;
+    size_t full = w->b->n + PENDING_BYTES;
 
     (void)before;
     jw_key(w, "pendingInputs");
     jw_obj(w);
     jw_key(w, "items");
     jw_arr(w);
-    for (const struct run *r = l ? l->waiting : NULL; r && left > 0; r = r->next, left--) {
+    for (const struct run *r = l ? l->waiting : NULL; r && left > 0 && w->b->n < full;
+         r = r->next, left--) {
         jw_obj(w);
         jw_kcstr(w, "id", r->message_id);
         jw_ki64(w, "acceptedAt", r->accepted_ms);

@@ -15,8 +15,6 @@ enum {
     PRUNE_MS = 60 * 1000,
     PRUNE_ROWS = 5000,
     KEY_BYTES = 400,
-    TO_MAX = 512, /* records.def: delivery_add */
-    THREAD_MAX = 256,
 };
 
 struct inbound {
@@ -28,7 +26,7 @@ struct inbound {
 struct message {
     struct deliver_account from;
     struct view update_id, text;
-    const json_t *peer;
+    struct source src;
     char key[KEY_BYTES], run_id[40];
 };
 
@@ -74,56 +72,52 @@ static int remember(struct hub *h, const struct message *m, struct err *e)
 static int inbound_route(struct hub *h, const struct message *m, struct session_key *out,
                          struct err *e)
 {
-    struct view kind = json_view(m->peer, "kind"), parent = json_view(m->peer, "parentKind");
+    const struct source *s = &m->src;
     struct route_in in = {
-        .channel = view_str(m->from.channel),
-        .account = view_str(m->from.account),
-        .guild = json_view(m->peer, "guildId"),
-        .team = json_view(m->peer, "teamId"),
-        .peer = {.given = kind.n > 0, .kind = kind, .id = json_view(m->peer, "id")},
-        .parent = {.given = parent.n > 0, .kind = parent, .id = json_view(m->peer, "parentId")}};
+        .channel = view_str(s->channel),
+        .account = view_str(s->account),
+        .guild = s->guild,
+        .team = s->team,
+        .peer = {.given = s->kind_word.n > 0, .kind = s->kind_word, .id = s->id},
+        .parent = {.given = s->parent_kind.n > 0, .kind = s->parent_kind, .id = s->parent_id},
+        .roles = s->roles,
+        .roles_n = s->roles_n};
     struct route found;
+    struct skey key;
     int r;
 
     if (!h->inbound->index)
         return session_key(h, V("main"), VIEW_EMPTY, out, e);
-    if ((r = route(h->inbound->index, &in, &found, e)) < 0)
+    if ((r = route(h->inbound->index, &in, &found, e)) < 0 ||
+        (r = skey_thread(skey_view(&found.key), s->key_thread, &key, e)) < 0)
         return r;
-    return session_key(h, skey_view(&found.key), VIEW_EMPTY, out, e);
+    log_debug("inbound.route", KV("channel", s->channel), KV("account", s->account),
+              KV("by", index_matched_by_name(found.matched_by)), KV("session", key.s));
+    return session_key(h, skey_view(&key), VIEW_EMPTY, out, e);
 }
 
-/* Where the answer goes, as members for the job (deliver_answer.c). */
-static void write_origin(const struct message *m, struct buf *out)
+static int options_of(const struct message *m, char **out, struct err *e)
 {
-    struct view to = json_view(m->peer, "to"), id = json_view(m->peer, "id");
-    struct jw w = JW_INIT(out);
+    struct buf b = BUF_INIT(32 * KIB);
+    int rc;
 
-    buf_put_str(out, "\"origin\":");
-    jw_obj(&w);
-    jw_kcstr(&w, "channel", m->from.channel);
-    jw_kcstr(&w, "account", m->from.account);
-    jw_kstr(&w, "to", to.n ? to : id);
-    if (json_view(m->peer, "threadId").n)
-        jw_kstr(&w, "thread", json_view(m->peer, "threadId"));
-    if (json_view(m->peer, "replyTo").n)
-        jw_kstr(&w, "replyTo", json_view(m->peer, "replyTo"));
-    jw_obj_end(&w);
+    source_origin(&m->src, &b);
+    if ((rc = buf_check(&b, e)) == 0 && !(*out = mem_dup(buf_view(&b).p, b.n)))
+        rc = err_set(e, ERR_NOMEM, "run: out of memory");
+    buf_fini(&b);
+    return rc;
 }
 
 static int begin(struct hub *h, const struct message *m, const struct session_key *key,
                  struct live *l, struct run **out, struct err *e)
 {
-    struct buf origin = BUF_INIT(32 * KIB);
     struct chat_input in = {.key = key, .message = m->text};
+    struct view channel = view_str(m->src.channel);
     struct run *r;
     char *options = NULL;
     int rc;
 
-    write_origin(m, &origin);
-    if ((rc = buf_check(&origin, e)) == 0 && !(options = mem_dup(buf_view(&origin).p, origin.n)))
-        rc = err_set(e, ERR_NOMEM, "run: out of memory");
-    buf_fini(&origin);
-    if (rc < 0)
+    if ((rc = options_of(m, &options, e)) < 0)
         return rc;
     if ((rc = run_new(h, l, view_str(m->run_id), &r, e)) < 0) {
         mem_free(options);
@@ -131,48 +125,40 @@ static int begin(struct hub *h, const struct message *m, const struct session_ke
     }
     mem_free(r->options);
     r->options = options;
+    source_names(r->options, r->route, r->who);
     chat_digest(&in, r->digest);
     r->accepted_ms = clock_wall_ms();
     r->timeout_ms = chat_conf(h)->timeout_ms;
-    r->mode = QUEUE_FOLLOWUP; /* under its own name: its answer goes where it came from */
+    r->rank = m->src.mentioned ? RANK_MENTION : m->src.replies ? RANK_REPLY : RANK_PLAIN;
+    queue_settings(h->w.conf, &l->s, channel, &r->q);
+    r->pause_ms = m->src.media ? 0 : queue_gather_ms(h->w.conf, channel);
+    r->gather = r->pause_ms > 0;
     *out = r;
     return 0;
 }
 
-/* As a turn now, or behind the one under way. */
+/* As a turn now, or as the session's queue says. */
 static int take(struct hub *h, const struct message *m, const struct session_key *key,
                 struct err *e)
 {
     struct live *l = NULL;
     struct run *r = NULL;
+    enum taken taken;
+    bool interrupted;
     int rc;
 
     if ((rc = live_get(h, key, true, &l, e)) < 0)
         return rc;
-    if (l->waiting_count >= SESSION_QUEUE_MAX)
-        rc = err_set(e, ERR_LIMIT, "%d messages wait in this session already",
-                     (int)SESSION_QUEUE_MAX);
-    else
-        rc = begin(h, m, key, l, &r, e);
-    if (rc == 0 && l->active)
-        rc = run_accept_waiting(r, m->text, e);
-    else if (rc == 0 && (rc = run_accept(r, m->text, e)) == 0)
+    if ((rc = begin(h, m, key, l, &r, e)) == 0)
+        rc = live_take(l, r, m->text, &taken, &interrupted, e);
+    if (rc == 0 && taken == TAKEN_NOW) {
         run_start(r);
-    if (rc < 0) {
-        if (r)
-            run_free(r);
-        live_next(h, l);
+        return 0;
     }
+    if (rc < 0 && r)
+        run_free(r);
+    live_next(h, l);
     return rc;
-}
-
-/* What a delivery can be addressed to. */
-static bool usable(const struct message *m)
-{
-    return json_is_object(m->peer) && json_view(m->peer, "to").n <= TO_MAX &&
-           json_view(m->peer, "id").n <= TO_MAX && json_view(m->peer, "threadId").n <= THREAD_MAX &&
-           json_view(m->peer, "replyTo").n <= THREAD_MAX &&
-           (json_view(m->peer, "to").n || json_view(m->peer, "id").n);
 }
 
 /* 0: it is in this turn's batch, or means nothing. */
@@ -182,10 +168,6 @@ static int judge(struct hub *h, const struct message *m, struct err *e)
     struct live *l;
     int r;
 
-    if (m->text.n == 0 || !usable(m)) {
-        log_warn("inbound.empty", KV("channel", m->from.channel), KV("account", m->from.account));
-        return remember(h, m, e); /* never offered again */
-    }
     if ((r = inbound_route(h, m, &key, e)) < 0) {
         log_error("inbound.no_route", KV("channel", m->from.channel),
                   KV("account", m->from.account), KV("why", e->text));
@@ -203,6 +185,23 @@ static int judge(struct hub *h, const struct message *m, struct err *e)
     return 0;
 }
 
+static int judge_all(struct hub *h, struct message *m, struct view peer, struct err *e)
+{
+    struct err bad = ERR_INIT;
+    json_t *doc = NULL;
+    int r;
+
+    if (json_parse(peer, &doc, &bad) < 0 || m->text.n == 0 ||
+        !source_read(&m->src, m->from.channel, m->from.account, doc)) {
+        log_warn("inbound.empty", KV("channel", m->from.channel), KV("account", m->from.account));
+        r = remember(h, m, e); /* never offered again */
+    } else {
+        r = judge(h, m, e);
+    }
+    json_decref(doc);
+    return r;
+}
+
 static int answer(struct link *to, struct view update_id, uint32_t retry_ms, struct err *e)
 {
     return msg_send_inbound_ack(
@@ -213,7 +212,6 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
 {
     struct message in = {.update_id = m->update_id, .text = view_trim(m->text)};
     struct err why = ERR_INIT;
-    json_t *peer = NULL;
     int r;
 
     if (!deliveries_account_of(h, from, &in.from))
@@ -227,12 +225,8 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
         r = err_set(&why, ERR_AGAIN, "stopping");
     if (r == 0 && !room_for(h, 2 * (m->text.n + m->peer.n)))
         r = err_set(&why, ERR_AGAIN, "the disk is full");
-    if (r == 0) {
-        if (json_parse(m->peer, &peer, &why) == 0)
-            in.peer = peer;
-        r = judge(h, &in, &why);
-    }
-    json_decref(peer);
+    if (r == 0)
+        r = judge_all(h, &in, m->peer, &why);
     if (r < 0)
         log_debug("inbound.later", KV("channel", in.from.channel), KV("why", why.text));
     return answer(from, m->update_id, r < 0 ? INBOUND_RETRY_MS : 0, e);

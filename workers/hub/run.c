@@ -22,8 +22,6 @@ enum {
     RUNS_KEPT = 100000,
 };
 
-static const char *const mode_names[] = {"steer", "followup", "collect", "interrupt"};
-
 /* ---- rows ---- */
 
 static void write_params(const struct run *r, struct buf *out)
@@ -32,10 +30,20 @@ static void write_params(const struct run *r, struct buf *out)
 
     jw_obj(&w);
     jw_kcstr(&w, "msg", r->message_id);
-    jw_kcstr(&w, "mode", mode_names[r->mode]);
+    jw_kcstr(&w, "mode", queue_mode_name(r->q.mode));
     jw_ku64(&w, "timeoutMs", r->timeout_ms);
     if (r->phase == RUN_WAITS)
         jw_kbool(&w, "waits", true);
+    if (r->phase == RUN_WAITS && r->pause_ms)
+        jw_ku64(&w, "pause", r->pause_ms);
+    if (r->gather)
+        jw_kbool(&w, "gather", true);
+    if (r->rank)
+        jw_ku64(&w, "rank", r->rank);
+    if (r->carry) {
+        jw_kcstr(&w, "carry", r->carry);
+        jw_ku64(&w, "carried", r->carried);
+    }
     if (r->announced_end)
         jw_kbool(&w, "final", true);
     if (r->quiet)
@@ -92,6 +100,30 @@ int run_save(struct run *r, enum run_state state, struct view summary, struct er
     return rc;
 }
 
+/* What is told of messages that were dropped before this one, as a message of its own. */
+static int consume_carry(struct run *r, int64_t now, struct err *e)
+{
+    struct buf text = BUF_INIT(128 * KIB), b = BUF_INIT(1024 * KIB);
+    char own[sizeof(r->message_id)];
+    uint64_t seq;
+    int rc;
+
+    buf_printf(&text, "[%u earlier message%s left out: too many waited. In short:]\n%s", r->carried,
+               r->carried == 1 ? " was" : "s were", r->carry);
+    memcpy(own, r->message_id, sizeof(own));
+    r->message_id[0] =
+        'c'; /* the same again after a restart, and nobody else's: no hex digit twice */
+    r->message_id[1] = '-';
+    chat_msg_user(&b, r, view_trim(buf_view(&text)), now);
+    if ((rc = buf_check(&b, e)) == 0)
+        rc = chat_msg_add(r->hub, r->live, r->message_id, MESSAGE_USER, view_str(r->run_id),
+                          buf_view(&b), now, &seq, e);
+    memcpy(r->message_id, own, sizeof(own));
+    buf_fini(&text);
+    buf_fini(&b);
+    return rc == ERR_CONFLICT ? 0 : rc;
+}
+
 int run_consume(struct run *r, struct view message, struct err *e)
 {
     struct buf b = BUF_INIT(32 * MIB);
@@ -99,6 +131,8 @@ int run_consume(struct run *r, struct view message, struct err *e)
     uint64_t seq;
     int rc;
 
+    if (r->carry && (rc = consume_carry(r, now, e)) < 0)
+        return rc;
     chat_msg_user(&b, r, message, now);
     if ((rc = buf_check(&b, e)) == 0)
         rc = chat_msg_add(r->hub, r->live, r->message_id, MESSAGE_USER, view_str(r->run_id),
@@ -190,12 +224,47 @@ int run_accept_waiting(struct run *r, struct view message, struct err *e)
 {
     int rc;
 
+    if (r->live->s.sid == 0 && (rc = session_save(r->hub, &r->live->s, e)) < 0)
+        return rc;
     if (!(r->text = mem_dup(message.p, message.n)))
         return err_set(e, ERR_NOMEM, "run: out of memory");
     r->phase = RUN_WAITS;
     if ((rc = run_save(r, RUN_QUEUED, VIEW_EMPTY, e)) == 0)
         live_push(r->live, r);
     return rc;
+}
+
+int live_take(struct live *l, struct run *r, struct view message, enum taken *out,
+              bool *interrupted, struct err *e)
+{
+    bool own_answer = r->q.mode == QUEUE_FOLLOWUP || r->q.mode == QUEUE_COLLECT;
+    int rc;
+
+    *interrupted = false;
+    if (l->active && r->q.mode == QUEUE_INTERRUPT && l->active->phase != RUN_ENDING) {
+        l->hold = true; /* this message is next; what waits goes with it, so that the order stays */
+        run_abort(l->active, "aborted");
+        rc = l->active ? 0 : live_merge(l, r, e);
+        l->hold = false;
+        if (rc < 0)
+            return rc;
+        *interrupted = true;
+    }
+    r->gather = r->gather && !l->active; /* while it is busy the queue's mode decides */
+    if (!l->active && !l->waiting && !r->gather) {
+        *out = TAKEN_NOW;
+        return run_accept(r, message, e);
+    }
+    if ((rc = queue_room(l, r, e)) < 0)
+        return rc;
+    if (rc == 1) {
+        *out = TAKEN_DROPPED;
+        return queue_drop_run(r, message, e);
+    }
+    *out = TAKEN_WAITING;
+    if (!r->gather)
+        r->pause_ms = own_answer ? r->q.debounce_ms : 0;
+    return run_accept_waiting(r, message, e);
 }
 
 /* ---- under way ---- */

@@ -57,6 +57,7 @@ int live_get(struct hub *h, const struct session_key *key, bool create, struct l
         mem_free(l);
         return rc;
     }
+    l->hub = h;
     head = &h->runs->lives[bucket(h, session_key_view(key))];
     l->next = *head;
     *head = l;
@@ -70,6 +71,8 @@ void live_put(struct hub *h, struct live *l)
 
     if (l->active || l->waiting || l->hold || l->compact)
         return;
+    if (l->due.loop)
+        loop_timer_fini(&l->due);
     at = &h->runs->lives[bucket(h, view_str(l->s.key))];
     while (*at != l)
         at = &(*at)->next;
@@ -80,12 +83,12 @@ void live_put(struct hub *h, struct live *l)
 
 void live_push(struct live *l, struct run *r)
 {
-    r->next = NULL;
-    if (l->last)
-        l->last->next = r;
-    else
-        l->waiting = r;
-    l->last = r;
+    struct run *before = queue_place(l, r), **at = before ? &before->next : &l->waiting;
+
+    r->next = *at;
+    *at = r;
+    if (!r->next)
+        l->last = r;
     l->waiting_count++;
 }
 
@@ -187,6 +190,7 @@ void run_free(struct run *r)
     mem_free(r->row_id);
     mem_free(r->text);
     mem_free(r->options);
+    mem_free(r->carry);
     mem_free(r->ids);
     mem_free(r->result.error);
     mem_free(r->result.usage);

@@ -96,17 +96,25 @@ int live_merge(struct live *l, struct run *into, struct err *e)
     return rc;
 }
 
+/* A client's message becomes part of the turn. One from a platform would come between an answer and
+ * its place there: until it can be told between two tool calls it waits for a turn of its own, as
+ * the reference does with turns that cannot be steered. */
+static bool steers(const struct run *r, const struct run *in)
+{
+    return in->q.mode == QUEUE_STEER && !in->route[0] && !r->route[0];
+}
+
 bool run_continue(struct run *r)
 {
     struct live *l = r->live;
     struct err e = ERR_INIT;
     int rc;
 
-    if (!l->waiting || l->waiting->mode != QUEUE_STEER || r->hub->stopping || r->hub->runs->on_idle)
+    if (!l->waiting || !steers(r, l->waiting) || r->hub->stopping || r->hub->runs->on_idle)
         return false;
     if ((rc = run_part(r, &e)) < 0)
         goto out;
-    for (struct run *in = l->waiting; in && in->mode == QUEUE_STEER && rc == 0; in = in->next)
+    for (struct run *in = l->waiting; in && steers(r, in) && rc == 0; in = in->next)
         rc = merge(in, r, &e);
     if (rc < 0)
         goto out;
@@ -117,7 +125,7 @@ bool run_continue(struct run *r)
         run_fail(r, "unknown", "The message could not be taken up.");
         return true;
     }
-    while (l->waiting && l->waiting->mode == QUEUE_STEER)
+    while (l->waiting && steers(r, l->waiting))
         merged(l->waiting);
     run_start(r);
     return true;
@@ -174,7 +182,8 @@ static int own_turn(struct hub *h, struct live *l, struct run **out, struct err 
         return rc;
     r->accepted_ms = clock_wall_ms();
     r->timeout_ms = first->timeout_ms;
-    r->mode = QUEUE_FOLLOWUP;
+    r->q = first->q;
+    memcpy(r->route, first->route, sizeof(r->route));
     r->quiet = QUIET_CHAT;
     (void)snprintf(r->device, sizeof(r->device), "%s", first->device);
     (void)snprintf(r->owner, sizeof(r->owner), "%s", first->owner);
@@ -194,18 +203,46 @@ out:
     return rc;
 }
 
+/* Of messages that are answered together the last one says which of them the answer quotes. */
+static bool answer_like(struct run *r, struct run *in)
+{
+    if (!in->route[0])
+        return false;
+    mem_free(r->options);
+    r->options = TAKE(in->options);
+    return true;
+}
+
+static void on_due(void *ctx)
+{
+    struct live *l = ctx;
+
+    live_next(l->hub, l);
+}
+
 void live_next(struct hub *h, struct live *l)
 {
     struct run *first = l->waiting, *r = NULL;
-    enum queue_mode mode;
+    struct run like; /* the fields that queue_together looks at: first may be gone by then */
     struct err e = ERR_INIT;
+    bool again_saved = false;
+    int64_t now, due;
     int rc;
 
     if (l->active || l->hold || !first || h->stopping || h->runs->on_idle) {
         live_put(h, l);
         return;
     }
-    mode = first->mode;
+    now = clock_wall_ms();
+    if ((due = queue_due(l, now)) > 0) {
+        if (!l->due.loop)
+            loop_timer_init(&l->due, h->w.loop, on_due, l);
+        loop_timer_set(&l->due, (uint64_t)(due - now));
+        return;
+    }
+    if (l->due.loop)
+        loop_timer_clear(&l->due);
+    like = *first;
     if (first->announced_end) {
         if ((rc = own_turn(h, l, &r, &e)) == 0 && (rc = merge(first, r, &e)) == 0)
             merged(first);
@@ -221,23 +258,18 @@ void live_next(struct hub *h, struct live *l)
         merged(first);
     }
     /* those of the same kind right behind it are answered together */
-    while (mode != QUEUE_FOLLOWUP && l->waiting && l->waiting->mode == mode) {
+    while (l->waiting && queue_together(&like, l->waiting)) {
         if (merge(l->waiting, r, &e) < 0)
             break;
+        again_saved = answer_like(r, l->waiting);
         merged(l->waiting);
     }
+    if (again_saved && run_save(r, RUN_QUEUED, VIEW_EMPTY, &e) < 0)
+        log_warn("run.next", KV("run", r->run_id), KV("why", e.text)); /* it quotes another one */
     run_start(r);
 }
 
 /* ---- after a start of the hub ---- */
-
-static enum queue_mode mode_of(struct view name)
-{
-    return view_eq(name, V("followup"))    ? QUEUE_FOLLOWUP
-           : view_eq(name, V("collect"))   ? QUEUE_COLLECT
-           : view_eq(name, V("interrupt")) ? QUEUE_INTERRUPT
-                                           : QUEUE_STEER;
-}
 
 static void cut(char *out, size_t max, struct view v)
 {
@@ -291,7 +323,14 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
     r->accepted_ms = row->created_at;
     r->timeout_ms =
         timeout > 0 && timeout <= TIMEOUT_MAX_MS ? (uint32_t)timeout : chat_conf(h)->timeout_ms;
-    r->mode = mode_of(json_view(p, "mode"));
+    (void)queue_mode_read(json_view(p, "mode"), &r->q.mode);
+    r->q.cap = QUEUE_CAP;
+    r->pause_ms = (uint32_t)json_i64(p, "pause", 0);
+    r->gather = json_flag(p, "gather", false);
+    r->rank = (uint8_t)json_i64(p, "rank", RANK_PLAIN);
+    if (json_view(p, "carry").n &&
+        (r->carry = mem_dup(json_view(p, "carry").p, json_view(p, "carry").n)))
+        r->carried = (unsigned)json_i64(p, "carried", 1);
     r->announced_end = json_flag(p, "final", false);
     r->quiet = (uint8_t)json_i64(p, "quiet", QUIET_NOT);
     cut(r->digest, sizeof(r->digest), row->digest);
@@ -302,6 +341,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         mem_free(r->options);
         if (!(r->options = mem_dup(options.p, options.n)))
             r->options = mem_dup("", 0);
+        source_names(r->options, r->route, r->who);
     }
     if (json_flag(p, "waits", false) || l->active) {
         r->phase = RUN_WAITS;

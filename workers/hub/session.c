@@ -7,6 +7,7 @@
 #include "rand.h"
 #include "room.h"
 #include "settings.h"
+#include "skey.h"
 
 #include <stdio.h>
 
@@ -17,11 +18,6 @@ enum { CONTEXT_TOKENS = 200000 }; /* where the configuration names no window (pr
 static bool key_char(unsigned char c)
 {
     return c > 0x20 && c != 0x7f;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 struct view session_key_agent(struct view key)
@@ -43,47 +39,38 @@ bool session_key_is_main(struct hub *h, struct view key)
            view_eq(view_from(key, 6 + agent.n + 1), view_str(chat_conf(h)->main_key));
 }
 
+static int key_too_long(struct err *e)
+{
+    return err_set(e, ERR_INVALID, "session key: longer than %d bytes", (int)SESSION_KEY_MAX);
+}
+
 int session_key(struct hub *h, struct view asked, struct view agent_id, struct session_key *out,
                 struct err *e)
 {
-    const struct chat_conf *conf = chat_conf(h);
-    struct view v = view_trim(asked), agent;
-    char own[SESSION_KEY_MAX + 1];
-    int n;
+    struct view v = view_trim(asked), agent, rest;
+    struct skey key;
+    struct id id;
 
-    if (v.n == 0 || v.n > SESSION_KEY_MAX)
-        return err_set(e, ERR_INVALID,
-                       v.n ? "session key: longer than %d bytes" : "session key: empty",
-                       (int)SESSION_KEY_MAX);
-    for (size_t i = 0; i < v.n; i++) {
+    if (v.n == 0)
+        return err_set(e, ERR_INVALID, "session key: empty");
+    if (v.n > SESSION_KEY_MAX)
+        return key_too_long(e);
+    for (size_t i = 0; i < v.n; i++)
         if (!key_char((unsigned char)v.p[i]))
             return err_set(e, ERR_INVALID, "session key: a character that is not allowed");
-        own[i] = lower(v.p[i]);
-    }
-    v.p = own;
-    agent = session_key_agent(v);
-    if (agent.n == 0) {
-        /* protocol 5.1: "main" and "global" mean the main session, a bare name one of the agent */
-        struct view name =
-            view_eq(v, V("main")) || view_eq(v, V("global")) ? view_str(conf->main_key) : v;
-
-        agent =
-            agent_id.n ? agent_id : view_str(h->settings->agents[h->settings->default_agent].id);
-        if (agent.n > SESSION_AGENT_MAX)
-            return err_set(e, ERR_INVALID, "agent id: longer than %d bytes",
-                           (int)SESSION_AGENT_MAX);
-        n = snprintf(out->s, sizeof(out->s), "agent:%.*s:%.*s", VIEW_FMT(agent), VIEW_FMT(name));
-        for (int i = 0; i < n && i < (int)sizeof(out->s); i++)
-            out->s[i] = lower(out->s[i]);
-    } else {
-        n = snprintf(out->s, sizeof(out->s), "%.*s", VIEW_FMT(v));
-    }
-    if (n < 0 || (size_t)n >= sizeof(out->s))
-        return err_set(e, ERR_INVALID, "session key: longer than %d bytes", (int)SESSION_KEY_MAX);
-    out->n = (size_t)n;
-    agent = session_key_agent(session_key_view(out));
-    if (agent.n == 0 || agent.n > SESSION_AGENT_MAX || agent.n + 7 == out->n)
+    if (agent_id.n == 0)
+        agent_id = view_str(h->settings->agents[h->settings->default_agent].id);
+    ids_agent(agent_id, &id);
+    /* protocol 5.1: "main" and "global" mean the main session, a bare name one of the agent */
+    if (view_ieq(v, V("global")))
+        v = V("main");
+    if (skey_store(&id, v, view_str(chat_conf(h)->main_key), &key, e) < 0 ||
+        key.n > SESSION_KEY_MAX)
+        return key_too_long(e);
+    if (!skey_parse(skey_view(&key), &agent, &rest) || agent.n > SESSION_AGENT_MAX)
         return err_set(e, ERR_INVALID, "session key: not agent:<id>:<name>");
+    memcpy(out->s, key.s, key.n + 1);
+    out->n = key.n;
     (void)snprintf(out->agent, sizeof(out->agent), "%.*s", VIEW_FMT(agent));
     if (!settings_agent(h->settings, agent))
         return err_set(e, ERR_NOT_FOUND, "Agent \"%s\" no longer exists in configuration",
