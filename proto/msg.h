@@ -22,9 +22,11 @@ enum {
     CONN_CROWDED = 2, /* conn.flags: its address holds many that have not authenticated: end the
                          oldest silent one */
 };
-enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were present */
-/* door_answer.result */
-enum { DOOR_ANSWER_OK = 0, DOOR_ANSWER_DENIED = 1, DOOR_ANSWER_LIMITED = 2 };
+enum { CONN_PROXIED = 4 };         /* connect.flags: a trusted proxy's headers were present */
+enum { HTTP_HAS_BODY = 8 };        /* http_ask.flags */
+enum { HTTP_WINDOW = 256 * 1024 }; /* of an answer in parts, not yet taken by the client */
+/* http_part.how: another follows; the last one; the answer will never be whole */
+enum { HTTP_PART_MORE = 0, HTTP_PART_LAST = 1, HTTP_PART_BROKEN = 2 };
 enum { CONN_STATE_AUTH = 1, CONN_STATE_CLOSED = 2 };                        /* conn_state.state */
 enum { JOB_STARTED = 1, JOB_LOST = 2, JOB_REFUSED = 3, JOB_CANCELLED = 4 }; /* job_state.state */
 enum { RUN_OK = 0, RUN_ERROR = 1, RUN_ABORTED = 2, RUN_TIMEOUT = 3 };       /* run_done.outcome */

@@ -106,6 +106,10 @@ int slice_write(const struct slice_runtime *rt, enum role role, struct buf *out,
         r = err_set(e, ERR_NOMEM, "out of memory for a slice");
     if (r == 0 && role == ROLE_FRONT)
         r = json_set_at(runtime, "fronts", json_integer(rt->fronts), e);
+    if (r == 0 && role == ROLE_FRONT)
+        r = json_set_at(runtime, "openAuth",
+                        json_boolean(config_conf(rt->config)->gateway_auth_mode == CONF_AUTH_NONE),
+                        e);
     if (r == 0 && role == ROLE_HUB)
         r = add_hub(rt, runtime, e);
     if (r == 0)

@@ -88,20 +88,62 @@ static int on_connect(void *ctx, struct link *l, struct ipc_connect *m, struct e
         e);
 }
 
-static int on_door(void *ctx, struct link *l, struct ipc_door *m, struct err *e)
+static int say(struct link *l, uint64_t conn_id, uint64_t req, unsigned status, const char *fields,
+               struct view body, struct err *e)
+{
+    return msg_send_http_answer(l,
+                                &(struct ipc_http_answer){.conn_id = conn_id,
+                                                          .req = req,
+                                                          .status = (uint16_t)status,
+                                                          .type = V("application/json"),
+                                                          .fields = view_str(fields),
+                                                          .body = body},
+                                e);
+}
+
+static int on_http_ask(void *ctx, struct link *l, struct ipc_http_ask *m, struct err *e)
 {
     struct core *c = ctx;
-    struct ipc_door_answer a = {.conn_id = m->conn_id, .req = m->req};
 
     if (view_eq(m->credential, V("hold"))) /* until this hub is gone */
         return 0;
-    if (view_eq(m->credential, V("limited"))) {
-        a.result = DOOR_ANSWER_LIMITED;
-        a.retry_after_ms = 1001;
-    } else if (!view_eq(m->credential, view_str(c->token))) {
-        a.result = DOOR_ANSWER_DENIED;
-    }
-    return msg_send_door_answer(l, &a, e);
+    if (view_eq(m->credential, V("limited")))
+        return say(l, m->conn_id, m->req, 429, "Retry-After: 2\r\n",
+                   V("{\"error\":{\"type\":\"rate_limited\"}}"), e);
+    if (!view_eq(m->credential, view_str(c->token)))
+        return say(l, m->conn_id, m->req, 401, "", V("{\"error\":{\"type\":\"unauthorized\"}}"), e);
+    if (m->flags & HTTP_HAS_BODY)
+        return msg_send_http_go(l, &(struct ipc_http_go){m->conn_id, m->req}, e);
+    return say(l, m->conn_id, m->req, 404, "", V("{}"), e);
+}
+
+/* Comes back in three parts. */
+static int on_http_body(void *ctx, struct link *l, struct ipc_http_body *m, struct err *e)
+{
+    struct ipc_http_answer a = {.conn_id = m->conn_id,
+                                .req = m->req,
+                                .status = 200,
+                                .more = 1,
+                                .type = V("text/plain"),
+                                .body = V("<")};
+    struct ipc_http_part part = {m->conn_id, m->req, HTTP_PART_MORE, m->body};
+    int r;
+
+    (void)ctx;
+    if ((r = msg_send_http_answer(l, &a, e)) < 0 || (r = msg_send_http_part(l, &part, e)) < 0)
+        return r;
+    part.how = HTTP_PART_LAST;
+    part.part = V(">");
+    return msg_send_http_part(l, &part, e);
+}
+
+static int on_http_gone(void *ctx, struct link *l, struct ipc_http_gone *m, struct err *e)
+{
+    (void)ctx;
+    (void)l;
+    (void)m;
+    (void)e;
+    return 0;
 }
 
 static int on_rpc(void *ctx, struct link *l, struct ipc_rpc *m, struct err *e)
@@ -141,7 +183,9 @@ static int on_conn_resume(void *ctx, struct link *l, struct ipc_conn_resume *m, 
 }
 
 static const struct ipc_handlers hub_on = {.connect = on_connect,
-                                           .door = on_door,
+                                           .http_ask = on_http_ask,
+                                           .http_body = on_http_body,
+                                           .http_gone = on_http_gone,
                                            .rpc = on_rpc,
                                            .conn_gone = on_conn_gone,
                                            .conn_resume = on_conn_resume};

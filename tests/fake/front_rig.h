@@ -26,6 +26,8 @@ struct rig {
     struct link *sup_far, *hub_far;
     struct loop_timer stop;
     uint64_t next_id;
+    unsigned http_gone;
+    uint64_t http_taken;
     bool hold; /* the hub does not answer requests */
 };
 
@@ -100,11 +102,76 @@ RIG void sup_closed(void *ctx, struct link *l, const struct err *why)
     link_close(&l);
 }
 
-static const struct ipc_handlers hub_on = {
-    .connect = on_connect, .rpc = on_rpc, .conn_gone = on_gone, .conn_resume = on_resume};
+RIG int on_http_ask(void *ctx, struct link *l, struct ipc_http_ask *m, struct err *e)
+{
+    struct rig *g = ctx;
+
+    if (g->hold)
+        return 0;
+    if (m->flags & HTTP_HAS_BODY)
+        return msg_send_http_go(l, &(struct ipc_http_go){m->conn_id, m->req}, e);
+    return msg_send_http_answer(l,
+                                &(struct ipc_http_answer){.conn_id = m->conn_id,
+                                                          .req = m->req,
+                                                          .status = 200,
+                                                          .type = V("text/plain"),
+                                                          .body = V("said")},
+                                e);
+}
+
+/* The body comes back, in two parts. */
+RIG int on_http_body(void *ctx, struct link *l, struct ipc_http_body *m, struct err *e)
+{
+    struct rig *g = ctx;
+    int r;
+
+    if (g->hold)
+        return 0;
+    if ((r = msg_send_http_answer(l,
+                                  &(struct ipc_http_answer){.conn_id = m->conn_id,
+                                                            .req = m->req,
+                                                            .status = 200,
+                                                            .more = 1,
+                                                            .type = V("text/plain"),
+                                                            .body = V("got:")},
+                                  e)) < 0)
+        return r;
+    return msg_send_http_part(
+        l, &(struct ipc_http_part){m->conn_id, m->req, HTTP_PART_LAST, m->body}, e);
+}
+
+RIG int on_http_gone(void *ctx, struct link *l, struct ipc_http_gone *m, struct err *e)
+{
+    struct rig *g = ctx;
+
+    (void)l, (void)m, (void)e;
+    g->http_gone++;
+    return 0;
+}
+
+RIG int on_http_taken(void *ctx, struct link *l, struct ipc_http_taken *m, struct err *e)
+{
+    struct rig *g = ctx;
+
+    (void)l, (void)e;
+    g->http_taken += m->bytes;
+    return 0;
+}
+
+static const struct ipc_handlers hub_on = {.connect = on_connect,
+                                           .rpc = on_rpc,
+                                           .conn_gone = on_gone,
+                                           .conn_resume = on_resume,
+                                           .http_ask = on_http_ask,
+                                           .http_body = on_http_body,
+                                           .http_gone = on_http_gone,
+                                           .http_taken = on_http_taken};
 static const struct ipc_handlers sup_on = {.conn_state = on_state};
 static const struct ipc_handlers front_on = {.connect_ok = hub_on_connect_ok,
                                              .connect_refused = hub_on_connect_refused,
+                                             .http_go = hub_on_http_go,
+                                             .http_answer = hub_on_http_answer,
+                                             .http_part = hub_on_http_part,
                                              .conn_update = hub_on_conn_update,
                                              .conn_close = hub_on_conn_close,
                                              .reply = hub_on_reply,

@@ -32,6 +32,28 @@ static struct view bytes(struct input *in)
     return v;
 }
 
+/* Numbers of HTTP requests are small. */
+static int http_says(struct link *l, uint64_t conn, uint64_t req, struct input *in, struct err *e)
+{
+    req &= 15;
+    switch (byte(in) % 4) {
+    case 0:
+        return msg_send_http_go(l, &(struct ipc_http_go){conn, req}, e);
+    case 1:
+        return msg_send_http_part(l, &(struct ipc_http_part){conn, req, byte(in) % 4, bytes(in)},
+                                  e);
+    default:
+        return msg_send_http_answer(l,
+                                    &(struct ipc_http_answer){.conn_id = conn,
+                                                              .req = req,
+                                                              .status = 200,
+                                                              .more = byte(in) & 1,
+                                                              .type = V("text/plain"),
+                                                              .body = bytes(in)},
+                                    e);
+    }
+}
+
 /* What the hub may send, sound or not; what breaks the rules ends the line. */
 static void hub_says(struct rig *g, struct input *in)
 {
@@ -71,7 +93,7 @@ static void hub_says(struct rig *g, struct input *in)
         r = msg_send_connect_ok(l, &(struct ipc_connect_ok){conn, 1, V("t"), bytes(in)}, &e);
         break;
     case 7:
-        r = msg_send_door_answer(l, &(struct ipc_door_answer){conn, req, byte(in) % 4, 1}, &e);
+        r = http_says(l, conn, req, in, &e);
         break;
     default:
         r = msg_send_snapshot(l, &(struct ipc_snapshot){V("health"), V("{\"ok\":true}")}, &e);
@@ -159,7 +181,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (unsigned i = 0; i < CLIENTS; i++)
         fd_close(&fds[i]);
     rig_steps(&g);
-    rig_need(g.f.conns.count == 0 && g.f.reqs.count == 0 && g.f.reqs.bytes == 0);
+    rig_need(g.f.conns.count == 0 && g.f.reqs.count == 0 && g.f.reqs.bytes == 0 &&
+             g.f.body_bytes == 0);
     rig_need(list_empty(&g.f.fresh) && list_empty(&g.f.open) && list_empty(&g.f.waiting));
     rig_fini(&g);
     return 0;

@@ -7,7 +7,7 @@
 #include "frame.h"
 #include "mem.h"
 #include "reqs.h"
-#include "route.h"
+#include "routes.h"
 #include "wheel.h"
 
 #include <string.h>
@@ -153,22 +153,25 @@ START_TEST(test_no_params)
 END_TEST
 
 /* -------------------------------------------------------------- routes */
+static const struct route_mounts root;
+static struct view rest;
+
 START_TEST(test_routes)
 {
     static const struct {
         const char *path;
         int id; /* -1: none */
     } rows[] = {
-        {"/health", ROUTE_HEALTH},
-        {"/healthz", ROUTE_HEALTH},
-        {"/readyz", ROUTE_READY},
-        {"/", ROUTE_PAGE},
-        {"/v1/chat/completions", ROUTE_API},
-        {"/v1/models/x/y", ROUTE_API},
-        {"/ui", ROUTE_MOVED},
-        {"/canvas-host/a", ROUTE_MOVED},
-        {"/tools/invoke", ROUTE_TOOL},
-        {"/tools/other", ROUTE_MOVED},
+        {"/health", ROUTE_health},
+        {"/healthz", ROUTE_healthz},
+        {"/readyz", ROUTE_readyz},
+        {"/v1/chat/completions", ROUTE_chat_completions},
+        {"/v1/models/x/y", ROUTE_model},
+        {"/ui", ROUTE_ui},
+        {"/canvas-host/a", ROUTE_canvas_moved},
+        {"/tools/invoke", ROUTE_tools_invoke},
+        {"/tools/other", ROUTE_tools_moved},
+        {"/", -1},
         {"/health/", -1},
         {"/Health", -1},
         {"/%68ealth", -1},
@@ -180,11 +183,11 @@ START_TEST(test_routes)
     struct buf b = BUF_INIT(100);
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const struct route *r = route_find(view_str(rows[i].path));
+        const struct route *r = route_find(&root, view_str(rows[i].path), &rest);
 
         ck_assert_msg((r ? (int)r->id : -1) == rows[i].id, "%s", rows[i].path);
     }
-    route_allow(route_find(V("/health")), &b);
+    route_allow(route_find(&root, V("/health"), &rest)->methods, &b);
     ck_assert(view_eq(buf_view(&b), V("GET, HEAD")));
     ck_assert(route_reserved(V("/desktop/observe")) && !route_reserved(V("/ws")));
     buf_fini(&b);
@@ -192,16 +195,42 @@ START_TEST(test_routes)
 END_TEST
 
 /* What is an API needs a bearer, and nothing else does. */
+START_TEST(test_route_mounts)
+{
+    static const struct {
+        const char *path, *name; /* NULL: none */
+        const char *rest;
+    } rows[] = {{"/a/b/control-ui-config.json", "page_config", ""},
+                {"/control-ui-config.json", NULL, ""},
+                {"/a/b", NULL, ""},
+                {"/health", "health", ""},
+                {"/v1/models/x%2fy", "model", "x%2fy"}};
+    struct route_mounts m = {.at[ROUTE_UI] = V("/a/b"), .off[ROUTE_HOOKS] = true};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct route *r;
+
+        rest = VIEW_EMPTY;
+        r = route_find(&m, view_str(rows[i].path), &rest);
+        ck_assert_msg(rows[i].name ? r && strcmp(r->name, rows[i].name) == 0 : !r, "%s",
+                      rows[i].path);
+        ck_assert_msg(view_eq(rest, view_str(rows[i].rest)), "%s", rows[i].path);
+    }
+}
+END_TEST
+
 START_TEST(test_route_auth)
 {
     static const char *const api[] = {"/v1/models",     "/v1/models/x",  "/v1/chat/completions",
                                       "/v1/embeddings", "/v1/responses", "/tools/invoke"};
-    static const char *const open[] = {"/health", "/readyz", "/", "/ui", "/tools/other"};
+    static const char *const open[] = {"/health", "/readyz", "/ui", "/tools/other"};
 
     for (size_t i = 0; i < COUNT_OF(api); i++)
-        ck_assert_msg(route_find(view_str(api[i]))->auth == ROUTE_BEARER, "%s", api[i]);
+        ck_assert_msg(route_find(&root, view_str(api[i]), &rest)->auth == ROUTE_BEARER, "%s",
+                      api[i]);
     for (size_t i = 0; i < COUNT_OF(open); i++)
-        ck_assert_msg(route_find(view_str(open[i]))->auth == ROUTE_OPEN, "%s", open[i]);
+        ck_assert_msg(route_find(&root, view_str(open[i]), &rest)->auth == ROUTE_OPEN, "%s",
+                      open[i]);
 }
 END_TEST
 
@@ -232,51 +261,6 @@ START_TEST(test_bearer)
     for (size_t n = DOOR_CREDENTIAL_MAX - 1; n <= DOOR_CREDENTIAL_MAX + 1; n++) {
         ck_assert_msg(door_bearer(buf_view(&b), &got) == (n <= DOOR_CREDENTIAL_MAX), "%zu", n);
         buf_put_char(&b, 'x');
-    }
-    buf_fini(&b);
-}
-END_TEST
-
-START_TEST(test_door_says)
-{
-    static const struct {
-        uint64_t ms;
-        const char *want;
-    } waits[] = {{0, "Retry-After: 1\r\n"},
-                 {1, "Retry-After: 1\r\n"},
-                 {1000, "Retry-After: 1\r\n"},
-                 {1001, "Retry-After: 2\r\n"},
-                 {UINT64_MAX, "Retry-After: 18446744073709552\r\n"}};
-#define TOOL_NONE                                                                                  \
-    "{\"ok\":false,\"error\":{\"type\":\"invalid_request\",\"message\":\"tools.invoke requires "   \
-    "body.tool\"}}"
-#define TOOL_MISSING(x)                                                                            \
-    "{\"ok\":false,\"error\":{\"type\":\"not_found\",\"message\":\"Tool not available: " x "\"}}"
-    static const struct {
-        const char *body;
-        unsigned status;
-        const char *want;
-    } tools[] = {
-        {"{\"tool\":\"exec\"}", 404, TOOL_MISSING("exec")},
-        {"{\"tool\":\" a\\\"b \"}", 404, TOOL_MISSING("a\\\"b")},
-        {"{\"tool\":\"\"}", 400, TOOL_NONE},
-        {"{\"tool\":7}", 400, TOOL_NONE},
-        {"[]", 400, TOOL_NONE},
-        {"{", 400, TOOL_NONE},
-        {"", 400, TOOL_NONE},
-    };
-    char text[DOOR_RETRY_MAX];
-    struct buf b = BUF_INIT(4 * KIB);
-
-    for (size_t i = 0; i < COUNT_OF(waits); i++) {
-        door_retry_after(text, waits[i].ms);
-        ck_assert_str_eq(text, waits[i].want);
-    }
-    for (size_t i = 0; i < COUNT_OF(tools); i++) {
-        buf_reset(&b, 0);
-        ck_assert_uint_eq(door_tool_missing(view_str(tools[i].body), &b), tools[i].status);
-        ck_assert_msg(view_eq(buf_view(&b), view_str(tools[i].want)), "%s: %.*s", tools[i].body,
-                      VIEW_FMT(buf_view(&b)));
     }
     buf_fini(&b);
 }
@@ -442,8 +426,8 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_no_params);
     tcase_add_test(tc, test_routes);
     tcase_add_test(tc, test_route_auth);
+    tcase_add_test(tc, test_route_mounts);
     tcase_add_test(tc, test_bearer);
-    tcase_add_test(tc, test_door_says);
     tcase_add_test(tc, test_wheel);
     tcase_add_test(tc, test_wheel_after_a_long_stop);
     tcase_add_test(tc, test_cmap);

@@ -320,7 +320,7 @@ START_TEST(test_answer)
                                           .extra = "Allow: GET, HEAD\r\n",
                                           .body = V("Method Not Allowed"),
                                           .close = true},
-                    784111777000);
+                    false, 784111777000);
     v = buf_view(&b);
     ck_assert(view_starts(v, V("HTTP/1.1 405 Method Not Allowed\r\n"
                                "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
@@ -329,7 +329,8 @@ START_TEST(test_answer)
     ck_assert(view_ends(v, V("Allow: GET, HEAD\r\nConnection: close\r\n\r\nMethod Not Allowed")));
     buf_reset(&b, 0);
     http_put_answer(
-        &b, &(struct http_answer){.status = 200, .type = "a/b", .body = V("{}"), .head = true}, 0);
+        &b, &(struct http_answer){.status = 200, .type = "a/b", .body = V("{}"), .head = true},
+        false, 0);
     ck_assert(view_ends(buf_view(&b), V("\r\n\r\n")));
     buf_reset(&b, 0);
     http_put_upgrade(&b, V("acc"), V("p"));

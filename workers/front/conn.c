@@ -43,7 +43,7 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
         r = err_set(e, ERR_NOMEM, "out of memory for a connection");
         goto fail;
     }
-    if ((r = http_conn_new(&c->http, e)) < 0 || (r = cmap_put(&f->conns, id, c, e)) < 0)
+    if ((r = http_conn_new(&c->http, c, e)) < 0 || (r = cmap_put(&f->conns, id, c, e)) < 0)
         goto fail;
     c->fd = fd;
     /* small frames must not wait for the acknowledgement of earlier ones; failing costs latency */
@@ -83,6 +83,7 @@ void conn_hello_free(struct conn_hello **hp)
 /* What a connection that will not serve again does not need. */
 static void release(struct conn *c)
 {
+    http_conn_gone(c);
     hub_gone(c);
     conn_give_place(c);
     list_del(&c->on_open);
@@ -310,6 +311,7 @@ static void drained(struct conn *c)
         buf_trim(tls_out(c->tls), 0);
     loop_io_want(&c->io, c->io.reading, false);
     if (c->state != CONN_LINGER) {
+        http_conn_taken(c);
         conn_wake(c);
         return;
     }
@@ -365,6 +367,7 @@ void conn_flush(struct conn *c)
             return;
         }
         buf_eat(out, (size_t)w);
+        c->sent += (size_t)w;
     }
     if (out)
         drained(c);

@@ -47,7 +47,8 @@ struct conn {
     bool pinged;   /* nothing heard since our last ping */
     bool told_hub; /* the hub knows it */
     uint32_t audience;
-    uint64_t seq; /* of the last event */
+    uint64_t seq;  /* of the last event */
+    uint64_t sent; /* bytes the socket took */
     unsigned req_n;
     struct ip from;     /* the socket's address */
     char *peer;         /* text of the address that counts, owned */

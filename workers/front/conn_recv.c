@@ -63,7 +63,7 @@ static void on_hangup(struct conn *c, uint32_t what)
     if (!c->paused || c->state == CONN_DEAD)
         return; /* whoever reads finds out */
     /* half a WebSocket is none; but who asked by HTTP may have nothing more to say and wait */
-    if ((what & (EPOLLHUP | EPOLLERR)) || c->state != CONN_HTTP)
+    if ((what & (EPOLLHUP | EPOLLERR)) || c->state != CONN_HTTP || http_conn_asked(c))
         conn_kill(c);
 }
 

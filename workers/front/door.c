@@ -1,12 +1,6 @@
 #include "door.h"
 
-#include "json.h"
-#include "jw.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-
-enum { TOOL_NAME_SHOWN = 128 };
+#include "mem.h"
 
 bool door_bearer(struct view authorization, struct view *credential)
 {
@@ -21,38 +15,76 @@ bool door_bearer(struct view authorization, struct view *credential)
     return true;
 }
 
-void door_retry_after(char out[DOOR_RETRY_MAX], uint64_t ms)
+void door_credential(const struct http_req *q, enum route_auth auth, struct view *out)
 {
-    (void)snprintf(out, DOOR_RETRY_MAX, "Retry-After: %" PRIu64 "\r\n",
-                   ms / 1000 + (ms % 1000 || ms == 0 ? 1 : 0));
+    if (door_bearer(q->authorization, out) || auth != ROUTE_OWN)
+        return;
+    for (unsigned i = 0; i < q->headers; i++)
+        if (view_ieq(q->header[i].name, V("x-openclaw-token")) &&
+            q->header[i].value.n <= DOOR_CREDENTIAL_MAX)
+            *out = q->header[i].value;
 }
 
-static unsigned tool_error(struct buf *out, const char *type, const char *text, struct view name)
+static bool is_private(struct view name)
 {
-    buf_put_str(out, "{\"ok\":false,\"error\":{\"type\":\"");
-    buf_put_str(out, type);
-    buf_put_str(out, "\",\"message\":\"");
-    buf_put_str(out, text);
-    jw_escape(out, name);
-    buf_put_str(out, "\"}}");
-    return name.n ? 404 : 400;
+    static const char *const names[] = {
+        "authorization",
+        "cookie",
+        "connection",
+        "host",
+        "content-length",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "transfer-encoding",
+        "proxy-auth",
+        "expect",
+        "keep-alive",
+        "origin",
+        "x-openclaw-token",
+        "accept-encoding",
+        "priority",
+        "proxy-authorization",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (view_ieq(name, view_str(names[i])))
+            return true;
+    return false;
 }
 
-unsigned door_tool_missing(struct view body, struct buf *out)
+void door_headers(const struct http_req *q, struct buf *out)
 {
-    struct err e = ERR_INIT;
-    json_t *doc = NULL;
-    struct view tool = VIEW_EMPTY;
-    unsigned status;
+    for (unsigned i = 0; i < q->headers; i++) {
+        const struct http_header *h = &q->header[i];
 
-    if (json_parse(body, &doc, &e) == 0)
-        tool = view_trim(json_view(doc, "tool"));
-    if (tool.n > TOOL_NAME_SHOWN)
-        for (tool.n = TOOL_NAME_SHOWN; tool.n && ((unsigned char)tool.p[tool.n] & 0xc0) == 0x80;)
-            tool.n--;
-    status =
-        tool.n ? tool_error(out, "not_found", "Tool not available: ", tool)
-               : tool_error(out, "invalid_request", "tools.invoke requires body.tool", VIEW_EMPTY);
-    json_decref(doc);
-    return status;
+        if (is_private(h->name))
+            continue;
+        for (size_t k = 0; k < h->name.n; k++) {
+            char c = h->name.p[k];
+
+            buf_put_char(out, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+        }
+        buf_put(out, ": ", 2);
+        buf_put_view(out, h->value);
+        buf_put_char(out, '\n');
+    }
+}
+
+/* version-trace-parent-flags in lower case hex: 2-32-16-2 */
+struct view door_trace(const struct http_req *q)
+{
+    struct view v = VIEW_EMPTY;
+
+    for (unsigned i = 0; i < q->headers; i++)
+        if (view_ieq(q->header[i].name, V("traceparent")))
+            v = q->header[i].value;
+    if (v.n != 55 || v.p[2] != '-' || v.p[35] != '-' || v.p[52] != '-')
+        return VIEW_EMPTY;
+    for (size_t i = 0; i < v.n; i++)
+        if (i != 2 && i != 35 && i != 52 &&
+            !((v.p[i] >= '0' && v.p[i] <= '9') || (v.p[i] >= 'a' && v.p[i] <= 'f')))
+            return VIEW_EMPTY;
+    return v;
 }

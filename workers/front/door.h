@@ -1,25 +1,22 @@
 /*
- * workers/front/door.h - the bearer of an HTTP request as bytes, and what is said to those who do
- * not get in. Who is right is the hub's to say (ipc door). Pure.
+ * workers/front/door.h - what the hub is told of an HTTP request before anything is said of it: the
+ * credential it shows, and the headers that mean something. Pure.
  */
 #ifndef DOOR_H
 #define DOOR_H
 
-#include "buf.h"
-#include "view.h"
+#include "http.h"
 
-#include <stdbool.h>
-#include <stdint.h>
+enum { DOOR_CREDENTIAL_MAX = 4 * 1024 }; /* ipc.def, http_ask */
 
-enum { DOOR_CREDENTIAL_MAX = 4096 }; /* ipc.def, door */
-
-/* The credential of "Bearer <credential>", the scheme in any case. False: another scheme, nothing
- * behind it, or more than the hub takes. */
+/* The text behind "Bearer"; false: there is none, or it is too long. */
 bool door_bearer(struct view authorization, struct view *credential);
-/* "Retry-After: <seconds, rounded up>\r\n" */
-enum { DOOR_RETRY_MAX = 48 };
-void door_retry_after(char out[DOOR_RETRY_MAX], uint64_t ms);
-/* What POST /tools/invoke says while there are no tools, into out. Returns the status. */
-unsigned door_tool_missing(struct view body, struct buf *out);
+/* What the request shows: its bearer, or X-OpenClaw-Token where a route judges for itself. */
+void door_credential(const struct http_req *q, enum route_auth auth, struct view *out);
+/* "name: value\n" lines with the name in lower case, without credentials and without what belongs
+ * to the connection or its framing. */
+void door_headers(const struct http_req *q, struct buf *out);
+/* traceparent when it is one (W3C Trace Context, 2.2), else empty. */
+struct view door_trace(const struct http_req *q);
 
 #endif

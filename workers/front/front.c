@@ -5,6 +5,7 @@
 #include "fd.h"
 #include "http_conn.h"
 #include "json.h"
+#include "site.h"
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -47,6 +48,26 @@ void front_limits_read(struct front_limits *lim, const json_t *conf)
         lim->drop_bytes = FRONT_BACKLOG_DROP;
 }
 
+static struct view folder(const json_t *conf, const char *key)
+{
+    struct view v = json_view_of(json_at(conf, key));
+
+    while (v.n && v.p[v.n - 1] == '/')
+        v.n--;
+    return v;
+}
+
+/* Views into the document, which lives as long as it is in force. */
+static void mount(struct front *f, const json_t *conf)
+{
+    const json_t *ui = json_at(conf, "gateway.controlUi.enabled");
+
+    f->mounts = (struct route_mounts){0};
+    f->mounts.off[ROUTE_UI] = json_is_false(ui);
+    f->mounts.off[ROUTE_HOOKS] = true;
+    f->mounts.at[ROUTE_UI] = folder(conf, "gateway.controlUi.basePath");
+}
+
 int front_configure(struct front *f, const json_t *conf, struct err *e)
 {
     /* the sockets are those of the start, and so is what they speak */
@@ -54,6 +75,8 @@ int front_configure(struct front *f, const json_t *conf, struct err *e)
         return err_set(e, ERR_INVALID, "TLS is configured, but no key arrived");
     front_limits_read(&f->lim, conf);
     proxy_conf_read(&f->proxy, conf);
+    mount(f, conf);
+    f->open_auth = json_is_true(json_at(conf, "runtime.openAuth"));
     f->configured = true;
     return 0;
 }
@@ -201,6 +224,7 @@ void front_fini(struct front *f)
     loop_io_fini(&f->hangups_io);
     fd_close(&f->hangups);
     tls_ctx_free(&f->tls);
+    site_unref(&f->site);
     mem_free(f->cipher);
     mem_free(f->scratch);
     loop_timer_fini(&f->tick);

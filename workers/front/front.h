@@ -12,6 +12,7 @@
 #include "places.h"
 #include "proxy.h"
 #include "reqs.h"
+#include "routes.h"
 #include "rpc.h"
 #include "tls.h"
 #include "wheel.h"
@@ -36,7 +37,9 @@ enum {
     FRONT_BACKLOG_PAUSE = 256 * 1024, /* who does not read is not read */
     FRONT_SCRATCH = 128 * 1024,       /* one read */
     FRONT_CIPHER = 96 * 1024,         /* the same of TLS, whose plaintext has to fit above */
-    FRONT_HOST_MAX = 256,             /* ipc.def, connect */
+    FRONT_BODIES_MAX =
+        64 * 1024 * 1024, /* of HTTP requests, being received: three of the largest */
+    FRONT_HOST_MAX = 256, /* ipc.def, connect */
     FRONT_ORIGIN_MAX = 512,
     FRONT_AGENT_MAX = 512,
 
@@ -67,6 +70,8 @@ struct front_limits {
     size_t drop_bytes;    /* a quarter of it, at most FRONT_BACKLOG_DROP */
 };
 
+struct site;
+
 struct front {
     struct worker w;     /* first: every handler's ctx */
     struct link *hub;    /* NULL while it is away */
@@ -96,9 +101,13 @@ struct front {
     struct proxy_conf proxy;
     struct places places;
     struct loop_timer places_tick;
-    uint64_t asks; /* bearers shown to the hub so far */
+    uint64_t asks;     /* requests shown to the hub so far */
+    size_t body_bytes; /* of requests' bodies that are being received */
+    struct route_mounts mounts;
+    struct site *site; /* what is served as the control page; NULL: what was compiled in */
     bool configured;
-    int hangups; /* an epoll of its own: the loop cannot wait for a hang-up alone */
+    bool open_auth; /* gateway.auth.mode none: nobody has to show anything */
+    int hangups;    /* an epoll of its own: the loop cannot wait for a hang-up alone */
     struct loop_io hangups_io;
 };
 

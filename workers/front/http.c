@@ -101,12 +101,6 @@ enum http_result http_scan(struct http_scan *s, struct view in, size_t *used,
 }
 
 /* -------------------------------------------------------------- request line */
-static const char *const methods[HTTP_METHOD_COUNT] = {
-    [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",       [HTTP_POST] = "POST",
-    [HTTP_PUT] = "PUT",         [HTTP_PATCH] = "PATCH",     [HTTP_DELETE] = "DELETE",
-    [HTTP_OPTIONS] = "OPTIONS", [HTTP_CONNECT] = "CONNECT", [HTTP_TRACE] = "TRACE",
-};
-
 static enum http_result parse_target(struct http_req *q, struct http_refusal *why)
 {
     size_t mark;
@@ -146,7 +140,7 @@ static enum http_result parse_line(struct view line, struct http_req *q, struct 
         return refuse(why, 505, "HTTP version not supported");
     q->minor = (unsigned)(version.p[7] - '0');
     for (unsigned m = 0; m < HTTP_METHOD_COUNT; m++) {
-        if (view_eq(method, view_str(methods[m]))) {
+        if (view_eq(method, view_str(route_method_name((enum http_method)m)))) {
             q->method = (enum http_method)m;
             return parse_target(q, why);
         }

@@ -8,6 +8,7 @@
 #define HTTP_H
 
 #include "buf.h"
+#include "routes.h"
 #include "view.h"
 
 #include <stdbool.h>
@@ -42,20 +43,6 @@ struct http_scan {
 /* Feed bytes. HTTP_DONE: *used of them complete the head, blank line included. */
 enum http_result http_scan(struct http_scan *s, struct view in, size_t *used,
                            struct http_refusal *why);
-
-enum http_method {
-    HTTP_GET,
-    HTTP_HEAD,
-    HTTP_POST,
-    HTTP_PUT,
-    HTTP_PATCH,
-    HTTP_DELETE,
-    HTTP_OPTIONS,
-    HTTP_CONNECT,
-    HTTP_TRACE,
-    HTTP_METHOD_COUNT,
-};
-#define HTTP_BIT(m) (1u << (m))
 
 struct http_header {
     struct view name, value;
@@ -106,18 +93,29 @@ enum http_result http_body_start(struct http_body *b, const struct http_req *req
 enum http_result http_body_take(struct http_body *b, struct view in, size_t *used, struct buf *out,
                                 struct http_refusal *why);
 
-/* An answer. Every one carries nosniff, no-referrer, DENY, a closed policy and no-store. */
+/* An answer. Every one carries nosniff, no-referrer, DENY and a closed policy; no-store unless it
+ * says otherwise. */
 struct http_answer {
     unsigned status;
     const char *type;     /* media type; NULL: no body */
     const char *extra;    /* further header lines, each with CRLF; or NULL */
-    const char *policy;   /* Content-Security-Policy instead of the closed one */
+    struct view fields;   /* the same, of those who made the body */
+    struct view policy;   /* Content-Security-Policy instead of the closed one */
+    const char *cache;    /* Cache-Control instead of no-store */
     struct view location; /* Location; empty: none */
     struct view body;
-    bool head;  /* answer to HEAD: length without body */
-    bool close; /* Connection: close */
+    uint64_t length; /* of a body that follows in parts; HTTP_UNKNOWN: it ends when it ends */
+    bool parts;      /* body is the first part at most */
+    bool frames;     /* pages of the same origin may show it in a frame */
+    bool head;       /* answer to HEAD: length without body */
+    bool close;      /* Connection: close */
 };
-void http_put_answer(struct buf *b, const struct http_answer *a, int64_t wall_ms);
+#define HTTP_UNKNOWN UINT64_MAX
+/* Header lines of an answer, for every version of HTTP: names, values, CRLF; neither status line
+ * nor what the framing of the body needs besides Content-Length. */
+void http_put_fields(struct buf *b, const struct http_answer *a, int64_t wall_ms);
+/* The whole answer as HTTP/1.1 says it; of parts only the head. chunked: so they will come. */
+void http_put_answer(struct buf *b, const struct http_answer *a, bool chunked, int64_t wall_ms);
 /* 101 with the accept value; protocol is the subprotocol chosen, empty for none. */
 void http_put_upgrade(struct buf *b, struct view accept, struct view protocol);
 const char *http_reason(unsigned status);

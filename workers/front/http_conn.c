@@ -1,29 +1,135 @@
 #include "http_conn.h"
 
 #include "clock.h"
-#include "door.h"
 #include "hub.h"
-#include "route.h"
 #include "ws_conn.h"
+#include "xchg.h"
 
 struct conn_http {
     struct http_scan scan;
     struct http_body body;
-    struct buf head;           /* of a request that did not arrive in one piece */
-    struct buf content;        /* body; or the 101 that waits for a place */
-    const struct route *route; /* of the request that is judged or whose body is being received */
-    uint64_t asked;            /* number of the question to the hub; 0: none */
+    struct buf head;    /* of a request that did not arrive in one piece */
+    struct buf upgrade; /* the 101 that waits for a place */
+    struct xchg x;      /* the request under way */
     bool in_body, keep_alive, started;
-    bool waits; /* for a place */
-    struct {    /* of the request being judged: what follows when it may come in */
-        bool head, body, encoded, expect, keep_alive;
-        enum http_result start;
-        struct http_refusal why;
-    } then;
+    bool waits;   /* for a place */
+    bool chunked; /* the answer in parts is */
+    bool minor;   /* HTTP/1.1: parts may be chunks */
+    bool body_chunked;
+    bool unread;     /* a body was announced that has not come: the next byte is no request */
     uint64_t end_ms; /* of the time for this head or body */
+    uint64_t sent;   /* bytes that had gone when the deadline was set */
 };
 
-int http_conn_new(struct conn_http **out, struct err *e)
+/* -------------------------------------------------------------- answers */
+static bool keeps(const struct conn *c)
+{
+    return c->http->keep_alive && !c->f->w.stopping;
+}
+
+/* The answer is complete: the next request, or the end. */
+static void done(struct conn *c)
+{
+    struct conn_http *h = c->http;
+
+    xchg_reset(&h->x);
+    if (keeps(c)) {
+        conn_due(c, c->f->lim.http_ms);
+        conn_touch(c);
+        conn_wake(c);
+    } else {
+        conn_touch(c);
+        conn_finish(c);
+    }
+}
+
+static void on_answer(struct xchg *x, struct http_answer *a)
+{
+    struct conn *c = x->c;
+    struct conn_http *h = c->http;
+
+    h->in_body = false;
+    if (a->close || h->unread)
+        h->keep_alive = false;
+    h->chunked = a->parts && a->length == HTTP_UNKNOWN && h->minor;
+    if (a->parts && a->length == HTTP_UNKNOWN && !h->minor)
+        h->keep_alive = false; /* its end is the connection's */
+    a->close = !keeps(c);
+    http_put_answer(&c->out, a, h->chunked, clock_wall_ms());
+    if (!a->parts) {
+        done(c);
+        return;
+    }
+    h->sent = c->sent;
+    conn_due(c, FRONT_ANSWER_MS);
+    conn_touch(c);
+}
+
+static void on_part(struct xchg *x, struct view bytes, unsigned how)
+{
+    struct conn *c = x->c;
+    struct conn_http *h = c->http;
+
+    if (how == HTTP_PART_BROKEN) { /* without its end the client sees that it is not whole */
+        h->keep_alive = false;
+        done(c);
+        return;
+    }
+    if (bytes.n && h->chunked)
+        buf_printf(&c->out, "%zx\r\n", bytes.n);
+    buf_put_view(&c->out, bytes);
+    if (bytes.n && h->chunked)
+        buf_put(&c->out, "\r\n", 2);
+    if (how == HTTP_PART_LAST && h->chunked)
+        buf_put_str(&c->out, "0\r\n\r\n");
+    if (how == HTTP_PART_LAST)
+        done(c);
+    else
+        conn_touch(c);
+}
+
+static void on_go(struct xchg *x)
+{
+    struct conn *c = x->c;
+    struct conn_http *h = c->http;
+    struct http_refusal why;
+    struct http_req framing = {
+        .has_body = true, .chunked = h->body_chunked, .length = h->body_chunked ? 0 : x->length};
+
+    if (http_body_start(&h->body, &framing, x->content.max, &why) == HTTP_BAD) {
+        xchg_refuse(x, why.status, why.why, NULL);
+        return;
+    }
+    h->in_body = true;
+    h->end_ms = loop_now_ms(c->f->w.loop) + FRONT_BODY_MS;
+    conn_due(c, FRONT_PROGRESS_MS);
+    if (x->expect) {
+        buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        conn_touch(c);
+    }
+    conn_wake(c);
+}
+
+static size_t on_unsent(const struct xchg *x)
+{
+    return conn_unsent(x->c);
+}
+
+static const struct xchg_ops http_ops = {
+    .answer = on_answer, .part = on_part, .go = on_go, .unsent = on_unsent};
+
+static void refuse(struct conn *c, unsigned status, const char *text, const char *extra)
+{
+    xchg_refuse(&c->http->x, status, text, extra);
+}
+
+void http_conn_refuse(struct conn *c, unsigned status, const char *text)
+{
+    refuse(c, status, text, NULL);
+}
+
+/* -------------------------------------------------------------- life */
+int http_conn_new(struct conn_http **out, struct conn *c, struct err *e)
 {
     struct conn_http *h = NULL;
     int r;
@@ -32,6 +138,7 @@ int http_conn_new(struct conn_http **out, struct err *e)
         return r;
     buf_init(&h->head, HTTP_HEAD_MAX);
     h->head.secret = true; /* Authorization */
+    xchg_init(&h->x, c, &http_ops);
     *out = h;
     return 0;
 }
@@ -42,133 +149,11 @@ void http_conn_free(struct conn_http **hp)
 
     if (!h)
         return;
+    xchg_reset(&h->x);
     buf_fini(&h->head);
-    buf_fini(&h->content);
+    buf_fini(&h->upgrade);
     mem_free(h);
     *hp = NULL;
-}
-
-/* -------------------------------------------------------------- answers */
-static void answer(struct conn *c, struct http_answer *a)
-{
-    bool keep = c->http->keep_alive && !a->close && !c->f->w.stopping;
-
-    a->close = !keep;
-    http_put_answer(&c->out, a, clock_wall_ms());
-    if (keep) {
-        conn_due(c, c->f->lim.http_ms);
-        conn_touch(c);
-    } else {
-        conn_touch(c);
-        conn_finish(c);
-    }
-}
-
-static void refuse(struct conn *c, unsigned status, const char *text, const char *extra)
-{
-    answer(c, &(struct http_answer){.status = status,
-                                    .type = "text/plain; charset=utf-8",
-                                    .extra = extra,
-                                    .body = view_str(text),
-                                    .close = true});
-}
-
-void http_conn_refuse(struct conn *c, unsigned status, const char *text)
-{
-    refuse(c, status, text, NULL);
-}
-
-static void json(struct conn *c, unsigned status, struct view body, bool head, const char *extra)
-{
-    answer(c, &(struct http_answer){.status = status,
-                                    .type = "application/json; charset=utf-8",
-                                    .extra = extra,
-                                    .body = body,
-                                    .head = head});
-}
-
-static void not_found(struct conn *c, bool head)
-{
-    answer(c, &(struct http_answer){.status = 404,
-                                    .type = "text/plain; charset=utf-8",
-                                    .body = V("Not Found"),
-                                    .head = head});
-}
-
-static void ready(struct conn *c, bool head)
-{
-    struct front *f = c->f;
-    /* what the hub says of itself is worth nothing while it is away */
-    struct view said = f->hub ? front_snapshot_get(f, V("ready")) : VIEW_EMPTY;
-
-    if (said.n < 2)
-        said = V("{\"ready\":false,\"failing\":[\"hub\"]}");
-    buf_reset(&f->why, f->why.max);
-    buf_put_view(&f->why, view_of(said.p, said.n - 1));
-    buf_printf(&f->why, ",\"uptimeMs\":%llu}",
-               (unsigned long long)(clock_mono_ms() - f->started_ms));
-    json(c, view_starts(said, V("{\"ready\":true")) ? 200 : 503, buf_view(&f->why), head, NULL);
-}
-
-/* Until the control page is embedded: enough to see that the right thing answers. */
-static const char page[] = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
-                           "<title>OpenClaw gateway</title>\n<p>The OpenClaw gateway is running. "
-                           "Connect with the CLI or an app, over WebSocket on this port.\n";
-
-static void moved(struct conn *c, const struct route *r, const struct http_req *q)
-{
-    struct buf to = BUF_INIT(HTTP_TARGET_MAX + 64);
-
-    buf_put_view(&to, r->to);
-    if (r->prefix && view_ends(r->to, V("/")))
-        buf_put_view(&to, view_from(q->target, r->path.n));
-    answer(c, &(struct http_answer){.status = q->method == HTTP_POST ? 307 : 302,
-                                    .location = buf_view(&to),
-                                    .head = q->method == HTTP_HEAD,
-                                    .close = q->has_body});
-    buf_fini(&to);
-}
-
-static void tool(struct conn *c)
-{
-    struct buf b = BUF_INIT(4 * KIB);
-    unsigned status = door_tool_missing(buf_view(&c->http->content), &b);
-
-    if (b.failed)
-        refuse(c, 500, "out of memory", NULL);
-    else
-        json(c, status, buf_view(&b), false, NULL);
-    buf_fini(&b);
-}
-
-static void serve(struct conn *c, const struct route *r, bool head)
-{
-    switch (r->id) {
-    case ROUTE_HEALTH:
-        json(c, 200, V("{\"ok\":true,\"status\":\"live\"}"), head, NULL);
-        break;
-    case ROUTE_READY:
-        ready(c, head);
-        break;
-    case ROUTE_PAGE:
-        answer(c, &(struct http_answer){
-                      .status = 200,
-                      .type = "text/html; charset=utf-8",
-                      .policy = "default-src 'self'; script-src 'self'; object-src 'none'; "
-                                "base-uri 'none'; frame-ancestors 'none'",
-                      .body = view_of(page, sizeof(page) - 1),
-                      .head = head});
-        break;
-    case ROUTE_API:
-        not_found(c, head); /* none is there yet */
-        break;
-    case ROUTE_TOOL:
-        tool(c);
-        break;
-    case ROUTE_MOVED: /* needs the request; done before */
-        not_found(c, head);
-        break;
-    }
 }
 
 /* -------------------------------------------------------------- upgrade */
@@ -183,17 +168,9 @@ static bool all_printable(struct view v)
     return true;
 }
 
-static struct view header(const struct http_req *q, struct view name)
-{
-    for (unsigned i = 0; i < q->headers; i++)
-        if (view_ieq(q->header[i].name, name))
-            return q->header[i].value;
-    return VIEW_EMPTY;
-}
-
 static int keep(struct conn *c, const struct http_req *q, struct err *e)
 {
-    struct view agent = header(q, V("User-Agent"));
+    struct view agent = xchg_header(q, V("user-agent"));
     int r;
 
     if ((r = mem_new(&c->hello, sizeof(*c->hello), e)) < 0)
@@ -218,32 +195,12 @@ static int keep(struct conn *c, const struct http_req *q, struct err *e)
     return buf_check(&c->hello->agent, e);
 }
 
-static const char proxy_refusal[] =
-    "{\"error\":{\"message\":\"Proxy client attribution is required. This request carries proxy "
-    "headers, and its sender is not in gateway.trustedProxies.\","
-    "\"type\":\"proxy_attribution_required\"}}";
-
-/* A page elsewhere that points its own name at this machine asks with that name (DNS rebinding).
- * Browsers say where a page is from; on loopback everything may be one. */
-static bool misdirected(const struct conn *c, const struct http_req *q)
-{
-    return !q->proxied && (c->local || q->origin.n) && !proxy_host_ours(&c->f->proxy, q->host);
-}
-
-static void refuse_host(struct conn *c)
-{
-    refuse(c, 421,
-           "this Host is not one of the gateway's; use its address, or list the origin in "
-           "gateway.controlUi.allowedOrigins",
-           NULL);
-}
-
 static void go(struct conn *c)
 {
     struct conn_http *h = c->http;
 
-    buf_put_view(&c->out, buf_view(&h->content));
-    if (h->content.failed)
+    buf_put_view(&c->out, buf_view(&h->upgrade));
+    if (h->upgrade.failed)
         refuse(c, 503, "Service Unavailable", NULL);
     else
         ws_conn_start(c);
@@ -283,26 +240,25 @@ static void upgrade(struct conn *c, const struct http_req *q)
     struct view protocols = q->ws_protocol, protocol = VIEW_EMPTY;
     struct err e = ERR_INIT;
     struct ip client;
-    enum proxy_answer who = proxy_attribute(&c->f->proxy, &c->from, q, &client);
+    struct http_answer a;
+    bool proxied, barred = xchg_barred(c, q, &a, &proxied, &client);
 
     c->http->keep_alive = false;
-    if (who == PROXY_REFUSED)
-        json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), false, NULL);
+    if (barred && a.status == 403)
+        on_answer(&c->http->x, &a);
     else if (q->method != HTTP_GET || q->minor != 1 || q->has_body)
         refuse(c, 400, "a WebSocket begins with GET, HTTP/1.1 and no body", NULL);
     else if (!view_eq(q->ws_version, V("13")))
         refuse(c, 400, "WebSocket version 13 is needed", "Sec-WebSocket-Version: 13\r\n");
     else if (!ws_key_valid(q->ws_key))
         refuse(c, 400, "Sec-WebSocket-Key missing or malformed", NULL);
-    else if (q->host.n > FRONT_HOST_MAX || q->origin.n > FRONT_ORIGIN_MAX)
-        refuse(c, 400, "Host or Origin too long", NULL);
     else if (route_reserved(q->path))
-        not_found(c, false);
-    else if (misdirected(c, q))
-        refuse_host(c);
+        refuse(c, 404, "Not Found", NULL);
+    else if (barred)
+        on_answer(&c->http->x, &a);
     else if (c->f->w.stopping)
         refuse(c, 503, "Service Unavailable", NULL);
-    else if (who == PROXY_CLIENT && conn_attribute(c, &client, &e) < 0)
+    else if (proxied && conn_attribute(c, &client, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);
     else if (keep(c, q, &e) < 0 || ws_accept(q->ws_key, accept, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);
@@ -310,159 +266,64 @@ static void upgrade(struct conn *c, const struct http_req *q)
         if (http_next_token(&protocols, &protocol) &&
             (protocol.n > 128 || !all_printable(protocol)))
             protocol = VIEW_EMPTY;
-        buf_init(&c->http->content, KIB);
-        http_put_upgrade(&c->http->content, view_of(accept, WS_ACCEPT_LEN), protocol);
+        buf_init(&c->http->upgrade, KIB);
+        http_put_upgrade(&c->http->upgrade, view_of(accept, WS_ACCEPT_LEN), protocol);
         enter(c);
     }
 }
 
-/* -------------------------------------------------------------- who may ask */
-static void unauthorized(struct conn *c, bool head)
-{
-    json(c, 401, V("{\"error\":{\"message\":\"Unauthorized\",\"type\":\"unauthorized\"}}"), head,
-         "WWW-Authenticate: Bearer\r\n");
-}
-
-static void limited(struct conn *c, bool head, uint64_t retry_after_ms)
-{
-    char extra[DOOR_RETRY_MAX];
-
-    door_retry_after(extra, retry_after_ms);
-    json(c, 429,
-         V("{\"error\":{\"message\":\"Too many failed authentication attempts. Please try again "
-           "later.\",\"type\":\"rate_limited\"}}"),
-         head, extra);
-}
-
-/* Show the bearer to the hub. Nothing of the body is read before its answer. */
-static void ask(struct conn *c, const struct route *r, const struct http_req *q,
-                struct view credential, const struct ip *client)
-{
-    struct conn_http *h = c->http;
-    char text[IP_TEXT_MAX];
-    struct ipc_door m = {.peer = view_str(c->peer),
-                         .flags = c->local || ip_loopback(&c->from) ? CONN_LOCAL : 0u,
-                         .host = q->host,
-                         .origin = q->origin,
-                         .credential = credential};
-
-    if (client) { /* the next request of this connection may be somebody else's */
-        ip_text(client, text);
-        m.peer = view_str(text);
-        m.flags |= CONN_PROXIED;
-    }
-    h->route = r;
-    h->then.head = q->method == HTTP_HEAD;
-    h->then.body = q->has_body && r->body_max;
-    h->then.encoded = q->encoded;
-    h->then.expect = q->expect;
-    h->then.keep_alive = q->keep_alive;
-    if (h->then.body)
-        h->then.start = http_body_start(&h->body, q, r->body_max, &h->then.why);
-    if (!(h->asked = hub_door(c, &m)))
-        refuse(c, 503, "Service Unavailable", retry_soon);
-    else
-        conn_due(c, FRONT_DOOR_MS);
-}
-
-static void knock(struct conn *c, const struct route *r, const struct http_req *q)
-{
-    bool head = q->method == HTTP_HEAD;
-    struct view credential;
-    struct ip client;
-    enum proxy_answer who = proxy_attribute(&c->f->proxy, &c->from, q, &client);
-
-    if (who == PROXY_REFUSED)
-        json(c, 403, view_of(proxy_refusal, sizeof(proxy_refusal) - 1), head, NULL);
-    else if (misdirected(c, q))
-        refuse_host(c);
-    else if (!door_bearer(q->authorization, &credential))
-        unauthorized(c, head);
-    else if (q->host.n > FRONT_HOST_MAX || q->origin.n > FRONT_ORIGIN_MAX)
-        refuse(c, 400, "Host or Origin too long", NULL);
-    else
-        ask(c, r, q, credential, who == PROXY_CLIENT ? &client : NULL);
-}
-
 bool http_conn_waits(const struct conn *c)
 {
-    return c->http && (c->http->asked || c->http->waits);
+    const struct conn_http *h = c->http;
+
+    return h && (h->waits || (h->x.state != XCHG_IDLE && h->x.state != XCHG_BODY));
 }
 
-/* The bearer is right. */
-static void come_in(struct conn *c)
+bool http_conn_asked(const struct conn *c)
+{
+    return c->http && xchg_at_hub(&c->http->x);
+}
+
+struct xchg *http_conn_xchg(struct conn *c, uint64_t number)
 {
     struct conn_http *h = c->http;
 
-    if (!h->then.body) {
-        serve(c, h->route, h->then.head);
-    } else if (h->then.encoded) {
-        refuse(c, 415, "content codings are not supported", NULL);
-    } else if (h->then.start == HTTP_BAD) {
-        refuse(c, h->then.why.status, h->then.why.why, NULL);
-    } else {
-        h->in_body = true;
-        h->keep_alive = h->then.keep_alive;
-        buf_init(&h->content, h->route->body_max);
-        h->end_ms = loop_now_ms(c->f->w.loop) + FRONT_BODY_MS;
-        conn_due(c, FRONT_PROGRESS_MS);
-        if (h->then.expect) {
-            buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-            conn_touch(c);
-        }
-    }
+    return c->state == CONN_HTTP && h && number && h->x.number == number ? &h->x : NULL;
 }
 
-void http_conn_judged(struct conn *c, uint64_t req, unsigned result, uint64_t retry_after_ms)
+void http_conn_gone(struct conn *c)
 {
-    struct conn_http *h = c->http;
+    if (c->http)
+        xchg_reset(&c->http->x);
+}
 
-    if (c->state != CONN_HTTP || !h->asked || h->asked != req)
-        return; /* it has been answered */
-    h->asked = 0;
-    if (result == DOOR_ANSWER_OK)
-        come_in(c);
-    else if (result == DOOR_ANSWER_LIMITED)
-        limited(c, h->then.head, retry_after_ms);
-    else
-        unauthorized(c, h->then.head);
-    conn_wake(c);
+void http_conn_taken(struct conn *c)
+{
+    if (c->state == CONN_HTTP && c->http)
+        xchg_taken(&c->http->x);
 }
 
 void http_conn_unanswered(struct conn *c)
 {
-    if (c->state != CONN_HTTP || !c->http->asked)
-        return;
-    c->http->asked = 0;
-    refuse(c, 503, "Service Unavailable", retry_soon);
+    if (c->state == CONN_HTTP)
+        xchg_unanswered(&c->http->x);
 }
 
 /* -------------------------------------------------------------- requests */
 static void on_request(struct conn *c, const struct http_req *q)
 {
     struct conn_http *h = c->http;
-    const struct route *r = route_find(q->path);
-    bool head = q->method == HTTP_HEAD;
 
-    /* a body that is not going to be read ends the connection with the answer */
-    h->keep_alive = q->keep_alive && !q->has_body;
+    h->minor = q->minor == 1;
+    h->body_chunked = q->chunked;
+    h->keep_alive = q->keep_alive;
+    h->unread = q->has_body;
+    h->x.head = q->method == HTTP_HEAD;
     if (q->upgrade) {
         upgrade(c, q);
-    } else if (!r) {
-        not_found(c, head);
-    } else if (!(r->methods & HTTP_BIT(q->method))) {
-        buf_reset(&c->f->why, c->f->why.max);
-        buf_put_str(&c->f->why, "Allow: ");
-        route_allow(r, &c->f->why);
-        buf_put(&c->f->why, "\r\n", 3);
-        refuse(c, 405, "Method Not Allowed", c->f->why.failed ? NULL : buf_view(&c->f->why).p);
-    } else if (r->id == ROUTE_MOVED) {
-        moved(c, r, q);
-    } else if (r->auth == ROUTE_BEARER) {
-        knock(c, r, q);
-    } else {
-        serve(c, r, head); /* no open route has a body */
+        return;
     }
+    xchg_begin(&h->x, q);
 }
 
 static void feed_body(struct conn *c, char **p, size_t *n)
@@ -471,7 +332,7 @@ static void feed_body(struct conn *c, char **p, size_t *n)
     uint64_t now = loop_now_ms(c->f->w.loop);
     struct http_refusal why;
     size_t used = 0;
-    enum http_result r = http_body_take(&h->body, view_of(*p, *n), &used, &h->content, &why);
+    enum http_result r = http_body_take(&h->body, view_of(*p, *n), &used, &h->x.content, &why);
 
     if (r == HTTP_BAD) {
         refuse(c, why.status, why.why, NULL);
@@ -479,15 +340,16 @@ static void feed_body(struct conn *c, char **p, size_t *n)
     }
     *p += used;
     *n -= used;
+    if (!xchg_body_more(&h->x))
+        return;
     if (r == HTTP_MORE) {
         uint64_t left = h->end_ms > now ? h->end_ms - now : 0;
 
         conn_due(c, left < FRONT_PROGRESS_MS ? left : FRONT_PROGRESS_MS);
         return;
     }
-    h->in_body = false;
-    serve(c, h->route, false);
-    buf_fini(&h->content);
+    h->in_body = h->unread = false;
+    xchg_body_done(&h->x);
 }
 
 static void feed_head(struct conn *c, char **p, size_t *n)
@@ -542,11 +404,15 @@ void http_conn_feed(struct conn *c, char **p, size_t *n)
 void http_conn_due(struct conn *c)
 {
     struct conn_http *h = c->http;
+    bool moved = h->sent != c->sent;
 
-    if (conn_unsent(c)) {
+    h->sent = c->sent;
+    if (conn_unsent(c) && !moved) {
         conn_kill(c); /* it does not take its answers */
-    } else if (h->asked) {
-        http_conn_unanswered(c);
+    } else if (h->x.state == XCHG_GIVEN || h->x.state == XCHG_PARTS || conn_unsent(c)) {
+        conn_due(c, FRONT_ANSWER_MS); /* how long an answer takes is the hub's business */
+    } else if (h->x.state == XCHG_ASKED) {
+        xchg_unanswered(&h->x);
     } else if (h->waits) {
         h->waits = false;
         refuse(c, 503, crowded, retry_soon);

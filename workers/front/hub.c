@@ -42,22 +42,6 @@ void hub_connect(struct conn *c)
         send_connect(c);
 }
 
-uint64_t hub_door(struct conn *c, struct ipc_door *m)
-{
-    struct front *f = c->f;
-    struct err e = ERR_INIT;
-
-    if (!f->hub || hub_busy(f))
-        return 0;
-    m->conn_id = c->id;
-    m->req = ++f->asks;
-    if (msg_send_door(f->hub, m, &e) < 0) {
-        log_warn("http.unasked", KV("conn", c->id), KV("why", e.text));
-        return 0;
-    }
-    return m->req;
-}
-
 static const char busy[] = "The server is busy. Try again in a moment.";
 
 /* A request that the hub cannot get: say so and forget it. */
@@ -257,17 +241,6 @@ int hub_on_connect_refused(void *ctx, struct link *from, struct ipc_connect_refu
         ws_conn_refused(c, m->close_code, m->close_reason, m->body);
     else /* a resume whose ticket the new hub does not know */
         conn_close(c, m->close_code, m->close_reason);
-    return 0;
-}
-
-int hub_on_door_answer(void *ctx, struct link *from, struct ipc_door_answer *m, struct err *e)
-{
-    struct conn *c = conn_of(ctx, from, m->conn_id);
-
-    if (m->result > DOOR_ANSWER_LIMITED)
-        return err_set(e, ERR_INVALID, "result %u", m->result);
-    if (c)
-        http_conn_judged(c, m->req, m->result, m->retry_after_ms);
     return 0;
 }
 

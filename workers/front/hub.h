@@ -10,9 +10,12 @@
 
 /* Send connect to the hub, or remember to when it is back. */
 void hub_connect(struct conn *c);
-/* Ask whether this bearer is right; conn_id and req are filled in. Returns the question's number;
- * 0: the hub is not there for it now. */
-uint64_t hub_door(struct conn *c, struct ipc_door *m);
+/* An HTTP request; conn_id and req are filled in. Returns its number; 0: the hub is not there for
+ * it now. */
+uint64_t hub_http_ask(struct conn *c, struct ipc_http_ask *m);
+bool hub_http_body(struct conn *c, uint64_t number, struct view body);
+void hub_http_gone(struct conn *c, uint64_t number);
+void hub_http_taken(struct conn *c, uint64_t number, uint64_t bytes);
 /* Send a request to the hub, or remember to. Answers it itself when there is no room. */
 void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view method,
                  struct view params);
@@ -24,7 +27,9 @@ void hub_drained(struct front *f);
 int hub_on_connect_ok(void *ctx, struct link *from, struct ipc_connect_ok *m, struct err *e);
 int hub_on_connect_refused(void *ctx, struct link *from, struct ipc_connect_refused *m,
                            struct err *e);
-int hub_on_door_answer(void *ctx, struct link *from, struct ipc_door_answer *m, struct err *e);
+int hub_on_http_go(void *ctx, struct link *from, struct ipc_http_go *m, struct err *e);
+int hub_on_http_answer(void *ctx, struct link *from, struct ipc_http_answer *m, struct err *e);
+int hub_on_http_part(void *ctx, struct link *from, struct ipc_http_part *m, struct err *e);
 int hub_on_conn_update(void *ctx, struct link *from, struct ipc_conn_update *m, struct err *e);
 int hub_on_conn_close(void *ctx, struct link *from, struct ipc_conn_close *m, struct err *e);
 int hub_on_reply(void *ctx, struct link *from, struct ipc_reply *m, struct err *e);

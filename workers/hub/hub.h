@@ -17,7 +17,7 @@ struct presence;   /* who is listed (presence.h) */
 struct settings;   /* what the hub reads from its config slice, parsed once (settings.h) */
 struct mac;        /* keyed hash of tickets and tokens (mac.h) */
 struct auth;       /* who may connect (auth.h) */
-struct http_door;  /* HTTP requests that wait for their refusal (http_door.h) */
+struct http;       /* HTTP requests under way (http.h) */
 struct hello;      /* the constant parts of hello-ok (hello.h) */
 struct dispatch;   /* compiled method table (dispatch.h) */
 struct devices;    /* paired devices (devices.h) */
@@ -35,7 +35,7 @@ struct hub {
     struct presence *presence;
     struct mac *mac;
     struct auth *auth;
-    struct http_door *http_door;
+    struct http *http;
     struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;

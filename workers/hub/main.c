@@ -12,7 +12,7 @@
 #include "event.h"
 #include "health.h"
 #include "hello.h"
-#include "http_door.h"
+#include "http.h"
 #include "inbound.h"
 #include "job.h"
 #include "json.h"
@@ -63,8 +63,10 @@ static void on_peer(void *ctx, struct link *l, bool up)
         return;
     /* A front that comes up has none of the connections its predecessor had; a line that ends after
      * its successor came takes nothing with it. */
-    if (up || !hub_front(h, link_instance(l)))
+    if (up || !hub_front(h, link_instance(l))) {
         conns_front_gone(h, link_instance(l));
+        http_front_gone(h, link_instance(l));
+    }
     if (up && h->health)
         health_to_front(h, l);
 }
@@ -76,9 +78,26 @@ static int on_connect(void *ctx, struct link *from, struct ipc_connect *m, struc
     return is_stale(ctx, from) ? 0 : auth_on_connect(ctx, from, m, e);
 }
 
-static int on_door(void *ctx, struct link *from, struct ipc_door *m, struct err *e)
+static int on_http_ask(void *ctx, struct link *from, struct ipc_http_ask *m, struct err *e)
 {
-    return is_stale(ctx, from) ? 0 : http_door_on_door(ctx, from, m, e);
+    return is_stale(ctx, from) ? 0 : http_on_ask(ctx, from, m, e);
+}
+
+static int on_http_body(void *ctx, struct link *from, struct ipc_http_body *m, struct err *e)
+{
+    return is_stale(ctx, from) ? 0 : http_on_body(ctx, from, m, e);
+}
+
+static int on_http_gone(void *ctx, struct link *from, struct ipc_http_gone *m, struct err *e)
+{
+    (void)e;
+    return is_stale(ctx, from) ? 0 : http_on_gone(ctx, from, m);
+}
+
+static int on_http_taken(void *ctx, struct link *from, struct ipc_http_taken *m, struct err *e)
+{
+    (void)e;
+    return is_stale(ctx, from) ? 0 : http_on_taken(ctx, from, m);
 }
 
 static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
@@ -175,7 +194,10 @@ static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct er
 
 static const struct ipc_handlers hub_on = {
     .connect = on_connect,
-    .door = on_door,
+    .http_ask = on_http_ask,
+    .http_body = on_http_body,
+    .http_gone = on_http_gone,
+    .http_taken = on_http_taken,
     .conn_resume = on_conn_resume,
     .conn_gone = on_conn_gone,
     .rpc = on_rpc,
@@ -270,7 +292,7 @@ static int open_all(struct hub *h, struct err *e)
         (r = open_store(h, e)) < 0 || (r = devices_open(&h->devices, h->store, e)) < 0 ||
         (r = pairing_open(h, e)) < 0 || (r = conns_open(h, e)) < 0 ||
         (r = presence_open(h, e)) < 0 || (r = health_open(h, e)) < 0 ||
-        (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = http_door_open(h, e)) < 0 ||
+        (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = http_open(h, e)) < 0 ||
         (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
         (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0)
         return r;
@@ -291,7 +313,7 @@ static void close_all(struct hub *h)
     loop_timer_fini(&h->idle);
     room_close(h);
     dispatch_close(h);
-    http_door_close(h);
+    http_close(h);
     auth_close(h);
     hello_close(h);
     conns_close(h);

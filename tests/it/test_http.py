@@ -1,0 +1,93 @@
+"""HTTP: the page and its files, who may ask, what the hub answers."""
+import gzip
+import http.client
+import json
+
+from ws import WAIT
+
+
+def ask(g, path, method="GET", body=None, token=True, conn=None, **headers):
+    """(status, headers with names in lower case, body)"""
+    c = conn or http.client.HTTPConnection("127.0.0.1", g.port, timeout=WAIT)
+    h = {k.replace("_", "-"): v for k, v in headers.items()}
+    if token:
+        h["Authorization"] = "Bearer " + (token if isinstance(token, str) else g.token)
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body)
+        h.setdefault("Content-Type", "application/json")
+    c.request(method, path, body, h)
+    r = c.getresponse()
+    out = r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+    if not conn:
+        c.close()
+    return out
+
+
+def test_page(t):
+    g = t.gateway()
+    s, h, b = ask(g, "/", token=False)
+    assert s == 200 and h["content-type"] == "text/html; charset=utf-8" and b.startswith(b"<!doctype html>"), (s, h)
+    csp = h["content-security-policy"]
+    assert "script-src 'self'" in csp and "unsafe" not in csp and "frame-ancestors 'none'" in csp, csp
+    assert (h["x-content-type-options"], h["referrer-policy"], h["x-frame-options"], h["cache-control"]) == \
+        ("nosniff", "no-referrer", "DENY", "no-cache"), h
+    assert "set-cookie" not in h and "strict-transport-security" not in h
+    tag = h["etag"]
+    # the same again, as caches and players ask
+    assert ask(g, "/", token=False, If_None_Match=tag)[0] == 304
+    assert ask(g, "/", token=False, If_None_Match='"x", W/%s' % tag)[0] == 304
+    assert ask(g, "/", token=False, If_None_Match='"x"')[0] == 200
+    s, h2, b2 = ask(g, "/", "HEAD", token=False)
+    assert (s, b2, h2["content-length"]) == (200, b"", str(len(b))), (s, h2)
+    for want, part in (("bytes=0-9", b[:10]), ("bytes=5-", b[5:]), ("bytes=-7", b[-7:]), ("bytes=0-99999999", b)):
+        s, h2, b2 = ask(g, "/", token=False, Range=want)
+        assert s == 206 and b2 == part and h2["content-range"].endswith("/%d" % len(b)), (want, s, h2)
+    s, h2, b2 = ask(g, "/", token=False, Range="bytes=99999999-")
+    assert s == 416 and h2["content-range"] == "bytes */%d" % len(b), (s, h2)
+    assert ask(g, "/", token=False, Range="bytes=0-1", If_Range='"old"')[0] == 200
+    assert ask(g, "/", token=False, Range="bytes=0-1,3-4")[0] == 200 == ask(g, "/", token=False, Range="x")[0]
+    s, h2, b2 = ask(g, "/", token=False, Accept_Encoding="gzip")
+    assert h2["content-encoding"] == "gzip" and gzip.decompress(b2) == b and h2["etag"] != tag, h2
+    assert h2["vary"] == "Accept-Encoding"
+    assert "content-encoding" not in ask(g, "/", token=False, Accept_Encoding="gzip;q=0")[1]
+
+
+def test_unknown_addresses(t):
+    g = t.gateway()
+    s, h, b = ask(g, "/no/such", token=False, Accept="text/html,*/*")
+    assert s == 404 and h["content-type"].startswith("text/html") and b"no such page" in b, (s, b)
+    s, h, b = ask(g, "/no/such", token=False)
+    assert (s, b) == (404, b"Not Found"), (s, b)
+    for path in ("/../etc/passwd", "/%2e%2e/etc/passwd", "//etc/passwd", "/index.html/", "/index.html%00", "/INDEX.html"):
+        assert ask(g, path, token=False)[0] == 404, path
+    assert ask(g, "/index.html", "POST", b"x", token=False)[0] == 404
+    assert ask(g, "/health", "POST", b"x", token=False)[0] == 405
+
+
+def test_base_path(t):
+    from gateway import config_for
+    g = t.gateway(config_for(t.fake.url, controlUi={"basePath": "/claw/"}))
+    assert ask(g, "/", token=False)[0] == 404
+    assert ask(g, "/claw/", token=False)[0] == 200 == ask(g, "/claw/index.html", token=False)[0]
+    s, h, _ = ask(g, "/claw", token=False)
+    assert (s, h.get("location")) == (301, "/claw/"), (s, h)
+    assert ask(g, "/clawx", token=False)[0] == 404
+    s, _, b = ask(g, "/claw/control-ui-config.json")
+    assert s == 200 and json.loads(b)["basePath"] == "/claw", b
+    assert ask(g, "/health", token=False)[0] == 200
+
+
+def test_no_page(t):
+    from gateway import config_for
+    g = t.gateway(config_for(t.fake.url, controlUi={"enabled": False}))
+    assert ask(g, "/", token=False)[0] == 404 == ask(g, "/control-ui-config.json")[0]
+
+
+def test_page_config(t):
+    g = t.gateway()
+    for path in ("/control-ui-config.json", "/__openclaw__/control-ui-config.json"):
+        assert ask(g, path, token=False)[0] == 401, path
+        s, h, b = ask(g, path)
+        doc = json.loads(b)
+        assert s == 200 and doc["basePath"] == "" and doc["assistantAgentId"] == "main", b
+        assert h["cache-control"] == "no-store"
