@@ -1,6 +1,6 @@
 #include "device.h"
 
-#include "b64url.h"
+#include "b64.h"
 #include "buf.h"
 #include "json.h"
 

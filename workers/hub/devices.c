@@ -1,6 +1,6 @@
 #include "devices.h"
 
-#include "b64url.h"
+#include "b64.h"
 #include "mac.h"
 #include "rand.h"
 #include "secret.h"

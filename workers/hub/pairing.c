@@ -1,6 +1,6 @@
 #include "pairing.h"
 
-#include "b64url.h"
+#include "b64.h"
 #include "clock.h"
 #include "event.h"
 #include "log.h"

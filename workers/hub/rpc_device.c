@@ -3,7 +3,7 @@
  * Whoever is no admin touches his own device only, and nobody hands out more than he has himself:
  * what a call grants is what caller, approval and device have in common.
  */
-#include "b64url.h"
+#include "b64.h"
 #include "call.h"
 #include "clock.h"
 #include "json.h"
