@@ -11,12 +11,14 @@
 #include "mem.h"
 #include "notify.h"
 #include "rand.h"
+#include "site.h"
 #include "slice.h"
 #include "statedir.h"
 #include "tls_keys.h"
 #include "version.h"
 #include "watch.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +51,8 @@ struct gateway {
     struct fleet *fleet;
     struct watch *watch;
     struct tls_keys *tls; /* NULL: clear text */
+    int site;             /* the control page of a folder, packed; -1: not yet */
+    unsigned site_files;  /* in it; 0: the built-in page is served */
     int lock;
     bool made_token;
 };
@@ -159,7 +163,35 @@ static int send_keys(void *ctx, struct link *front, struct err *e)
 {
     struct gateway *g = ctx;
 
-    return g->tls ? tls_keys_send(g->tls, front, e) : 0;
+    struct ipc_site site = {.files = g->site_files, .pack = -1};
+    int r;
+
+    if (g->tls && (r = tls_keys_send(g->tls, front, e)) < 0)
+        return r;
+    site.pack = fcntl(g->site, F_DUPFD_CLOEXEC, 0);
+    if (site.pack < 0)
+        return err_sys(e, "a descriptor for a front");
+    if ((r = msg_send_site(front, &site, e)) < 0)
+        fd_close(&site.pack);
+    return r;
+}
+
+/* Read the control page's folder, or keep what was there when that fails. */
+static int load_site(struct gateway *g, struct err *e)
+{
+    const char *root = config_conf(g->config)->control_ui_root;
+    unsigned files = 0;
+    int fd = -1, r;
+
+    r = root && *root ? site_pack(root, &fd, &files, e) : fd_sealed("none", VIEW_EMPTY, &fd, e);
+    if (r < 0)
+        return r;
+    fd_close(&g->site);
+    g->site = fd;
+    g->site_files = files;
+    if (files)
+        log_info("site.read", KV("root", root), KV("files", files));
+    return 0;
 }
 
 static void on_new_keys(void *ctx)
@@ -246,6 +278,16 @@ static void on_stopped(void *ctx)
 }
 
 /* -- reload -- */
+static void reload_site(struct gateway *g)
+{
+    struct err e = ERR_INIT;
+
+    if (load_site(g, &e) < 0)
+        log_error("site.refused", KV("why", e.text), KV("kept", "the page in force"));
+    else
+        fleet_send_keys(g->fleet);
+}
+
 static void reload(void *ctx)
 {
     struct gateway *g = ctx;
@@ -284,6 +326,8 @@ static void reload(void *ctx)
     g->config = next;
     g->rt.config = next;
     config_free(&old);
+    if (d.hot_roles & (1u << ROLE_FRONT))
+        reload_site(g);
     log_set_level(level_of(g));
     fleet_log_level(g->fleet, (uint32_t)log_level());
     jobs_configure(g->fleet, config_conf(next)->agents_max_concurrent,
@@ -313,6 +357,7 @@ static void on_signal(void *ctx, int signo)
     case SIGHUP:
         reload(g);
         reload_keys(g);
+        reload_site(g);
         break;
     default:
         log_info("gateway.stopping", KV("signal", signo));
@@ -441,7 +486,7 @@ static int start(struct gateway *g, struct err *e)
                              .cage = g->cage,
                              .ctx = g};
     if ((r = loop_new(&g->loop, e)) < 0 || (r = open_tls(g, conf, e)) < 0 ||
-        (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
+        (r = load_site(g, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
     jobs_configure(g->fleet, conf->agents_max_concurrent, conf->subagents_max_concurrent);
     if ((r = set_channels(g, e)) < 0)
@@ -476,6 +521,7 @@ static void finish(struct gateway *g)
     watch_free(&g->token_watch);
     fleet_free(&g->fleet);
     tls_keys_free(&g->tls);
+    fd_close(&g->site);
     for (int i = 0; i < SIGNALS; i++)
         loop_signal_fini(&g->sig[i]);
     loop_free(&g->loop);
@@ -498,7 +544,7 @@ int gateway_main(const struct options *o, uint64_t start_ns)
 
     g->o = o;
     g->start_ns = g->phase_ns = start_ns;
-    g->lock = -1;
+    g->lock = g->site = -1;
     g->src = (struct config_source){.path = o->config,
                                     .state_dir = o->state_dir,
                                     .port = o->port,

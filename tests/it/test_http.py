@@ -91,3 +91,40 @@ def test_page_config(t):
         doc = json.loads(b)
         assert s == 200 and doc["basePath"] == "" and doc["assistantAgentId"] == "main", b
         assert h["cache-control"] == "no-store"
+
+
+def test_page_from_a_folder(t):
+    """gateway.controlUi.root: files of a folder, nothing outside of it, and a new one after SIGHUP."""
+    import os
+    import signal
+    from gateway import config_for, until
+    root = os.path.join(t.folder, "site")
+    os.makedirs(os.path.join(root, "assets"))
+    big = os.urandom(3 * 1024 * 1024)
+    for name, data in (("index.html", b'<html lang="en"><script>go()</script><link href="./assets/a.js">'),
+                       ("assets/a.js", b"let a"), ("assets/big.bin", big), (".hidden", b"x")):
+        with open(os.path.join(root, name), "wb") as f:
+            f.write(data)
+    os.symlink("/etc/passwd", os.path.join(root, "passwd.txt"))
+    os.symlink("/etc", os.path.join(root, "etc"))
+    g = t.gateway(config_for(t.fake.url, controlUi={"root": root, "basePath": "/c"}))
+    s, h, b = ask(g, "/c/", token=False)
+    assert s == 200 and b == (b'<html data-openclaw-control-ui-base-path="/c" lang="en"><script>go()</script>'
+                              b'<link href="/c/assets/a.js">'), b
+    assert "'sha256-" in h["content-security-policy"] and "script-src 'self' 'unsafe" not in h["content-security-policy"]
+    assert ask(g, "/c/sessions/x", token=False)[2] == b  # a place within the page
+    s, h, b = ask(g, "/c/assets/a.js", token=False)
+    assert s == 200 and b == b"let a" and "immutable" in h["cache-control"] and h["content-type"].startswith("text/javascript")
+    s, h, b = ask(g, "/c/assets/big.bin", token=False)
+    assert s == 200 and b == big and h["content-length"] == str(len(big))
+    assert ask(g, "/c/assets/big.bin", token=False, Range="bytes=1000000-2999999")[2] == big[1000000:3000000]
+    for path in ("/c/passwd.txt", "/c/.hidden", "/c/etc/passwd.txt", "/c/assets/../../x.js", "/c/assets/none.js", "/c/api/x"):
+        assert ask(g, path, token=False)[0] == 404, path
+    with open(os.path.join(root, "assets/new.js"), "wb") as f:
+        f.write(b"let b")
+    os.kill(g.pid, signal.SIGHUP)
+    until(lambda: ask(g, "/c/assets/new.js", token=False)[0] == 200, "the new file is served")
+    front = g.worker("front")
+    g.kill("front")
+    g.wait_replaced("front", front)
+    until(lambda: ask(g, "/c/assets/new.js", token=False)[0] == 200, "the next front serves it, too")

@@ -78,6 +78,8 @@ int front_configure(struct front *f, const json_t *conf, struct err *e)
     mount(f, conf);
     f->open_auth = json_is_true(json_at(conf, "runtime.openAuth"));
     f->configured = true;
+    if (f->site) /* requests that are being answered from it keep their bytes: a copy is served */
+        return site_rebase(f->site, f->mounts.at[ROUTE_UI], e);
     return 0;
 }
 

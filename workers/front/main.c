@@ -8,6 +8,7 @@
 #include "fd.h"
 #include "hub.h"
 #include "log.h"
+#include "site.h"
 
 static const struct sandbox front_sandbox = {.allow = SB_RECV_SOCKETS};
 
@@ -59,6 +60,25 @@ static int on_tls(void *ctx, struct link *from, struct ipc_tls *m, struct err *e
     return 0;
 }
 
+/* The control page of a folder, or the end of it. */
+static int on_site(void *ctx, struct link *from, struct ipc_site *m, struct err *e)
+{
+    struct front *f = ctx;
+    struct site *next = NULL;
+    struct err why = ERR_INIT;
+
+    (void)from, (void)e;
+    if (m->files && (site_new(&next, m->pack, &why) < 0 ||
+                     site_rebase(next, f->mounts.at[ROUTE_UI], &why) < 0)) {
+        log_error("site.refused", KV("why", why.text));
+        site_unref(&next);
+        return 0;
+    }
+    site_unref(&f->site);
+    f->site = next;
+    return 0;
+}
+
 static int on_config(void *ctx, json_t *conf, struct err *e)
 {
     return front_configure(ctx, conf, e);
@@ -98,6 +118,7 @@ int main(void)
     static const struct ipc_handlers on = {
         .conn = on_conn,
         .tls = on_tls,
+        .site = on_site,
         .connect_ok = hub_on_connect_ok,
         .http_go = hub_on_http_go,
         .http_answer = hub_on_http_answer,

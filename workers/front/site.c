@@ -1,6 +1,7 @@
 #include "site.h"
 
 #include "num.h"
+#include "xchg.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@ struct site {
     void *map; /* owned */
     size_t map_n;
     char *tags; /* owned: SITE_TAG_MAX each */
-    struct buf policy;
+    struct buf policy, index;
+    char index_tag[SITE_TAG_MAX];
+    struct view raw_index;
 };
 
 static const char own_policy[] =
@@ -42,6 +45,7 @@ void site_unref(struct site **sp)
     if (s->map)
         (void)munmap(s->map, s->map_n);
     buf_fini(&s->policy);
+    buf_fini(&s->index);
     mem_free(s->file);
     mem_free(s->tags);
     mem_free(s);
@@ -70,6 +74,20 @@ static int by_path(const void *a, const void *b)
     return r ? r : (x->path.n > y->path.n) - (x->path.n < y->path.n);
 }
 
+static int make_tag(struct view body, char tag[SITE_TAG_MAX], struct err *e)
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    int n = 1;
+
+    if (!EVP_Digest(body.p, body.n, sum, NULL, EVP_sha256(), NULL))
+        return err_set(e, ERR_SYS, "hashing the control page failed");
+    tag[0] = '"';
+    for (int k = 0; k < 12; k++)
+        n += snprintf(tag + n, SITE_TAG_MAX - (size_t)n, "%02x", sum[k]);
+    (void)snprintf(tag + n, SITE_TAG_MAX - (size_t)n, "\"");
+    return 0;
+}
+
 /* u64 count, then for each: u64 bytes of the name, u64 of the content, name, content. */
 static int read_pack(struct site *s, struct view v, struct err *e)
 {
@@ -87,7 +105,6 @@ static int read_pack(struct site *s, struct view v, struct err *e)
         return err_set(e, ERR_NOMEM, "out of memory for the control page");
     for (; s->count < count; s->count++) {
         struct site_file *f = &s->file[s->count];
-        unsigned char sum[EVP_MAX_MD_SIZE];
         char *tag = s->tags + s->count * SITE_TAG_MAX;
 
         if (!take(&v, 2 * PACK_NUMBER, &number))
@@ -95,12 +112,8 @@ static int read_pack(struct site *s, struct view v, struct err *e)
         memcpy(size, number.p, sizeof(size));
         if (size[0] > SITE_PATH_MAX || !take(&v, size[0], &f->path) || !take(&v, size[1], &f->body))
             return bad(e, "cut short");
-        if (!EVP_Digest(f->body.p, f->body.n, sum, NULL, EVP_sha256(), NULL))
-            return err_set(e, ERR_SYS, "hashing the control page failed");
-        r = snprintf(tag, SITE_TAG_MAX, "\"");
-        for (int k = 0; k < 12; k++)
-            r += snprintf(tag + r, SITE_TAG_MAX - (size_t)r, "%02x", sum[k]);
-        (void)snprintf(tag + r, SITE_TAG_MAX - (size_t)r, "\"");
+        if ((r = make_tag(f->body, tag, e)) < 0)
+            return r;
         f->tag = tag;
     }
     qsort(s->file, s->count, sizeof(*s->file), by_path);
@@ -149,6 +162,7 @@ static int make_policy(struct site *s, struct err *e)
 
     if (!page)
         return bad(e, "there is no index.html in the folder of gateway.controlUi.root");
+    s->raw_index = page->body;
     buf_put_str(&s->policy, "default-src 'self'; script-src 'self'");
     put_script_hashes(page->body, &s->policy);
     buf_put_str(&s->policy,
@@ -159,7 +173,44 @@ static int make_policy(struct site *s, struct err *e)
     return buf_check(&s->policy, e);
 }
 
-int site_new(struct site **out, int *fd, struct err *e)
+int site_rebase(struct site *s, struct view base, struct err *e)
+{
+    struct site_file *page = NULL;
+    struct view left = s->raw_index;
+    const char *at;
+    int r;
+
+    for (size_t i = 0; i < s->count && !page; i++)
+        if (view_eq(s->file[i].path, V("index.html")))
+            page = &s->file[i];
+    for (size_t i = 0; i < base.n; i++)
+        if (strchr("\"<>&", base.p[i])) /* no path has these unescaped */
+            return 0;
+    if (!page || left.n > XCHG_PART / 2)
+        return 0; /* as it is */
+    buf_reset(&s->index, 0);
+    if ((at = memmem(left.p, left.n, "<html", 5))) {
+        buf_put(&s->index, left.p, (size_t)(at - left.p) + 5);
+        buf_put_str(&s->index, " data-openclaw-control-ui-base-path=\"");
+        buf_put_view(&s->index, base); /* of the alphabet of paths: nothing to escape */
+        buf_put_char(&s->index, '"');
+        left = view_from(left, (size_t)(at - left.p) + 5);
+    }
+    while ((at = memmem(left.p, left.n, "=\"./", 4))) {
+        buf_put(&s->index, left.p, (size_t)(at - left.p) + 2);
+        buf_put_view(&s->index, base);
+        left = view_from(left, (size_t)(at - left.p) + 3);
+    }
+    buf_put_view(&s->index, left);
+    if ((r = buf_check(&s->index, e)) < 0 ||
+        (r = make_tag(buf_view(&s->index), s->index_tag, e)) < 0)
+        return r;
+    page->body = buf_view(&s->index);
+    page->tag = s->index_tag;
+    return 0;
+}
+
+int site_new(struct site **out, int fd, struct err *e)
 {
     struct site *s = NULL;
     struct stat st;
@@ -169,12 +220,13 @@ int site_new(struct site **out, int *fd, struct err *e)
         return r;
     s->refs = 1;
     buf_init(&s->policy, 2 * KIB);
-    if (fstat(*fd, &st) < 0) {
+    buf_init(&s->index, XCHG_PART); /* so that it is answered at once: it may change */
+    if (fstat(fd, &st) < 0) {
         r = err_sys(e, "the control page's pack");
         goto out;
     }
     s->map_n = (size_t)st.st_size;
-    s->map = mmap(NULL, s->map_n, PROT_READ, MAP_SHARED, *fd, 0);
+    s->map = mmap(NULL, s->map_n, PROT_READ, MAP_PRIVATE, fd, 0);
     if (s->map == MAP_FAILED) {
         s->map = NULL;
         r = err_sys(e, "the control page's pack");
@@ -182,6 +234,8 @@ int site_new(struct site **out, int *fd, struct err *e)
     }
     if ((r = read_pack(s, view_of(s->map, s->map_n), e)) < 0 || (r = make_policy(s, e)) < 0)
         goto out;
+    /* what was only hashed need not stay in this process */
+    (void)madvise(s->map, s->map_n, MADV_DONTNEED);
     *out = TAKE(s);
 out:
     site_unref(&s);

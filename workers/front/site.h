@@ -33,8 +33,10 @@ struct site_answer {
 };
 
 /* The compiled-in table is used until the first of these.  Errors: ERR_INVALID, ERR_NOMEM, ERR_SYS.
- * Owns: takes fd when it succeeds. */
-int site_new(struct site **out, int *fd, struct err *e) MUST_USE;
+ * fd stays the caller's. */
+int site_new(struct site **out, int fd, struct err *e) MUST_USE;
+/* The page is served below this path: addresses in its index.html are made to say so. */
+int site_rebase(struct site *s, struct view base, struct err *e) MUST_USE;
 struct site *site_ref(struct site *s); /* NULL is fine */
 void site_unref(struct site **s);
 
