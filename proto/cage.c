@@ -11,6 +11,7 @@
 #define ALLOW_EQ(call, n, value, why)
 #define ALLOW_BITS(call, n, mask, value, why)
 #define ALSO(call, why)
+#define SELDOM(call, why)
 #define FAIL(call, code, why)
 #define FAIL_EQ(call, n, value, code, why)
 

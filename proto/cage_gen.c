@@ -1,7 +1,8 @@
 /*
  * proto/cage_gen.c - run at build time: turns the system call rows of conf/sandbox/ into seccomp
  * programs, printed as C. So no worker loads libseccomp or spends time on compiling rules. cage_gen
- * kill|log      log (sanitized builds): what is not allowed is noted by the kernel and works
+ * kill|log|rows  log (sanitized builds): what is not allowed is noted by the kernel and works;
+ * rows: the rows themselves, a line each, for scripts/syscalls
  */
 #include <asm/socket.h>
 #include <errno.h>
@@ -19,13 +20,24 @@
 
 enum { OPS_MAX = 2048 };
 
-static bool noting;
+static bool noting, listing;
+static const char *class, *kind;
 static int failed;
 
 static void rule(scmp_filter_ctx c, uint32_t action, const char *name,
                  const struct scmp_arg_cmp *arg)
 {
     int nr = seccomp_syscall_resolve_name(name), r;
+
+    if (listing) {
+        if (arg)
+            (void)printf("%s %s %s %u %s %llu %llu\n", class, kind, name, arg->arg,
+                         arg->op == SCMP_CMP_EQ ? "eq" : "bits", (unsigned long long)arg->datum_a,
+                         (unsigned long long)arg->datum_b);
+        else
+            (void)printf("%s %s %s\n", class, kind, name);
+        return;
+    }
 
     if (nr < 0)
         return; /* this machine has no such call: nobody can make it */
@@ -36,19 +48,30 @@ static void rule(scmp_filter_ctx c, uint32_t action, const char *name,
     }
 }
 
-#define ALSO(call, why)  rule(c, SCMP_ACT_ALLOW, #call, NULL);
-#define ALLOW(call, why) rule(c, SCMP_ACT_ALLOW, #call, NULL);
+#define ALSO(call, why)                                                                            \
+    kind = "also";                                                                                 \
+    rule(c, SCMP_ACT_ALLOW, #call, NULL);
+#define SELDOM(call, why)                                                                          \
+    kind = "seldom";                                                                               \
+    rule(c, SCMP_ACT_ALLOW, #call, NULL);
+#define ALLOW(call, why)                                                                           \
+    kind = "allow";                                                                                \
+    rule(c, SCMP_ACT_ALLOW, #call, NULL);
 #define ALLOW_EQ(call, n, value, why)                                                              \
+    kind = "allow";                                                                                \
     rule(c, SCMP_ACT_ALLOW, #call,                                                                 \
          &(struct scmp_arg_cmp){.arg = (n), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(value)});
 #define ALLOW_BITS(call, n, mask, value, why)                                                      \
+    kind = "allow";                                                                                \
     rule(c, SCMP_ACT_ALLOW, #call,                                                                 \
          &SCMP_CMP((n), SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value)));
 /* A sanitizer's own calls must not fail: the build that takes notes lets them through. */
 #define FAIL(call, code, why)                                                                      \
+    kind = "fail";                                                                                 \
     if (!noting)                                                                                   \
         rule(c, SCMP_ACT_ERRNO(code), #call, NULL);
 #define FAIL_EQ(call, n, value, code, why)                                                         \
+    kind = "fail";                                                                                 \
     if (!noting)                                                                                   \
         rule(c, SCMP_ACT_ERRNO(code), #call,                                                       \
              &(struct scmp_arg_cmp){                                                               \
@@ -87,10 +110,17 @@ static void print(const char *name, void (*rows)(scmp_filter_ctx), uint32_t othe
     int p[2];
     ssize_t n;
 
+    class = name;
+    if (c && listing) {
+        rows(c);
+        seccomp_release(c);
+        return;
+    }
     if (!c || pipe(p) < 0) {
         failed = 1;
         return;
     }
+
     (void)seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     (void)seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: few steps for every call */
     rows(c);
@@ -115,8 +145,10 @@ int main(int argc, char **argv)
     uint32_t otherwise;
 
     noting = argc > 1 && strcmp(argv[1], "log") == 0;
+    listing = argc > 1 && strcmp(argv[1], "rows") == 0;
     otherwise = noting ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS;
-    (void)puts("/* Made by proto/cage_gen.c from conf/sandbox/. */");
+    if (!listing)
+        (void)puts("/* Made by proto/cage_gen.c from conf/sandbox/. */");
     print("front", front, otherwise);
     print("hub", hub, otherwise);
     print("agent", agent, otherwise);

@@ -51,6 +51,7 @@ PARTS = [
     ("fake Telegram", None, [NODE, "tests/conformance/telegram.mjs"], {}),
     ("captured conversations", "gcc", served("gcc", NODE, "tests/conformance/replay.mjs"), {}),
     ("integration, release", "gcc", [sys.executable, "tests/it/run.py", "--build", folder("gcc")], {}),
+    ("system calls that are used", "gcc", [sys.executable, "scripts/syscalls", "--smoke", "--build", folder("gcc")], {}),
     ("unit and corpora, sanitizers", "san", meson("san"), SAN_ENV),
     ("integration, sanitizers", "san", [sys.executable, "tests/it/run.py", "--build", folder("san")], SAN_ENV),
     ("unit and corpora, clang", "clang", meson("clang"), {}),

@@ -70,7 +70,8 @@ void confine_look(struct confine_view *v, const struct confine *c, enum role rol
 const char *confine_names(uint32_t set, char out[256]);
 /* An object with what was seen. */
 void confine_write(struct jw *w, const struct confine_view *v);
-/* The supervisor's own part: no_new_privs; as root, only the capabilities it needs. */
+/* The supervisor's own part: no_new_privs, not dumpable; as root, only the capabilities it needs.
+ */
 int confine_self(struct err *e) MUST_USE;
 
 #endif

@@ -119,6 +119,14 @@ static struct view read_proc(pid_t pid, const char *name, char text[TEXT_MAX])
     return n > 0 ? view_of(text, (size_t)n) : VIEW_EMPTY;
 }
 
+/* How many filters we run under ourselves. */
+static unsigned own_filters(void)
+{
+    char text[TEXT_MAX];
+
+    return number(line_of(read_proc(getpid(), "status", text), "Seccomp_filters:"));
+}
+
 static void look_status(struct confine_view *v, const struct confine *c, enum role role,
                         struct view status)
 {
@@ -136,7 +144,8 @@ static void look_status(struct confine_view *v, const struct confine *c, enum ro
     v->seccomp_mode = number(line_of(status, "Seccomp:"));
     v->filters = number(line_of(status, "Seccomp_filters:"));
     v->threads = number(line_of(status, "Threads:"));
-    set(v, LAYER_SECCOMP, v->seccomp_mode == 2);
+    /* a service manager's filter is inherited: the worker's own is one more than ours */
+    set(v, LAYER_SECCOMP, v->seccomp_mode == 2 && v->filters > own_filters());
 }
 
 /* Every file of a process that may be dumped belongs to its user, else to root. */

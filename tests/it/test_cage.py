@@ -72,6 +72,8 @@ def test_nobody_has_more(t):
         assert "0" not in st["Uid"].split() + st["Gid"].split(), (kind, st["Uid"])
         assert st["Seccomp"] == "2" and st["NoNewPrivs"] == "1", (kind, st)
     assert status_of(g.pid)["NoNewPrivs"] == "1"
+    for pid in [g.pid] + list(g.workers()):  # nobody but root looks into it: its files in /proc are root's
+        assert os.stat("/proc/%d/limits" % pid).st_uid == 0, pid
 
 
 def test_each_its_own_uid(t):

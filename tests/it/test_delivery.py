@@ -25,7 +25,7 @@ class Platform:
         os.makedirs(folder)
         os.chmod(folder, 0o777)  # started by root, channels run under a uid of their own
         for above in (os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))):
-            os.chmod(above, 0o711)
+            os.chmod(above, os.stat(above).st_mode | 0o001)  # never less than it had: it may be /tmp
 
     def path(self, name):
         return os.path.join(self.folder, name)

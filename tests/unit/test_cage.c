@@ -42,6 +42,7 @@ struct row {
 #define ALLOW_EQ(call, n, value, why)         {"allow", #call, why},
 #define ALLOW_BITS(call, n, mask, value, why) {"allow", #call, why},
 #define ALSO(call, why)                       {"also", #call, why},
+#define SELDOM(call, why)                     {"allow", #call, why},
 #define FAIL(call, code, why)                 {"fail", #call, why},
 #define FAIL_EQ(call, n, value, code, why)    {"fail", #call, why},
 #define READ_PATH(path, why)                  {"path", path, why},

@@ -63,7 +63,8 @@ struct store {
     bool deletes_only;        /* the batch frees room: try it even when the disk is full */
     struct counters now, committed;
     struct store_opts o;
-    int fd; /* of the data file: its lock, its size */
+    int lock_fd; /* of the data file, to read only */
+    int fd;      /* LMDB's own of it: its size */
     size_t page, file_bytes;
     bool no_fallocate;
     pthread_mutex_t map_lock; /* held by a backup in its thread: the map must not move */

@@ -80,23 +80,26 @@ int store_sync_folder(const char *path, struct err *e)
     return r;
 }
 
-/* One owner: our counters live in memory. LMDB's own lock file would allow several. */
+/* One owner: our counters live in memory. LMDB's own lock file would allow several. The descriptor
+ * that carries the lock cannot write: LMDB's two (pages; the meta page, flushed with its write) and
+ * the log's are the only ones that can, and none of the three can be spared without mapping the
+ * file writable, where a stray pointer would reach the database. */
 static int take_lock(struct store *s, const char *path, struct err *e)
 {
     struct stat st;
 
-    s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (s->fd < 0)
+    s->lock_fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock_fd < 0)
         return err_sys(e, "store: %s", path);
-    if (flock(s->fd, LOCK_EX | LOCK_NB) < 0)
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK
                    ? err_set(e, ERR_CONFLICT, "store: %s: another process has it open", path)
                    : err_sys(e, "store: %s: lock", path);
-    if (fstat(s->fd, &st) < 0)
+    if (fstat(s->lock_fd, &st) < 0)
         return err_sys(e, "store: %s", path);
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_INVALID, "store: %s: not a regular file", path);
-    if ((st.st_mode & 07777) != 0600 && fchmod(s->fd, 0600) < 0)
+    if ((st.st_mode & 07777) != 0600 && fchmod(s->lock_fd, 0600) < 0)
         return err_sys(e, "store: %s: mode", path);
     return st.st_size == 0 ? store_sync_folder(path, e) : 0;
 }
@@ -114,6 +117,8 @@ static int env_open(struct store *s, const char *path, struct err *e)
         (rc = mdb_env_set_mapsize(s->env, s->o.map_bytes)) == 0)
         rc =
             mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NORDAHEAD | MDB_NOTLS | MDB_NOLOCK, 0600);
+    if (rc == 0)
+        rc = mdb_env_get_fd(s->env, &s->fd);
     return rc ? store_err(s, rc, path, e) : 0;
 }
 
@@ -222,7 +227,7 @@ int store_open(struct store **out, const char *path, const struct store_opts *o,
 
     if ((r = mem_new(&s, sizeof(*s), e)) < 0)
         return r;
-    s->fd = s->log_fd = -1;
+    s->lock_fd = s->fd = s->log_fd = -1;
     (void)pthread_mutex_init(&s->map_lock, NULL);
     if (o)
         s->o = *o;
@@ -267,7 +272,7 @@ void store_close(struct store **sp)
         mdb_txn_abort(s->rtxn);
     if (s->env)
         mdb_env_close(s->env);
-    fd_close(&s->fd);
+    fd_close(&s->lock_fd); /* fd was LMDB's */
     fd_close(&s->log_fd);
     buf_fini(&s->batch);
     (void)pthread_mutex_destroy(&s->map_lock);
