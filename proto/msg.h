@@ -34,6 +34,20 @@ enum {
     CHANNEL_CONNECTED = 1,  /* channel_state.flags: the platform is there */
     CHANNEL_CLIENT_IDS = 2, /* the platform knows client ids: a repeated message is shown once */
     CHANNEL_POLLS = 4,
+    CHANNEL_BASE = 8,    /* it is made with channels/base: channel_begin and all that follows */
+    CHANNEL_CHUNKS = 16, /* it cuts text itself */
+    CHANNEL_DRAFTS = 32, /* it shows answers in the making, or that somebody types */
+    CHANNEL_EDITS = 64,
+    CHANNEL_DELETES = 128,
+    CHANNEL_REACTS = 256,
+    CHANNEL_FATAL = 512, /* waits for another configuration */
+};
+enum { DRAFT_TEXT = 1, DRAFT_END = 2 }; /* draft.flags; no DRAFT_TEXT: only that it is begun */
+enum { CHANNEL_DO_PROBE = 1, CHANNEL_DO_LOGOUT = 2 }; /* channel_do.command */
+/* deliver.kind, as enum delivery_kind of the store */
+enum {
+    DELIVER_KIND_TEXT = 0,
+    DELIVER_KIND_POLL = 1,
 };
 enum { DELIVER_SILENT = 1, DELIVER_DOCUMENT = 2, DELIVER_HTML = 4 }; /* deliver.options */
 /* deliver_result.outcome */

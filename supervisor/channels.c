@@ -9,6 +9,7 @@
 #include "log.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static bool name_ok(const char *s, size_t max, const char *more)
 {
@@ -18,6 +19,18 @@ static bool name_ok(const char *s, size_t max, const char *more)
         if (!(s[i] >= 'a' && s[i] <= 'z') && !(s[i] >= '0' && s[i] <= '9') && !strchr(more, s[i]))
             return false;
     return n > 0 && n <= max;
+}
+
+/* Which of our programs serves it; false: none does. A channel with a command brings its own. */
+static bool program_of(const struct fleet *f, const char *channel, const json_t *conf,
+                       char out[CHANNEL_PROGRAM_BYTES])
+{
+    char path[4096];
+
+    (void)snprintf(out, CHANNEL_PROGRAM_BYTES, "%s-%s", role_name(ROLE_CHANNEL),
+                   json_object_get(conf, "command") ? "external" : channel);
+    return (size_t)snprintf(path, sizeof(path), "%s/%s", f->conf.exe_dir, out) < sizeof(path) &&
+           access(path, X_OK) == 0;
 }
 
 static struct proc *find(struct fleet *f, const char *channel, const char *account)
@@ -50,6 +63,7 @@ static struct proc *free_slot(struct fleet *f, struct err *e)
 static int start(struct fleet *f, const char *channel, const char *account, json_t *conf,
                  struct err *e)
 {
+    char program[CHANNEL_PROGRAM_BYTES];
     struct channel *c;
     struct proc *p;
     int r;
@@ -57,6 +71,10 @@ static int start(struct fleet *f, const char *channel, const char *account, json
     if (!name_ok(channel, CHANNEL_ID_MAX, "-") || !name_ok(account, CHANNEL_ACCOUNT_MAX, "-_.")) {
         log_error("channel.bad_name", KV("channel", channel), KV("account", account));
         return 0;
+    }
+    if (!program_of(f, channel, conf, program)) {
+        log_warn("channel.not_here", KV("channel", channel), KV("account", account));
+        return 0; /* a platform of OpenClaw's that this build does not have */
     }
     if ((r = mem_new(&c, sizeof(*c), e)) < 0)
         return r;
@@ -68,12 +86,28 @@ static int start(struct fleet *f, const char *channel, const char *account, json
     }
     (void)snprintf(c->id, sizeof(c->id), "%s", channel);
     (void)snprintf(c->account, sizeof(c->account), "%s", account);
+    (void)snprintf(c->program, sizeof(c->program), "%s", program);
     c->conf = json_incref(conf);
     c->wanted = c->seen = true;
     p->channel = c;
     if (f->started)
         proc_event(p, FSM_EV_START);
     return 0;
+}
+
+/* What an account says itself, and what its channel says for all of them: but for the accounts, and
+ * a default account's own words, which are nobody else's. */
+static json_t *merged(json_t *channel, json_t *account)
+{
+    json_t *out = json_copy(channel);
+
+    if (!out || (account && json_object_update(out, account) < 0)) {
+        json_decref(out);
+        return NULL;
+    }
+    (void)json_object_del(out, "accounts");
+    (void)json_object_del(out, "defaultAccount");
+    return out;
 }
 
 /* The account is configured so: start its process, leave it alone, or restart it. */
@@ -93,12 +127,31 @@ static int want(struct fleet *f, const char *channel, const char *account, json_
         return 0;
     json_decref(p->channel->conf);
     p->channel->conf = json_incref(conf);
+    (void)program_of(f, channel, conf, p->channel->program);
     if (!f->started)
         return 0;
     if (was)
         proc_event(p, FSM_EV_STOP);
     proc_event(p, FSM_EV_START); /* its exit starts it with what is new */
     return 0;
+}
+
+static int want_account(struct fleet *f, const char *id, const char *name, json_t *channel,
+                        json_t *account, struct err *e)
+{
+    json_t *conf = merged(channel, account);
+    int r = conf ? want(f, id, name, conf, e)
+                 : err_set(e, ERR_NOMEM, "out of memory for the accounts of %s", id);
+
+    json_decref(conf);
+    return r;
+}
+
+/* Two names in the map are no channels. */
+static bool is_channel(const char *id, const json_t *conf)
+{
+    return json_is_object(conf) && strcmp(id, "defaults") != 0 &&
+           strcmp(id, "modelByChannel") != 0 && (json_object_size(conf) > 0);
 }
 
 static void unwanted(struct fleet *f)
@@ -124,8 +177,16 @@ int channels_configure(struct fleet *f, json_t *slice, struct err *e)
         if (f->proc[i].channel)
             f->proc[i].channel->seen = false;
     json_object_foreach(json_object_get(slice, "channels"), id, channel)
+    {
+        if (!is_channel(id, channel))
+            continue;
+        if (json_object_size(json_object_get(channel, "accounts")) == 0 &&
+            (r = want_account(f, id, "default", channel, NULL, e)) < 0)
+            return r;
         json_object_foreach(json_object_get(channel, "accounts"), name,
-                            account) if ((r = want(f, id, name, account, e)) < 0) return r;
+                            account) if ((r = want_account(f, id, name, channel, account, e)) <
+                                         0) return r;
+    }
     unwanted(f);
     return 0;
 }
@@ -161,6 +222,21 @@ int channels_slice(const struct proc *p, struct buf *out, struct err *e)
     return r;
 }
 
+/* It is made with channels/base, which cuts text itself. */
+static bool with_base(const struct channel *c)
+{
+    static const char *const names[] = {
+#define CHANNEL(name) "openclaw-channel-" #name,
+#include "list.def"
+#undef CHANNEL
+    };
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strcmp(c->program, names[i]) == 0)
+            return true;
+    return false;
+}
+
 json_t *channels_list(const struct fleet *f)
 {
     json_t *list = json_array();
@@ -171,8 +247,9 @@ json_t *channels_list(const struct fleet *f)
 
         if (!p->channel || !p->channel->wanted)
             continue;
-        row = json_pack("{s:I, s:s, s:s}", "instance", (json_int_t)p->instance, "channel",
-                        p->channel->id, "account", p->channel->account);
+        row = json_pack("{s:I, s:s, s:s, s:b}", "instance", (json_int_t)p->instance, "channel",
+                        p->channel->id, "account", p->channel->account, "chunks",
+                        with_base(p->channel));
         if (!row || json_array_append_new(list, row) < 0) {
             json_decref(list);
             list = NULL;

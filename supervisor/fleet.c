@@ -79,7 +79,6 @@ static int start_proc(struct proc *p, struct err *e)
                              .on = &fleet_inbox,
                              .ctx = p,
                              .on_close = on_link_close};
-    char program[32 + CHANNEL_ID_MAX];
     struct buf slice;
     int s[2], cgroup, r;
 
@@ -90,11 +89,11 @@ static int start_proc(struct proc *p, struct err *e)
     p->conns = 0;
     if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
         return r;
-    (void)snprintf(program, sizeof(program), "%s%s%s", role_name(p->role), p->channel ? "-" : "",
-                   p->channel ? p->channel->id : "");
     cgroup = cgroup_make(&f->cgroups, (unsigned)(p - f->proc), recycle_soft(f, p->role),
                          recycle_hard(f, p->role));
-    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, program, s[1], cgroup, &p->pid, e);
+    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role,
+                     p->channel ? p->channel->program : role_name(p->role), s[1], cgroup, &p->pid,
+                     e);
     fd_close(&cgroup);
     fd_close(&s[1]);
     if (r < 0) {

@@ -31,10 +31,12 @@ struct fleet;
 struct conns;
 
 enum { CHANNEL_ID_MAX = 32, CHANNEL_ACCOUNT_MAX = 64 }; /* as the store has them */
+enum { CHANNEL_PROGRAM_BYTES = 64 };
 
 /* The account a channel's process serves. */
 struct channel {
     char id[CHANNEL_ID_MAX + 1], account[CHANNEL_ACCOUNT_MAX + 1];
+    char program[CHANNEL_PROGRAM_BYTES];
     json_t *conf; /* owned reference: its section, secrets included */
     bool wanted, seen;
 };

@@ -230,6 +230,7 @@ static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struc
     it->res = (struct ipc_deliver_result){.delivery_id = m->delivery_id,
                                           .attempt = m->attempt,
                                           .part = m->part,
+                                          .from = m->from,
                                           .message_id = VIEW_EMPTY,
                                           .error = VIEW_EMPTY};
     if (said(m->text, "die-before") >= m->attempt) {

@@ -75,7 +75,7 @@ static const struct class
     {"front", ROLE_FRONT, front_rows, COUNT_OF(front_rows), 25},
     {"hub", ROLE_HUB, hub_rows, COUNT_OF(hub_rows), 25},
     {"agent", ROLE_AGENT, agent_rows, COUNT_OF(agent_rows), 32},
-    {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 32},
+    {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 33},
 };
 
 static unsigned calls(const struct class *c)

@@ -4,7 +4,11 @@
 #include "fleet.h"
 #include "json.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static struct loop *loop;
 static struct fleet *f;
@@ -23,9 +27,27 @@ static void nothing(void *ctx)
     (void)ctx;
 }
 
+static char programs[] = "/tmp/channels-XXXXXX";
+
+/* Programs that are there; nothing starts them. */
+static void make_programs(void)
+{
+    static const char *const names[] = {"fake", "other", "external", "telegram"};
+    char path[128];
+    FILE *file;
+
+    ck_assert_ptr_nonnull(mkdtemp(programs));
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/openclaw-channel-%s", programs, names[i]);
+        ck_assert_ptr_nonnull(file = fopen(path, "w"));
+        ck_assert_int_eq(fclose(file), 0);
+        ck_assert_int_eq(chmod(path, 0700), 0);
+    }
+}
+
 static void setup(void)
 {
-    struct fleet_conf conf = {.exe_dir = "/nowhere",
+    struct fleet_conf conf = {.exe_dir = programs,
                               .fronts = 1,
                               .agents = 1,
                               .jobs_per_agent = 1,
@@ -33,6 +55,7 @@ static void setup(void)
                               .on_ready = nothing,
                               .on_stopped = nothing};
 
+    make_programs();
     e = (struct err)ERR_INIT;
     ck_assert_int_eq(loop_new(&loop, &e), 0);
     ck_assert_msg(fleet_new(&f, loop, &conf, &e) == 0, "%s", e.text);
@@ -40,8 +63,20 @@ static void setup(void)
 
 static void teardown(void)
 {
+    struct dirent *d;
+    DIR *dir = opendir(programs);
+    char path[sizeof(programs) + sizeof(d->d_name) + 1];
+
     fleet_free(&f);
     loop_free(&loop);
+    while (dir && (d = readdir(dir))) {
+        (void)snprintf(path, sizeof(path), "%s/%s", programs, d->d_name);
+        (void)unlink(path);
+    }
+    if (dir)
+        (void)closedir(dir);
+    (void)rmdir(programs);
+    memcpy(programs + strlen(programs) - 6, "XXXXXX", 6);
 }
 
 static void configure(const char *text)

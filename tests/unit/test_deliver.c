@@ -221,6 +221,28 @@ START_TEST(test_split_many)
 }
 END_TEST
 
+/* A channel that cuts text itself says where the rest begins. */
+START_TEST(test_rest)
+{
+    struct deliver d = {.state = SENDING, .attempts = 3, .part = 0, .parts = 2, .maybe = true};
+    struct deliver_facts f = {.left_ms = LONG, .next = 400};
+
+    ck_assert_int_eq(deliver_step(&d, DELIVER_EV_OK, &f, &policy), DELIVER_WAIT);
+    ck_assert(d.state == QUEUED && d.part == 0 && d.from == 400 && d.attempts == 0 && !d.maybe);
+    ck_assert_uint_eq(d.wait_ms, 0);
+    ck_assert_int_eq(deliver_step(&d, DELIVER_EV_START, &f, &policy), DELIVER_SEND);
+    ck_assert_int_eq(deliver_step(&d, DELIVER_EV_TRANSIENT, &f, &policy), DELIVER_WAIT);
+    ck_assert_uint_eq(d.from, 400); /* the rest, not the whole, once more */
+    ck_assert_int_eq(deliver_step(&d, DELIVER_EV_START, &f, &policy), DELIVER_SEND);
+    f.next = 0;
+    ck_assert_int_eq(deliver_step(&d, DELIVER_EV_OK, &f, &policy), DELIVER_WAIT);
+    ck_assert(d.part == 1 && d.from == 0);
+    d = (struct deliver){.state = UNKNOWN, .part = 1, .parts = 2, .from = 7};
+    f.next = 9; /* late, and there was more to say: a person decides */
+    ck_assert_int_eq(deliver_step(&d, DELIVER_EV_OK, &f, &policy), DELIVER_NOTHING);
+}
+END_TEST
+
 /* ---- the heap ---- */
 
 START_TEST(test_heap)
@@ -262,6 +284,7 @@ END_TEST
 static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_step, 0, (int)COUNT_OF(rows));
+    tcase_add_test(tc, test_rest);
     tcase_add_test(tc, test_any_order);
     tcase_add_loop_test(tc, test_split, 0, (int)COUNT_OF(texts));
     tcase_add_test(tc, test_split_many);

@@ -8,9 +8,11 @@ static enum deliver_action over(struct deliver *d)
     return DELIVER_END;
 }
 
-static enum deliver_action accepted(struct deliver *d)
+static enum deliver_action accepted(struct deliver *d, const struct deliver_facts *f)
 {
-    d->part++;
+    if (!f->next)
+        d->part++;
+    d->from = f->next;
     d->attempts = 0;
     d->maybe = false;
     d->wait_ms = 0;
@@ -59,7 +61,7 @@ static enum deliver_action queued(struct deliver *d, enum deliver_event ev,
     case DELIVER_EV_EXPIRE:
         return over(d);
     case DELIVER_EV_OK: /* late word of an attempt that was given up */
-        return d->maybe ? accepted(d) : DELIVER_NOTHING;
+        return d->maybe ? accepted(d, f) : DELIVER_NOTHING;
     case DELIVER_EV_RETRY: /* do not wait any longer */
         d->wait_ms = 0;
         return DELIVER_WAIT;
@@ -79,7 +81,7 @@ static enum deliver_action sending(struct deliver *d, enum deliver_event ev,
 {
     switch (ev) {
     case DELIVER_EV_OK:
-        return accepted(d);
+        return accepted(d, f);
     case DELIVER_EV_TRANSIENT:
         return again(d, f, p);
     case DELIVER_EV_PERMANENT:
@@ -106,8 +108,9 @@ enum deliver_action deliver_step(struct deliver *d, enum deliver_event ev,
     case DELIVERY_SENDING:
         return sending(d, ev, f, p);
     case DELIVERY_UNKNOWN:
-        if (ev == DELIVER_EV_OK && d->part + 1 == d->parts) /* late, and there is no more to say */
-            return accepted(d);
+        if (ev == DELIVER_EV_OK && d->part + 1 == d->parts &&
+            !f->next) /* late, and there is no more to say */
+            return accepted(d, f);
         return ev == DELIVER_EV_RETRY || ev == DELIVER_EV_DROP ? by_hand(d, ev) : DELIVER_NOTHING;
     case DELIVERY_DEAD:
         return ev == DELIVER_EV_RETRY || ev == DELIVER_EV_DROP ? by_hand(d, ev) : DELIVER_NOTHING;

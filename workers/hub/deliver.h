@@ -41,12 +41,14 @@ struct deliver {
     bool maybe;        /* an attempt of this part has an unknown outcome */
     uint32_t attempts; /* of this part */
     uint32_t part, parts;
+    uint32_t from;    /* bytes of this part that were said: channels that cut text themselves */
     uint64_t wait_ms; /* with DELIVER_WAIT */
 };
 
 struct deliver_facts {
     uint64_t left_ms;        /* until it expires; 0: it has */
     uint64_t retry_after_ms; /* what the platform asked for */
+    uint32_t next;           /* with OK: what is left of the part begins there; 0: nothing is */
     bool repeatable;         /* the channel has client ids: twice is once */
 };
 

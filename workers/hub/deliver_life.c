@@ -143,6 +143,7 @@ static void read_accounts(struct hub *h)
             return;
         }
         a->configured = true;
+        a->chunks = json_flag(row, "chunks", false);
         if (a->instance != instance) {
             a->instance = instance;
             a->line = NULL;

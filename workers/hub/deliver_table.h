@@ -32,6 +32,7 @@ struct target {
 struct account {
     char channel[33], name[65];
     bool configured;
+    bool chunks;       /* cuts text itself (runtime.channels) */
     unsigned instance; /* 0: no process */
     struct link *line;
     bool spoke; /* its first word on this line was heard */

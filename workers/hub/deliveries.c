@@ -1,5 +1,6 @@
 #include "deliveries.h"
 
+#include "channels.h"
 #include "clock.h"
 #include "deliver_split.h"
 #include "deliver_table.h"
@@ -55,6 +56,7 @@ void deliver_wait_on(struct deliveries *ds, struct delivery *x)
 struct news {
     struct view error, message_id; /* empty: as they are */
     uint64_t retry_after_ms;
+    uint32_t next;       /* of the part, see deliver_facts */
     uint64_t new_ttl_ms; /* 0: it expires when it would have */
 };
 
@@ -83,6 +85,7 @@ static int save(struct deliveries *ds, uint64_t id, const struct deliver *d, con
     rec.delivery_state.flags = d->maybe ? DELIVERY_MAYBE : 0;
     rec.delivery_state.attempts = d->attempts;
     rec.delivery_state.part = d->part;
+    rec.delivery_state.said = d->from;
     rec.delivery_state.updated_at = wall;
     rec.delivery_state.next_at = wall + (int64_t)d->wait_ms;
     if (n->new_ttl_ms)
@@ -139,6 +142,7 @@ static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event e
     struct deliver next = x->d;
     struct deliver_facts f = {.left_ms = x->expires_ms > now ? x->expires_ms - now : 0,
                               .retry_after_ms = n->retry_after_ms,
+                              .next = n->next,
                               .repeatable = repeatable(x)};
     enum deliver_action a = deliver_step(&next, ev, &f, &ds->policy);
     struct err e = ERR_INIT;
@@ -191,16 +195,19 @@ static void send_part(struct deliveries *ds, struct delivery *x)
     if (r == 0 && !deliver_part(row.add.body, x->d.part, &text))
         r = err_set(&e, ERR_CORRUPT, "it has no part %u", x->d.part);
     if (r == 0) {
-        (void)snprintf(client, sizeof(client), "%.*s-%u", VIEW_FMT(row.add.client_id), x->d.part);
+        (void)snprintf(client, sizeof(client), x->d.from ? "%.*s-%u-%u" : "%.*s-%u",
+                       VIEW_FMT(row.add.client_id), x->d.part, x->d.from);
         m = (struct ipc_deliver){.delivery_id = x->id,
                                  .attempt = x->d.attempts,
                                  .part = x->d.part,
                                  .kind = row.add.kind,
                                  .options = row.add.options,
+                                 .from = x->d.from,
                                  .target = row.add.target,
                                  .thread = row.add.thread,
                                  .reply_to = row.add.reply_to,
                                  .client_id = view_str(client),
+                                 .shown = VIEW_EMPTY,
                                  .text = text};
         r = msg_send_deliver(x->target->account->line, &m, &e);
     }
@@ -338,6 +345,8 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
     a->text_limit = m->text_limit;
     if (!a->spoke) {
         a->spoke = true;
+        if (m->flags & CHANNEL_BASE && (r = channels_begin(h, from, a->channel, a->name, e)) < 0)
+            return r;
         settle(ds, a, m->under_way);
     }
     loop_defer(h->w.loop, &ds->pump, LOOP_COMMIT);
@@ -347,7 +356,7 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
 static void ack(struct link *to, const struct ipc_deliver_result *m)
 {
     struct ipc_deliver_ack k = {
-        .delivery_id = m->delivery_id, .attempt = m->attempt, .part = m->part};
+        .delivery_id = m->delivery_id, .attempt = m->attempt, .part = m->part, .from = m->from};
     struct err e = ERR_INIT;
 
     if (msg_send_deliver_ack(to, &k, &e) < 0) /* it says it again */
@@ -363,16 +372,18 @@ static bool late(struct deliveries *ds, const struct account *a, const struct ip
 
     if (m->outcome != OUTCOME_OK ||
         store_delivery_get(ds->hub->store, m->delivery_id, &row, &e) < 0 ||
-        row.state.part != m->part || !view_eq(row.add.channel, view_str(a->channel)) ||
+        row.state.part != m->part || row.state.said != m->from ||
+        !view_eq(row.add.channel, view_str(a->channel)) ||
         !view_eq(row.add.account, view_str(a->name)))
         return true;
     d = (struct deliver){.state = row.state.state,
                          .maybe = row.state.flags & DELIVERY_MAYBE,
                          .attempts = row.state.attempts,
                          .part = row.state.part,
+                         .from = row.state.said,
                          .parts = row.add.parts};
-    if (deliver_step(&d, DELIVER_EV_OK, &(struct deliver_facts){.left_ms = 1}, &ds->policy) !=
-        DELIVER_END)
+    if (deliver_step(&d, DELIVER_EV_OK, &(struct deliver_facts){.left_ms = 1, .next = m->next},
+                     &ds->policy) != DELIVER_END)
         return true;
     if (save(ds, m->delivery_id, &d, &(struct news){.message_id = m->message_id}, &e) < 0) {
         log_error("delivery.not_saved", KV("delivery", m->delivery_id), KV("why", e.text));
@@ -394,7 +405,7 @@ int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_re
     switch (m->outcome) {
     case OUTCOME_OK:
         ev = DELIVER_EV_OK;
-        n = (struct news){.message_id = m->message_id};
+        n = (struct news){.message_id = m->message_id, .next = m->next};
         break;
     case OUTCOME_TRANSIENT:
         ev = DELIVER_EV_TRANSIENT;
@@ -412,7 +423,7 @@ int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_re
         return 0;
     if (!x)
         kept = late(ds, a, m);
-    else if (x->target->account == a && x->d.part == m->part &&
+    else if (x->target->account == a && x->d.part == m->part && x->d.from == m->from &&
              (ev == DELIVER_EV_OK || x->d.attempts == m->attempt))
         kept = step(ds, x, ev, &n);
     if (kept)
@@ -440,6 +451,7 @@ int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struc
                             .maybe = row->state.flags & DELIVERY_MAYBE,
                             .attempts = row->state.attempts,
                             .part = row->state.part,
+                            .from = row->state.said,
                             .parts = row->add.parts};
     x->expires_ms = now + (expires > wall ? (uint64_t)(expires - wall) : 0);
     wait = row->state.next_at > wall ? (uint64_t)(row->state.next_at - wall) : 0;
@@ -458,7 +470,7 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
     uint32_t parts = 0;
     int r;
 
-    if (o->kind == DELIVERY_TEXT)
+    if (o->kind == DELIVERY_TEXT && !(a && a->chunks))
         limit = a && a->text_limit ? a->text_limit : DELIVER_TEXT_LIMIT;
     if (limit > DELIVER_PART_MAX)
         limit = DELIVER_PART_MAX;

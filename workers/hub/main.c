@@ -6,6 +6,7 @@
  * meanwhile.
  */
 #include "auth.h"
+#include "channels.h"
 #include "clock.h"
 #include "deliveries.h"
 #include "dispatch.h"
@@ -166,6 +167,11 @@ static int on_inbound(void *ctx, struct link *from, struct ipc_inbound *m, struc
     return inbound_on_message(ctx, from, m, e);
 }
 
+static int on_resume_put(void *ctx, struct link *from, struct ipc_resume_put *m, struct err *e)
+{
+    return channels_on_resume(ctx, from, m, e);
+}
+
 static int on_job_state(void *ctx, struct link *from, struct ipc_job_state *m, struct err *e)
 {
     (void)from;
@@ -210,6 +216,7 @@ static const struct ipc_handlers hub_on = {
     .channel_state = on_channel_state,
     .deliver_result = on_deliver_result,
     .inbound = on_inbound,
+    .resume_put = on_resume_put,
     .fleet = on_fleet,
     .log_lines = on_log_lines,
 };

@@ -1,0 +1,331 @@
+/* channels/base/in.c - what people write: judged, offered to the hub until it is safe there, and
+ * only then said to be taken. In the order in which it came. */
+#include "access.h"
+#include "channel_int.h"
+
+#include "clock.h"
+#include "jw.h"
+#include "log.h"
+#include "utf8.h"
+
+#include <stdio.h>
+
+enum {
+    PENDING_MAX = 512, /* more than a platform gives out in one go */
+    PENDING_BYTES = 8 << 20,
+    PEER_BYTES = 16 << 10, /* ipc.def: inbound.peer */
+};
+
+enum what { WHAT_INBOUND, WHAT_ASK, WHAT_NOTHING };
+
+struct pending {
+    struct pending *next;
+    enum what what;
+    struct buf words; /* owned; the views below point into it */
+    struct view update_id, peer, text, sender, target, id_line;
+    channel_taken *taken;
+    void *ctx;
+    uint64_t tag;
+    size_t bytes;
+};
+
+struct in {
+    struct pending *first, **end;
+    unsigned count;
+    size_t bytes;
+    struct loop_timer again;
+    struct loop_task done; /* what means nothing is taken at the end of the turn */
+};
+
+/* ---- towards the hub ---- */
+
+static void offer(struct channel *c, const struct pending *p)
+{
+    struct link *hub = channel_hub(c);
+    struct err e = ERR_INIT;
+    int r = 0;
+
+    if (!hub)
+        return;
+    if (p->what == WHAT_INBOUND)
+        r = msg_send_inbound(
+            hub, &(struct ipc_inbound){.update_id = p->update_id, .peer = p->peer, .text = p->text},
+            &e);
+    else if (p->what == WHAT_ASK)
+        r = msg_send_pairing_ask(hub,
+                                 &(struct ipc_pairing_ask){.update_id = p->update_id,
+                                                           .sender = p->sender,
+                                                           .target = p->target,
+                                                           .id_line = p->id_line,
+                                                           .meta = p->peer},
+                                 &e);
+    if (r < 0)
+        log_warn("channel.inbound_untold", KV("why", e.text));
+}
+
+void in_tell(struct channel *c)
+{
+    loop_timer_clear(&c->in->again);
+    for (const struct pending *p = c->in->first; p; p = p->next)
+        offer(c, p);
+}
+
+static void on_again(void *ctx)
+{
+    in_tell(ctx);
+}
+
+/* It is safe, or means nothing. */
+static void taken(struct channel *c, struct pending **at)
+{
+    struct in *in = c->in;
+    struct pending *p = *at;
+
+    *at = p->next;
+    if (in->end == &p->next)
+        in->end = at;
+    in->count--;
+    in->bytes -= p->bytes;
+    if (p->taken)
+        p->taken(p->ctx, p->tag);
+    buf_fini(&p->words);
+    mem_free(p);
+}
+
+static void on_done(void *ctx)
+{
+    struct channel *c = ctx;
+
+    for (struct pending **at = &c->in->first; *at;)
+        if ((*at)->what == WHAT_NOTHING)
+            taken(c, at);
+        else
+            at = &(*at)->next;
+    life_resume_again(c);
+}
+
+int in_on_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct err *e)
+{
+    struct channel *c = ctx;
+
+    (void)from;
+    (void)e;
+    if (m->retry_after_ms) {
+        if (!loop_timer_pending(&c->in->again))
+            loop_timer_set(&c->in->again, m->retry_after_ms);
+        return 0;
+    }
+    for (struct pending **at = &c->in->first; *at; at = &(*at)->next)
+        if ((*at)->what != WHAT_NOTHING && view_eq((*at)->update_id, m->update_id)) {
+            taken(c, at);
+            break;
+        }
+    life_resume_again(c);
+    return 0;
+}
+
+bool in_all_safe(const struct channel *c)
+{
+    return c->in->count == 0;
+}
+
+bool channel_has_room(const struct channel *c)
+{
+    return c->in->count < PENDING_MAX && c->in->bytes < PENDING_BYTES;
+}
+
+/* ---- from the platform ---- */
+
+static const char *kind_name(enum channel_peer k)
+{
+    return k == PEER_DIRECT ? "direct" : k == PEER_GROUP ? "group" : "channel";
+}
+
+static void put(struct jw *w, const char *key, struct view v)
+{
+    if (v.n)
+        jw_kstr(w, key, v);
+}
+
+static void write_peer(const struct channel_event *ev, const struct access *a, struct buf *out)
+{
+    struct jw w = JW_INIT(out);
+
+    jw_obj(&w);
+    jw_kcstr(&w, "kind", kind_name(ev->kind));
+    jw_kstr(&w, "id", ev->peer);
+    put(&w, "to", ev->target);
+    put(&w, "name", ev->peer_name);
+    if (ev->parent.n) {
+        jw_kcstr(&w, "parentKind", kind_name(ev->parent_kind));
+        jw_kstr(&w, "parentId", ev->parent);
+    }
+    put(&w, "guildId", ev->guild);
+    put(&w, "teamId", ev->team);
+    put(&w, "threadId", ev->thread);
+    put(&w, "messageId", ev->message_id);
+    jw_kstr(&w, "senderId", ev->from.id);
+    put(&w, "senderName", ev->from.name);
+    put(&w, "senderUsername", ev->from.username);
+    jw_kbool(&w, "commandAuthorized", a->may_command);
+    jw_kbool(&w, "wasMentioned", ev->mention == MENTION_SELF || ev->reply_to_self);
+    if (ev->command)
+        jw_kbool(&w, "command", true);
+    put(&w, "quotedId", ev->reply_to);
+    put(&w, "quotedText", ev->reply_text);
+    put(&w, "quotedSender", ev->reply_sender);
+    if (ev->sent_ms)
+        jw_ki64(&w, "sentAt", ev->sent_ms);
+    if (ev->extra.n)
+        jw_kraw(&w, "extra", ev->extra);
+    jw_obj_end(&w);
+}
+
+/* What a person typed, without what no person types. */
+static void put_text(struct buf *out, struct view t)
+{
+    for (size_t i = 0; i < t.n; i++) {
+        unsigned char b = (unsigned char)t.p[i];
+
+        if (b >= 0x20 ? b != 0x7f : b == '\n' || b == '\t')
+            buf_put_char(out, t.p[i]);
+    }
+}
+
+static void view_into(struct buf *b, size_t from, struct view *v)
+{
+    *v = view_of((const char *)from, b->n - from);
+}
+
+static void stand(const struct buf *b, struct view *v)
+{
+    *v = v->n ? view_of(buf_view(b).p + (uintptr_t)v->p, v->n) : VIEW_EMPTY;
+}
+
+static void write_words(struct channel *c, struct pending *p, const struct channel_event *ev,
+                        const struct access *a)
+{
+    struct buf *b = &p->words;
+    struct view *all[] = {&p->update_id, &p->peer, &p->text, &p->sender, &p->target, &p->id_line};
+    size_t at = 0;
+
+    buf_put_view(b, ev->update_id);
+    view_into(b, at, &p->update_id);
+    at = b->n;
+    write_peer(ev, a, b);
+    view_into(b, at, &p->peer);
+    at = b->n;
+    if (p->what == WHAT_INBOUND)
+        put_text(b, ev->text);
+    view_into(b, at, &p->text);
+    at = b->n;
+    buf_put_view(b, ev->from.id);
+    view_into(b, at, &p->sender);
+    at = b->n;
+    buf_put_view(b, ev->target.n ? ev->target : ev->peer);
+    view_into(b, at, &p->target);
+    at = b->n;
+    if (p->what == WHAT_ASK && c->ops->id_line)
+        c->ops->id_line(ev, b);
+    view_into(b, at, &p->id_line);
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        stand(b, all[i]);
+}
+
+static int check(const struct channel_event *ev, struct err *e)
+{
+    if (ev->update_id.n == 0 || ev->update_id.n > CHANNEL_ID_BYTES ||
+        memchr(ev->update_id.p, '\0', ev->update_id.n))
+        return err_set(e, ERR_INVALID, "the event has no usable id");
+    if (ev->peer.n == 0 || ev->peer.n > CHANNEL_ID_BYTES || ev->from.id.n > CHANNEL_ID_BYTES ||
+        ev->target.n > CHANNEL_TARGET_BYTES || ev->thread.n > CHANNEL_ID_BYTES ||
+        ev->message_id.n > CHANNEL_ID_BYTES || ev->text.n > CHANNEL_TEXT_BYTES)
+        return err_set(e, ERR_INVALID, "an id or the text of the event is empty or too long");
+    return 0;
+}
+
+static enum what judge(struct channel *c, const struct channel_event *ev, struct access *a)
+{
+    if (ev->from.self || ev->from.id.n == 0)
+        return WHAT_NOTHING;
+    access_judge(c->ops, c->conf, c->paired, ev,
+                 c->ops->group_conf ? c->ops->group_conf(c, ev) : NULL, a);
+    log_debug("channel.access", KV("channel", c->id), KV("verdict", a->why));
+    switch (a->verdict) {
+    case ACCESS_ALLOW:
+        return WHAT_INBOUND;
+    case ACCESS_ASK:
+        return WHAT_ASK;
+    case ACCESS_BLOCK:
+        break;
+    }
+    return WHAT_NOTHING;
+}
+
+int channel_inbound(struct channel *c, const struct channel_event *ev, channel_taken *on_taken,
+                    void *ctx, uint64_t tag, struct err *e)
+{
+    struct in *in = c->in;
+    struct access a = {.verdict = ACCESS_BLOCK, .why = "nobody"};
+    struct pending *p;
+    int r;
+
+    if ((r = check(ev, e)) < 0)
+        return r;
+    if (!channel_has_room(c))
+        return err_set(e, ERR_AGAIN, "%u messages are not safe yet", in->count);
+    if ((r = mem_new(&p, sizeof(*p), e)) < 0)
+        return r;
+    p->what = judge(c, ev, &a);
+    p->taken = on_taken;
+    p->ctx = ctx;
+    p->tag = tag;
+    buf_init(&p->words, CHANNEL_TEXT_BYTES + 2 * PEER_BYTES);
+    if (p->what != WHAT_NOTHING)
+        write_words(c, p, ev, &a);
+    if ((r = buf_check(&p->words, e)) < 0) {
+        buf_fini(&p->words);
+        mem_free(p);
+        return r;
+    }
+    p->bytes = p->words.n + sizeof(*p);
+    *in->end = p;
+    in->end = &p->next;
+    in->count++;
+    in->bytes += p->bytes;
+    c->inbound_at = clock_wall_ms();
+    if (p->what == WHAT_NOTHING)
+        loop_defer(c->w.loop, &in->done, LOOP_COMMIT);
+    else
+        offer(c, p);
+    return 0;
+}
+
+int in_open(struct channel *c, struct err *e)
+{
+    int r = mem_new(&c->in, sizeof(*c->in), e);
+
+    if (r < 0)
+        return r;
+    c->in->end = &c->in->first;
+    loop_timer_init(&c->in->again, c->w.loop, on_again, c);
+    c->in->done = (struct loop_task){.run = on_done, .ctx = c};
+    return 0;
+}
+
+void in_close(struct channel *c)
+{
+    if (!c->in)
+        return;
+    loop_undefer(c->w.loop, &c->in->done);
+    loop_timer_fini(&c->in->again);
+    while (c->in->first) {
+        struct pending *p = c->in->first;
+
+        c->in->first = p->next;
+        buf_fini(&p->words);
+        mem_free(p);
+    }
+    mem_free(c->in);
+    c->in = NULL;
+}

@@ -1,0 +1,281 @@
+/* channels/base/out.c - what the hub wants to be said: one part at a time to the platform, its
+ * result kept until the hub has it on disk and told to every new hub before anything else. */
+#include "channel_int.h"
+#include "chunk.h"
+
+#include "clock.h"
+#include "json.h"
+#include "log.h"
+
+#include <endian.h>
+#include <stdio.h>
+
+enum {
+    ITEMS_MAX = 64,       /* the hub has at most 32 with us, and each leaves with its ack */
+    AGAIN_MAX_MS = 30000, /* a platform's "later" that is waited for here */
+    HELD_MAX_MS = 60000,  /* in all; the hub gives an answer up after 120 s */
+    ERROR_BYTES = 512,    /* ipc.def: deliver_result */
+};
+
+enum item_state { ITEM_FREE, ITEM_WAITING, ITEM_RUNNING, ITEM_DONE };
+
+struct item {
+    struct channel *c;
+    enum item_state state;
+    struct channel_op op; /* views into words, rendered, plain */
+    struct buf words;     /* owned copies of the message's strings */
+    struct buf rendered, plain;
+    json_t *doc; /* owned: a poll */
+    struct ipc_deliver_result res;
+    char message_id[CHANNEL_ID_BYTES], error[ERROR_BYTES];
+    uint64_t since_ms;
+    struct loop_timer again;
+    uint8_t kind;
+    struct view text;
+    uint32_t from, next;
+};
+
+struct out {
+    struct item items[ITEMS_MAX];
+};
+
+/* ---- results ---- */
+
+static void tell(struct item *it, struct link *hub)
+{
+    struct err e = ERR_INIT;
+
+    if (hub && msg_send_deliver_result(hub, &it->res, &e) < 0)
+        log_warn("channel.result_untold", KV("delivery", it->res.delivery_id), KV("why", e.text));
+}
+
+static struct view keep(char *room, size_t max, struct view v)
+{
+    size_t n = v.n < max ? v.n : max - 1;
+
+    while (n > 0 && n < v.n && ((unsigned char)v.p[n] & 0xc0) == 0x80)
+        n--;
+    for (size_t i = 0; i < n; i++)
+        room[i] = v.p[i] ? v.p[i] : ' ';
+    return view_of(room, n);
+}
+
+static void finish(struct item *it, const struct channel_result *r)
+{
+    static const uint8_t outcomes[] = {[CHANNEL_SENT] = OUTCOME_OK,
+                                       [CHANNEL_TRANSIENT] = OUTCOME_TRANSIENT,
+                                       [CHANNEL_PERMANENT] = OUTCOME_PERMANENT,
+                                       [CHANNEL_UNKNOWN] = OUTCOME_UNKNOWN};
+
+    it->state = ITEM_DONE;
+    it->res.outcome = outcomes[r->outcome];
+    it->res.next = r->outcome == CHANNEL_SENT ? it->next : 0;
+    it->res.retry_after_ms = r->retry_after_ms;
+    it->res.message_id = r->outcome == CHANNEL_SENT && r->message_id.n < CHANNEL_ID_BYTES
+                             ? keep(it->message_id, sizeof(it->message_id), r->message_id)
+                             : VIEW_EMPTY;
+    it->res.error = keep(it->error, sizeof(it->error), r->error);
+    if (r->outcome == CHANNEL_SENT)
+        it->c->outbound_at = clock_wall_ms();
+    loop_timer_clear(&it->again);
+    tell(it, channel_hub(it->c));
+}
+
+static void refuse(struct item *it, enum channel_outcome o, const char *why)
+{
+    finish(it, &(struct channel_result){.outcome = o, .error = view_str(why)});
+}
+
+/* ---- to the platform ---- */
+
+static void run(struct item *it)
+{
+    struct channel *c = it->c;
+    struct err e = ERR_INIT;
+
+    if (c->life != LIFE_UP) {
+        refuse(it, CHANNEL_TRANSIENT, "the channel is not connected");
+        return;
+    }
+    if (it->kind == DELIVER_KIND_TEXT && !it->op.text.n) {
+        if (chunk_next(c->ops, it->text, it->from, &it->rendered, &it->plain, &it->next, &e) < 0) {
+            refuse(it, CHANNEL_PERMANENT, e.text);
+            return;
+        }
+        it->op.text = buf_view(&it->rendered);
+        it->op.plain = buf_view(&it->plain);
+        it->op.source =
+            view_of(it->text.p + it->from, (it->next ? it->next : (uint32_t)it->text.n) - it->from);
+        if (it->op.text.n == 0) { /* nothing but marks: there is nothing to say */
+            finish(it, &(struct channel_result){.outcome = CHANNEL_SENT});
+            return;
+        }
+    }
+    it->state = ITEM_RUNNING;
+    c->ops->send(c, &it->op);
+}
+
+static void on_again(void *ctx)
+{
+    run(ctx);
+}
+
+void channel_done(struct channel *c, struct channel_op *op, const struct channel_result *r)
+{
+    struct item *it = (struct item *)((char *)op - offsetof(struct item, op));
+    uint64_t now = loop_now_ms(c->w.loop);
+
+    if (it->state != ITEM_RUNNING)
+        return;
+    if (r->outcome == CHANNEL_TRANSIENT && r->retry_after_ms && r->retry_after_ms <= AGAIN_MAX_MS &&
+        now + r->retry_after_ms - it->since_ms < HELD_MAX_MS) {
+        it->state = ITEM_WAITING; /* a short pause is no failed attempt */
+        loop_timer_set(&it->again, r->retry_after_ms);
+        return;
+    }
+    finish(it, r);
+}
+
+/* ---- the hub ---- */
+
+static struct view copy(struct buf *b, struct view v)
+{
+    size_t at = b->n;
+
+    buf_put_view(b, v);
+    return view_of((const char *)at, v.n); /* an offset until the buffer stands still */
+}
+
+static void settle(const struct buf *b, struct view *v)
+{
+    *v = v->n ? view_of(buf_view(b).p + (uintptr_t)v->p, v->n) : VIEW_EMPTY;
+}
+
+static int take(struct item *it, const struct ipc_deliver *m, struct err *e)
+{
+    struct view *all[] = {&it->op.target,    &it->op.thread, &it->op.reply_to,
+                          &it->op.client_id, &it->text,      &it->op.message_id};
+    const struct view from[] = {m->target, m->thread, m->reply_to, m->client_id, m->text, m->shown};
+    int r;
+
+    buf_reset(&it->words, 0);
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        *all[i] = copy(&it->words, from[i]);
+    if ((r = buf_check(&it->words, e)) < 0)
+        return r;
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        settle(&it->words, all[i]);
+    it->kind = m->kind;
+    it->from = m->from;
+    it->op.silent = m->options & DELIVER_SILENT;
+    if (m->kind == DELIVER_KIND_POLL) {
+        if ((r = json_parse(it->text, &it->doc, e)) < 0)
+            return r;
+        it->op.poll = it->doc;
+    }
+    return 0;
+}
+
+static void clear(struct item *it)
+{
+    if (it->again.loop)
+        loop_timer_fini(&it->again);
+    buf_fini(&it->words);
+    buf_fini(&it->rendered);
+    buf_fini(&it->plain);
+    json_decref(it->doc);
+    *it = (struct item){.state = ITEM_FREE};
+}
+
+int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct err *e)
+{
+    struct channel *c = ctx;
+    struct item *it = NULL;
+    struct err why = ERR_INIT;
+
+    (void)from;
+    for (size_t i = 0; i < ITEMS_MAX && !it; i++)
+        if (c->out->items[i].state == ITEM_FREE)
+            it = &c->out->items[i];
+    if (!it)
+        return err_set(e, ERR_LIMIT, "deliver: more than %d at once", (int)ITEMS_MAX);
+    *it = (struct item){.c = c,
+                        .state = ITEM_WAITING,
+                        .since_ms = loop_now_ms(c->w.loop),
+                        .res = {.delivery_id = m->delivery_id,
+                                .attempt = m->attempt,
+                                .part = m->part,
+                                .from = m->from,
+                                .message_id = VIEW_EMPTY,
+                                .error = VIEW_EMPTY}};
+    buf_init(&it->words, CHANNEL_TEXT_BYTES + 8192);
+    buf_init(&it->rendered, 4 * CHANNEL_TEXT_BYTES);
+    buf_init(&it->plain, CHANNEL_TEXT_BYTES);
+    loop_timer_init(&it->again, c->w.loop, on_again, it);
+    if (take(it, m, &why) < 0)
+        refuse(it, why.code == ERR_NOMEM ? CHANNEL_TRANSIENT : CHANNEL_PERMANENT, why.text);
+    else
+        run(it);
+    return 0;
+}
+
+int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e)
+{
+    struct channel *c = ctx;
+
+    (void)from;
+    (void)e;
+    for (size_t i = 0; i < ITEMS_MAX; i++) {
+        struct item *it = &c->out->items[i];
+
+        if (it->state == ITEM_DONE && it->res.delivery_id == m->delivery_id &&
+            it->res.attempt == m->attempt && it->res.part == m->part && it->res.from == m->from)
+            clear(it);
+    }
+    return 0;
+}
+
+void out_tell(struct channel *c, struct link *hub)
+{
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        if (c->out->items[i].state == ITEM_DONE)
+            tell(&c->out->items[i], hub);
+}
+
+void out_under_way(const struct channel *c, struct buf *ids)
+{
+    for (size_t i = 0; i < ITEMS_MAX; i++) {
+        uint64_t le = htole64(c->out->items[i].res.delivery_id);
+
+        if (c->out->items[i].state != ITEM_FREE)
+            buf_put(ids, &le, sizeof(le));
+    }
+}
+
+bool out_idle(const struct channel *c)
+{
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        if (c->out->items[i].state == ITEM_RUNNING)
+            return false;
+    return true;
+}
+
+void out_run(struct channel *c)
+{
+    (void)c; /* what came while there was no connection was refused: the hub holds it */
+}
+
+int out_open(struct channel *c, struct err *e)
+{
+    return mem_new(&c->out, sizeof(*c->out), e);
+}
+
+void out_close(struct channel *c)
+{
+    if (!c->out)
+        return;
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        clear(&c->out->items[i]);
+    mem_free(c->out);
+    c->out = NULL;
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""An external channel for the tests: between the gateway (standard input and output) and the chat server of a test
+(tests/it/platforms.py, a TCP port). What the server says is passed on, what is acknowledged goes back."""
+import json
+import select
+import socket
+import sys
+
+
+def main():
+    server, rest, chat, waiting = None, b"", b"", {}
+
+    def say(**doc):
+        sys.stdout.write(json.dumps(dict({"jsonrpc": "2.0"}, **doc)) + "\n")
+        sys.stdout.flush()
+
+    while True:
+        ready = select.select([0] + ([server] if server else []), [], [])[0]
+        if server in ready:
+            data = server.recv(65536)
+            if not data:
+                say(method="status", params={"state": "disconnected", "error": "the server hung up"})
+                return 3
+            *lines, chat = (chat + data).split(b"\n")
+            for line in lines:
+                doc = json.loads(line)
+                if "sent" in doc:
+                    number = waiting.pop(doc["sent"])
+                    if doc.get("error"):
+                        say(id=number, error={"code": -1, "message": doc["error"], "data": doc.get("data", {})})
+                    else:
+                        say(id=number, result={"messageId": doc["messageId"]})
+                else:
+                    say(method="inbound", params=doc)
+        if 0 in ready:
+            data = sys.stdin.buffer.raw.read(65536)
+            if not data:
+                return 0
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                doc = json.loads(line)
+                method, params = doc.get("method"), doc.get("params")
+                if method == "initialize":
+                    conf = params["config"]
+                    server = socket.create_connection(("127.0.0.1", conf["port"]), timeout=10)
+                    server.sendall(json.dumps({"token": conf.get("token")}).encode() + b"\n")
+                    caps = ["reply", "groups", "edit"] + (["idempotent"] if conf.get("clientIds") else [])
+                    say(id=doc["id"], result={"name": "test chat", "capabilities": caps, "connected": True,
+                                              "textLimit": conf.get("textLimit", 4000)})
+                elif method == "ack":
+                    server.sendall(json.dumps({"ack": params["id"]}).encode() + b"\n")
+                elif method == "send":
+                    waiting[params["idempotencyKey"]] = doc["id"]
+                    server.sendall(json.dumps({"send": params}).encode() + b"\n")
+                elif "id" in doc:
+                    say(id=doc["id"], error={"code": -32601, "message": "no " + method, "data": {"kind": "permanent"}})
+
+
+sys.exit(main())
