@@ -266,9 +266,8 @@ struct link {
     struct link_conf conf;
     void *user;
     bool running;
-    uint64_t seen_once; /* bit per message type that may come only once */
+    uint64_t seen_once[(MSG_COUNT + 63) / 64]; /* a bit for each type that may come only once */
 };
-_Static_assert(MSG_COUNT <= 64, "seen_once has a bit for each type");
 
 static int check_rule(struct link *l, const struct msg_rule *r, unsigned type, struct err *e)
 {
@@ -278,9 +277,9 @@ static int check_rule(struct link *l, const struct msg_rule *r, unsigned type, s
     if ((r->phase == MSG_PHASE_START && l->running) || (r->phase == MSG_PHASE_RUN && !l->running))
         return err_set(e, ERR_INVALID, "%s: not in this phase", r->name);
     if (r->once) {
-        if (l->seen_once & (1ull << type))
+        if (l->seen_once[type / 64] & (1ull << type % 64))
             return err_set(e, ERR_INVALID, "%s: sent twice", r->name);
-        l->seen_once |= 1ull << type;
+        l->seen_once[type / 64] |= 1ull << type % 64;
     }
     return 0;
 }
