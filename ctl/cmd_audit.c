@@ -173,6 +173,25 @@ static void proxies(struct audit *a)
             "gateway.auth.trustedProxy.deviceAutoApprove.scopes", "a list without operator.admin");
 }
 
+static void tailnet(struct audit *a)
+{
+    bool mode = view_eq(at(a, "gateway.auth.mode"), V("tailscale"));
+
+    if (!mode && !on(a, "gateway.auth.allowTailscale"))
+        return;
+    say(a, NOTE, "tailscale.host_trusted",
+        "programs of this machine can claim to be a user of the tailnet",
+        mode ? "gateway.auth.mode" : "gateway.auth.allowTailscale",
+        "let nothing run here that you do not trust, or use mode token");
+    if (!json_array_size(json_at(a->conf, "gateway.auth.tailscale.allowUsers")))
+        mend_conf(a, WARN, "tailscale.everybody", "every user of the tailnet may command the agent",
+                  "gateway.auth.tailscale.allowUsers", "the users who may");
+    if (lists(json_at(a->conf, "gateway.trustedProxies"), "127.0.0.1"))
+        mend_conf(a, WARN, "tailscale.proxied",
+                  "another proxy on this machine is believed beside tailscale serve",
+                  "gateway.trustedProxies", "nothing");
+}
+
 static void configuration(struct audit *a)
 {
     reach(a);
@@ -180,6 +199,7 @@ static void configuration(struct audit *a)
     if (a->conf) {
         pages(a);
         proxies(a);
+        tailnet(a);
     }
     if (!view_eq(at(a, "sandbox.mode"), V("required")))
         mend_conf(a, NOTE, "sandbox.best_effort", "a missing layer of the sandbox is only logged",

@@ -136,14 +136,33 @@ static int rotate(struct ctl *c)
     return 0;
 }
 
+/* What the configuration says; the wire calls it "token". NULL: no tailscale. */
+static const char *tailscale_of(const json_t *conf)
+{
+    struct view mode = json_view_of(json_at(conf, "gateway.auth.mode"));
+
+    if (view_eq(mode, V("tailscale")))
+        return "only";
+    return json_is_true(json_at(conf, "gateway.auth.allowTailscale")) &&
+                   (!mode.n || view_eq(mode, V("token")) || view_eq(mode, V("password")))
+               ? "beside"
+               : NULL;
+}
+
 static int status(struct ctl *c)
 {
+    char path[PATH_BYTES];
+    struct err e = ERR_INIT;
+    json_t *conf = ctl_config(c, path, sizeof(path), &e);
+    const char *tailscale = tailscale_of(conf);
     struct client *cl = ctl_connect(c);
     const json_t *mode;
     json_t *devices, *shown;
 
-    if (!cl)
+    if (!cl) {
+        json_decref(conf);
         return 1;
+    }
     mode = json_at(client_hello(cl), "snapshot.authMode");
     devices = ctl_call(cl, "device.pair.list", NULL);
     shown = json_pack("{s:s, s:s, s:I, s:I, s:s}", "mode",
@@ -153,6 +172,9 @@ static int status(struct ctl *c)
                       (json_int_t)json_array_size(json_object_get(devices, "pending")), "stateDir",
                       c->state_dir);
     client_close(&cl);
+    if (shown && tailscale)
+        (void)json_object_set_new(shown, "tailscale", json_string(tailscale));
+    json_decref(conf);
     if (shown && c->json)
         ctl_print_json(shown);
     else if (shown)
@@ -162,6 +184,12 @@ static int status(struct ctl *c)
                      json_string_value(json_object_get(shown, "method")),
                      json_array_size(json_object_get(devices, "paired")),
                      json_array_size(json_object_get(devices, "pending")), c->state_dir);
+    if (shown && tailscale && !c->json)
+        (void)printf("tailscale %s\n", strcmp(tailscale, "only") == 0
+                                           ? "from other machines only through tailscale serve; "
+                                             "the token is for programs on this one"
+                                           : "users of the tailnet come in through tailscale "
+                                             "serve, too");
     json_decref(devices);
     json_decref(shown);
     return shown ? 0 : 1;

@@ -21,6 +21,7 @@
 #define MEMORY(bytes, why)
 #define PRIVATE(what, why)
 #define EMPTY_ROOT(why)
+#define HOST_SOCKET(why)
 static const char *const front_paths[] = {
 #include "sandbox/front.def"
     NULL};
@@ -32,6 +33,9 @@ static const char *const agent_paths[] = {
     NULL};
 static const char *const channel_paths[] = {
 #include "sandbox/channel.def"
+    NULL};
+static const char *const whois_paths[] = {
+#include "sandbox/whois.def"
     NULL};
 #undef READ_PATH
 #define READ_PATH(path, why)
@@ -50,6 +54,9 @@ static const unsigned short agent_ports[] = {
 static const unsigned short channel_ports[] = {
 #include "sandbox/channel.def"
     0};
+static const unsigned short whois_ports[] = {
+#include "sandbox/whois.def"
+    0};
 #undef CONNECT
 #define CONNECT(port, why)
 
@@ -66,6 +73,9 @@ static const struct cage_limit agent_limits[] = {
 };
 static const struct cage_limit channel_limits[] = {
 #include "sandbox/channel.def"
+};
+static const struct cage_limit whois_limits[] = {
+#include "sandbox/whois.def"
 };
 #undef LIMIT
 #define LIMIT(what, value, why)
@@ -84,6 +94,9 @@ enum {
     ,
     channel_memory = 0
 #include "sandbox/channel.def"
+    ,
+    whois_memory = 0
+#include "sandbox/whois.def"
 };
 #undef MEMORY
 #define MEMORY(bytes, why)
@@ -106,6 +119,9 @@ enum {
     ,
     channel_namespaces = 0
 #include "sandbox/channel.def"
+    ,
+    whois_namespaces = 0
+#include "sandbox/whois.def"
 };
 #undef PRIVATE
 #define PRIVATE(what, why)
@@ -124,21 +140,43 @@ static const bool agent_empty_root = false
 static const bool channel_empty_root = false
 #include "sandbox/channel.def"
     ;
+static const bool whois_empty_root = false
+#include "sandbox/whois.def"
+    ;
+#undef EMPTY_ROOT
+#define EMPTY_ROOT(why)
+
+#undef HOST_SOCKET
+#define HOST_SOCKET(why) || true
+static const bool front_host_socket = false
+#include "sandbox/front.def"
+    ;
+static const bool hub_host_socket = false
+#include "sandbox/hub.def"
+    ;
+static const bool agent_host_socket = false
+#include "sandbox/agent.def"
+    ;
+static const bool channel_host_socket = false
+#include "sandbox/channel.def"
+    ;
+static const bool whois_host_socket = false
+#include "sandbox/whois.def"
+    ;
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
         .filter = name##_filter, .filter_len = COUNT_OF(name##_filter), .paths = name##_paths,     \
         .ports = name##_ports, .limits = name##_limits, .limit_count = COUNT_OF(name##_limits),    \
-        .namespaces = name##_namespaces, .empty_root = name##_empty_root, .memory = name##_memory  \
+        .namespaces = name##_namespaces, .empty_root = name##_empty_root,                          \
+        .host_socket = name##_host_socket, .memory = name##_memory                                 \
     }
 
 const struct cage *cage_of(enum role r)
 {
     static const struct cage cages[ROLE_COUNT] = {
-        [ROLE_FRONT] = ROW(front),
-        [ROLE_HUB] = ROW(hub),
-        [ROLE_AGENT] = ROW(agent),
-        [ROLE_CHANNEL] = ROW(channel),
+        [ROLE_FRONT] = ROW(front),     [ROLE_HUB] = ROW(hub),     [ROLE_AGENT] = ROW(agent),
+        [ROLE_CHANNEL] = ROW(channel), [ROLE_WHOIS] = ROW(whois),
     };
 
     return r > ROLE_SUPERVISOR && r < ROLE_COUNT ? &cages[r] : NULL;

@@ -28,6 +28,7 @@ struct cage {
     size_t memory;  /* bytes of its own above which it is replaced; ended at twice as much */
     int namespaces; /* CLONE_NEW* */
     bool empty_root;
+    bool host_socket; /* the one thing in that root: CAGE_SOCKET */
 };
 
 /* NULL for the supervisor, which has none. */
@@ -39,6 +40,11 @@ const struct cage *cage_of(enum role r);
 #define CAGE_ENV_ROOT "root"
 #define CAGE_EMPTY_DIR                                                                             \
     "/proc" /* where it is mounted: a folder that every machine has and no worker needs */
+
+/* A Unix socket of the host, by this name in the otherwise empty root; and where it lies there,
+ * unless gateway.tailscale.socket says otherwise. */
+#define CAGE_SOCKET     "host"
+#define CAGE_TAILSCALED "/var/run/tailscale/tailscaled.sock"
 
 /* What a worker says in READY of the layers that the kernel shows to nobody else. */
 enum {

@@ -82,6 +82,7 @@ static void rule(scmp_filter_ctx c, uint32_t action, const char *name,
 #define MEMORY(bytes, why)
 #define PRIVATE(what, why)
 #define EMPTY_ROOT(why)
+#define HOST_SOCKET(why)
 
 static void front(scmp_filter_ctx c)
 {
@@ -101,6 +102,11 @@ static void agent(scmp_filter_ctx c)
 static void channel(scmp_filter_ctx c)
 {
 #include "sandbox/channel.def"
+}
+
+static void whois(scmp_filter_ctx c)
+{
+#include "sandbox/whois.def"
 }
 
 static void print(const char *name, void (*rows)(scmp_filter_ctx), uint32_t otherwise)
@@ -153,5 +159,6 @@ int main(int argc, char **argv)
     print("hub", hub, otherwise);
     print("agent", agent, otherwise);
     print("channel", channel, otherwise);
+    print("whois", whois, otherwise);
     return failed;
 }

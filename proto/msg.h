@@ -22,7 +22,11 @@ enum {
     CONN_CROWDED = 2, /* conn.flags: its address holds many that have not authenticated: end the
                          oldest silent one */
 };
-enum { CONN_PROXIED = 4 };         /* connect.flags: a trusted proxy's headers were present */
+enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were present */
+/* connect.flags: shaped as tailscale serve on this machine forwards; proves nothing by itself */
+enum { CONN_TAILSCALE = 16 };
+/* whois_answer.result */
+enum { WHOIS_FOUND = 1, WHOIS_NOBODY = 2, WHOIS_FAILED = 3 };
 enum { HTTP_HAS_BODY = 8 };        /* http_ask.flags */
 enum { HTTP_WINDOW = 256 * 1024 }; /* of an answer in parts, not yet taken by the client */
 /* http_part.how: another follows; the last one; the answer will never be whole */

@@ -124,10 +124,10 @@ static void rule_auth(struct config_walk *w)
     else if (view_eq(mode, V("none")))
         config_warn_at(w, "gateway.auth.mode",
                        "none: every program on this machine can command the agent");
-    else if (view_eq(mode, V("tailscale")))
+    else if (view_eq(mode, V("tailscale")) && !local_only(w))
         config_error_at(w, "gateway.auth.mode",
-                        "tailscale is not supported by this build; let tailscale serve forward to "
-                        "this port and use token or password");
+                        "tailscale needs gateway.bind loopback: tailscale serve on this machine "
+                        "forwards to it, and nobody else may");
     else if (view_eq(mode, V("password")) && !at(w, "gateway.auth.password").n)
         config_error_at(w, "gateway.auth.mode",
                         "password needs gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD");
@@ -135,6 +135,11 @@ static void rule_auth(struct config_walk *w)
         rule_proxy(w);
     rule_password(w);
     rule_scope_names(w);
+    if (json_is_true(json_at(w->doc, "gateway.auth.allowTailscale")) &&
+        (view_eq(mode, V("none")) || view_eq(mode, V("trusted-proxy"))))
+        config_warn_at(w, "gateway.auth.allowTailscale",
+                       "has no effect in this gateway.auth.mode; use it with token or password, or "
+                       "mode tailscale");
     if (json_is_true(json_at(w->doc, "gateway.controlUi.dangerouslyDisableDeviceAuth")))
         config_warn_at(w, "gateway.controlUi.dangerouslyDisableDeviceAuth",
                        "control pages connect with the token alone");

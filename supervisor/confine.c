@@ -97,12 +97,33 @@ static int enter_namespaces(int flags, bool *mnt)
     return 0;
 }
 
-/* The empty file system lies ready; the worker changes into it once it has opened its files. */
-static bool mount_empty(void)
+/* A socket that is not there, or is no socket, is not in the root either. */
+static void mount_socket(const char *path)
 {
-    return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 &&
-           mount("none", CAGE_EMPTY_DIR, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                 "size=4k,nr_inodes=1,mode=555") == 0;
+    int fd = open(CAGE_EMPTY_DIR "/" CAGE_SOCKET, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    (void)close(fd);
+    if (path && stat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        (void)mount(path, CAGE_EMPTY_DIR "/" CAGE_SOCKET, NULL, MS_BIND, NULL);
+}
+
+/* The empty file system lies ready; the worker changes into it once it has opened its files. */
+static bool mount_empty(const struct cage *cage, const char *socket_path)
+{
+    unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return false;
+    if (!cage->host_socket)
+        return mount("none", CAGE_EMPTY_DIR, "tmpfs", flags | MS_RDONLY,
+                     "size=4k,nr_inodes=1,mode=555") == 0;
+    if (mount("none", CAGE_EMPTY_DIR, "tmpfs", flags, "size=4k,nr_inodes=2,mode=555") < 0)
+        return false;
+    mount_socket(socket_path);
+    return mount(NULL, CAGE_EMPTY_DIR, NULL, flags | MS_REMOUNT | MS_RDONLY, NULL) == 0;
 }
 
 static void limit(int resource, rlim_t value)
@@ -173,7 +194,7 @@ int confine_child(const struct confine *c, enum role role, bool *root_ready)
     set_limits(c, cage, role);
     if ((r = enter_namespaces(cage->namespaces, &mnt)) != 0)
         return r;
-    *root_ready = mnt && cage->empty_root && mount_empty();
+    *root_ready = mnt && cage->empty_root && mount_empty(cage, c->socket);
     if (*root_ready &&
         set_caps(all_caps(), BIT(CAP_SYS_ADMIN)) < 0) /* before the bounding set is empty */
         *root_ready = false;

@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 enum {
-    CONFINE_UID_BASE = 64000, /* + role: 64001 front, 64002 hub, 64003 agent, 64004 channels;
-                                 conf/systemd/openclaw.sysusers */
+    CONFINE_UID_BASE = 64000, /* + role: 64001 front, 64002 hub, 64003 agent, 64004 channels, 64005
+                                 whois; conf/systemd/openclaw.sysusers */
     CONFINE_FD_SLACK = 256,   /* of a front: beyond its clients' connections */
 };
 
@@ -26,6 +26,7 @@ struct confine {
     rlim_t front_files;
     uint64_t memory[ROLE_COUNT]; /* bytes, sandbox.memory.*; 0: as the profile says */
     const char *store;           /* the hub's folder: its working directory; borrowed */
+    const char *socket; /* of the host, for the class with HOST_SOCKET; borrowed; may be NULL */
 };
 
 /* Layers of a cage, in the order of the table that people see. */

@@ -174,7 +174,7 @@ static bool own_namespace(pid_t pid, const char *kind)
     return n > 0 && m > 0 && (n != m || memcmp(theirs, ours, (size_t)n) != 0);
 }
 
-static void look_namespaces(struct confine_view *v, pid_t pid)
+static void look_namespaces(struct confine_view *v, enum role role, pid_t pid)
 {
     static const struct {
         enum confine_layer layer;
@@ -192,7 +192,7 @@ static void look_namespaces(struct confine_view *v, pid_t pid)
     (void)snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
     set(v, LAYER_EMPTY_ROOT,
         (v->in_force >> LAYER_NS_MNT & 1) && statfs(path, &fs) == 0 && fs.f_type == TMPFS &&
-            (fs.f_flags & ST_RDONLY) && fs.f_files == 1);
+            (fs.f_flags & ST_RDONLY) && fs.f_files == (cage_of(role)->host_socket ? 2 : 1));
 }
 
 /* What the class's file asks for, here: a uid of its own is root's to give, a user namespace is for
@@ -234,7 +234,7 @@ void confine_look(struct confine_view *v, const struct confine *c, enum role rol
         v->looked = true;
         look_status(v, c, role, status);
         look_limits(v, pid);
-        look_namespaces(v, pid);
+        look_namespaces(v, role, pid);
     }
     /* these two the kernel shows to nobody: the worker's word, from before its first untrusted byte
      */

@@ -227,6 +227,7 @@ void fleet_hub_done(struct fleet *f)
     stop_role(f, ROLE_FRONT);
     stop_role(f, ROLE_AGENT);
     stop_role(f, ROLE_CHANNEL);
+    stop_role(f, ROLE_WHOIS);
 }
 
 static const char *why_ended(int status)
@@ -452,6 +453,23 @@ void fleet_reconfigure(struct fleet *f, enum role role, bool restart)
             log_error("config.not_sent", KV("role", role_name(role)), KV("why", e.text));
         buf_fini(&slice);
     }
+}
+
+int fleet_whois(struct fleet *f, bool wanted, struct err *e)
+{
+    struct proc *p = NULL;
+    int r;
+
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->proc[i].role == ROLE_WHOIS)
+            p = &f->proc[i];
+    if (!p && !wanted)
+        return 0;
+    if (!p && (r = fleet_add(f, ROLE_WHOIS, 0, &p, e)) < 0)
+        return r;
+    if (f->started && !f->stopping)
+        proc_event(p, wanted ? FSM_EV_START : FSM_EV_STOP);
+    return 0;
 }
 
 void fleet_send_keys(struct fleet *f)

@@ -113,6 +113,8 @@ void fleet_stop(struct fleet *f);
 void fleet_free(struct fleet **f);
 /* A changed configuration for the processes of this role: pushed, or by a restart. */
 void fleet_reconfigure(struct fleet *f, enum role role, bool restart);
+/* The process that asks tailscaled runs, or does not.  Errors: ERR_LIMIT */
+int fleet_whois(struct fleet *f, bool wanted, struct err *e) MUST_USE;
 /* New keys for the fronts. */
 void fleet_send_keys(struct fleet *f);
 void fleet_log_level(struct fleet *f, uint32_t level);

@@ -6,6 +6,7 @@
 #include "confine.h"
 #include "fd.h"
 #include "fleet.h"
+#include "greet.h"
 #include "log.h"
 #include "logsink.h"
 #include "mem.h"
@@ -44,6 +45,7 @@ struct gateway {
     struct watch *token_watch; /* of its file */
     char *state_dir;           /* owned */
     char *store;               /* owned: the hub's part of it */
+    char *tailscaled;          /* owned: its socket */
     struct confine cage;
     bool uncaged; /* a required layer is missing */
     char exe_dir[PATH_MAX];
@@ -101,6 +103,13 @@ static enum log_level level_of(const struct gateway *g)
     }
 }
 
+static bool wants_whois(const struct conf *conf)
+{
+    return conf->gateway_auth_mode == CONF_AUTH_TAILSCALE ||
+           (conf->gateway_auth_allow_tailscale && (conf->gateway_auth_mode == CONF_AUTH_TOKEN ||
+                                                   conf->gateway_auth_mode == CONF_AUTH_PASSWORD));
+}
+
 /* Without a configured token the one of the state folder is used; mode none needs none. */
 static int fill_token(struct gateway *g, struct config *c, struct err *e)
 {
@@ -109,7 +118,7 @@ static int fill_token(struct gateway *g, struct config *c, struct err *e)
     struct err why = ERR_INIT;
     int r;
 
-    if (conf->gateway_auth_mode != CONF_AUTH_TOKEN || conf->gateway_auth_token.n)
+    if (!greet_by_token(conf) || conf->gateway_auth_token.n)
         return 0;
     /* At a reload the file may hold another one; while it holds none the old one goes on. */
     if ((r = statedir_token(g->state_dir, &fresh, &g->made_token, &why)) == 0) {
@@ -219,33 +228,17 @@ static void reload_keys(struct gateway *g)
 }
 
 /* -- ready and gone -- */
-static void greet(struct gateway *g)
+static void say_hello(const struct gateway *g)
 {
-    const char *how = getenv("OPENCLAW_GREETING");
-    char token_at[PATH_MAX + 32];
-    bool own = config_conf(g->config)->gateway_auth_mode == CONF_AUTH_TOKEN && g->token.n;
-
-    if (!(how && strcmp(how, "1") == 0) && !isatty(STDOUT_FILENO))
-        return;
-    (void)snprintf(token_at, sizeof(token_at), "%s/gateway.token", g->state_dir);
-    (void)printf("\n  The OpenClaw gateway is ready.\n\n"
-                 "    address   http%s://%s:%u   (WebSocket: ws%s://%s:%u)\n"
-                 "%s%s%s"
-                 "    token     %s\n"
-                 "    config    %s%s\n\n"
-                 "  Next, in another terminal:\n\n"
-                 "    %s/openclawctl status\n"
-                 "    %s/openclawctl chat \"Hello! Who are you?\"\n"
-                 "    %s/openclawctl config get\n\n",
-                 g->tls ? "s" : "", g->bind.text, conns_port(g->fleet->conns), g->tls ? "s" : "",
-                 g->bind.text, conns_port(g->fleet->conns), g->tls ? "    SHA-256   " : "",
-                 g->tls ? tls_keys_fingerprint(g->tls) : "", g->tls ? "\n" : "",
-                 own ? token_at
-                     : "as configured (gateway.auth.token, --token or OPENCLAW_GATEWAY_TOKEN)",
-                 config_path_of(g->config),
-                 config_exists(g->config) ? "" : "   (not there yet: the defaults hold)",
-                 g->exe_dir, g->exe_dir, g->exe_dir);
-    (void)fflush(stdout);
+    greet(&(struct greeting){.conf = config_conf(g->config),
+                             .config_path = config_path_of(g->config),
+                             .config_exists = config_exists(g->config),
+                             .state_dir = g->state_dir,
+                             .exe_dir = g->exe_dir,
+                             .host = g->bind.text,
+                             .port = conns_port(g->fleet->conns),
+                             .own_token = g->token.n > 0,
+                             .fingerprint = g->tls ? tls_keys_fingerprint(g->tls) : NULL});
 }
 
 static void on_ready(void *ctx)
@@ -257,7 +250,7 @@ static void on_ready(void *ctx)
              KV("port", conns_port(g->fleet->conns)), KV("bind", g->bind.text),
              KV("state_dir", g->state_dir), KV("version", OPENCLAW_C_VERSION));
     notify_send(V("READY=1\nSTATUS=serving"));
-    greet(g);
+    say_hello(g);
 }
 
 static void on_uncaged(void *ctx)
@@ -334,6 +327,8 @@ static void reload(void *ctx)
                    config_conf(next)->subagents_max_concurrent);
     if (set_channels(g, &e) < 0)
         log_error("channels.not_configured", KV("why", e.text));
+    if (fleet_whois(g->fleet, wants_whois(config_conf(next)), &e) < 0)
+        log_error("whois.not_configured", KV("why", e.text));
     for (int r = 0; r < ROLE_COUNT; r++) {
         if (r == ROLE_CHANNEL) /* each by its own account's section */
             continue;
@@ -423,6 +418,7 @@ static int start(struct gateway *g, struct err *e)
     static const int signals[SIGNALS] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
     struct rlimit files;
     const struct conf *conf;
+    const char *socket_path;
     struct fleet_conf fc;
     int r;
 
@@ -462,6 +458,10 @@ static int start(struct gateway *g, struct err *e)
                             &g->store, e)) < 0)
         return r;
     g->cage.store = g->store;
+    socket_path = conf->gateway_tailscale_socket ? conf->gateway_tailscale_socket : CAGE_TAILSCALED;
+    if (!(g->tailscaled = mem_dup(socket_path, strlen(socket_path))))
+        return err_set(e, ERR_NOMEM, "out of memory for a path");
+    g->cage.socket = g->tailscaled; /* a change of it holds at the next start */
     phase(g, "state");
     rand_bytes(g->rt.key, sizeof(g->rt.key));
     g->rt.config = g->config;
@@ -489,7 +489,7 @@ static int start(struct gateway *g, struct err *e)
         (r = load_site(g, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
     jobs_configure(g->fleet, conf->agents_max_concurrent, conf->subagents_max_concurrent);
-    if ((r = set_channels(g, e)) < 0)
+    if ((r = set_channels(g, e)) < 0 || (r = fleet_whois(g->fleet, wants_whois(conf), e)) < 0)
         return r;
     for (int i = 0; i < SIGNALS; i++)
         if ((r = loop_signal_init(&g->sig[i], g->loop, signals[i], on_signal, g, e)) < 0)
@@ -532,6 +532,7 @@ static void finish(struct gateway *g)
     mem_wipe(g->rt.key, sizeof(g->rt.key));
     mem_free(g->state_dir);
     mem_free(g->store);
+    mem_free(g->tailscaled);
     fd_close(&g->lock);
 }
 

@@ -43,7 +43,8 @@ enum {
     FRONT = 1,
     HUB = 2,
     AGENT = 4,
-    ALL = 7,
+    WHOIS = 8,
+    ALL = 15,
     NOBODY = 0,
     LINE_FD = 3,  /* a socket pair's end, as every worker has */
     STORE_FD = 4, /* the hub's database, opened before */
@@ -419,6 +420,33 @@ TRY(resolve)
         freeaddrinfo(a);
     return r == 0 ? 0 : -1;
 }
+/* The one socket of the host that is mounted for the class; others are not in sight. */
+static int connect_path(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(un.sun_path, sizeof(un.sun_path), "%.100s", path);
+    return fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&un, sizeof(un));
+}
+TRY(host_socket)
+{
+    return connect_path("/" CAGE_SOCKET);
+}
+TRY(other_socket)
+{
+    char path[128];
+
+    (void)in_folder("sock", path);
+    return connect_path(path);
+}
+TRY(listen_socket)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "here"};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd < 0 || bind(fd, (const struct sockaddr *)&un, sizeof(un)) < 0 ? -1 : listen(fd, 1);
+}
 TRY(authorities)
 {
     return open_it("/etc/ssl/certs", O_RDONLY | O_DIRECTORY);
@@ -463,9 +491,11 @@ static const struct attempt {
     ROW(kernel_log, NOBODY, NOBODY) ROW(bpf_program, NOBODY, NOBODY)
         ROW(perf_events, NOBODY, NOBODY) ROW(load_module, NOBODY, NOBODY)
             ROW(set_clock, NOBODY, NOBODY) ROW(too_much_memory, NOBODY, NOBODY)
-                ROW(memory, ALL, ALL) ROW(talk, ALL, ALL) ROW(talk_tcp, FRONT | AGENT, ALL)
+                ROW(memory, ALL, ALL) ROW(talk, ALL, ALL) ROW(talk_tcp, FRONT | AGENT | WHOIS, ALL)
                     ROW(random_bytes, ALL, ALL) ROW(stored, HUB, HUB) ROW(memory_file, HUB, ALL)
                         ROW(resolve, AGENT, AGENT) ROW(authorities, AGENT, AGENT)
+                            ROW(host_socket, WHOIS, WHOIS) ROW(other_socket, NOBODY, AGENT)
+                                ROW(listen_socket, NOBODY, NOBODY)
 #undef ROW
 };
 
@@ -473,7 +503,10 @@ static const struct {
     const char *name;
     enum role role;
     unsigned bit;
-} classes[] = {{"front", ROLE_FRONT, FRONT}, {"hub", ROLE_HUB, HUB}, {"agent", ROLE_AGENT, AGENT}};
+} classes[] = {{"front", ROLE_FRONT, FRONT},
+               {"hub", ROLE_HUB, HUB},
+               {"agent", ROLE_AGENT, AGENT},
+               {"whois", ROLE_WHOIS, WHOIS}};
 
 #ifdef CAGE_PROBE_DEEP
 /* The linker puts this before the C library's (--wrap): seccomp is not entered. */
@@ -558,16 +591,23 @@ static int listener(unsigned short *port)
 
 static int make_world(int fd[3])
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_un un = {.sun_family = AF_UNIX}, named = un;
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char path[128];
     int pair[2], abstract = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), secret;
+
+    int host = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     w.parent = getpid();
     (void)snprintf(w.abstract, sizeof(w.abstract), "cage-probe-%d", (int)w.parent);
     (void)snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "%s", w.abstract);
     (void)snprintf(w.folder, sizeof(w.folder), "/tmp/cage-probe-XXXXXX");
     if (!mkdtemp(w.folder) || chmod(w.folder, 0777) < 0)
+        return -1;
+    (void)in_folder("sock", path);
+    (void)snprintf(named.sun_path, sizeof(named.sun_path), "%.100s", path);
+    if (host < 0 || bind(host, (const struct sockaddr *)&named, sizeof(named)) < 0 ||
+        chmod(path, 0666) < 0 || listen(host, 8) < 0)
         return -1;
     (void)in_folder("secret", path);
     secret = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -586,7 +626,7 @@ static int make_world(int fd[3])
 
 static void clean_world(void)
 {
-    static const char *const left[] = {"secret", "new", "link"};
+    static const char *const left[] = {"secret", "new", "link", "sock"};
     char path[128];
 
     for (size_t i = 0; i < COUNT_OF(left); i++) {
@@ -626,7 +666,7 @@ static bool rests_on_user_namespace(const char *name)
 static int all(const char *as)
 {
     struct confine c = {.uid_base = CONFINE_UID_BASE, .front_files = 1024};
-    char exe_dir[] = "/nonexistent";
+    char exe_dir[] = "/nonexistent", sock[128];
     unsigned good = 0, bad = 0;
     int fd[3];
 
@@ -636,6 +676,8 @@ static int all(const char *as)
     }
     confine_init(&c, exe_dir);
     c.store = w.folder;
+    (void)in_folder("sock", sock);
+    c.socket = sock;
     for (unsigned class = 0; class < COUNT_OF(classes); class ++)
         for (unsigned row = 0; row < COUNT_OF(attempts); row++) {
 #ifdef CAGE_PROBE_DEEP

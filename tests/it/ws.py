@@ -69,7 +69,8 @@ class Tls:
 class WebSocket:
     """frames: every JSON message in order of arrival. close_code is set when the peer closed."""
 
-    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None):
+    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None, name=None):
+        """name: what Host says, where that is not the address."""
         self.cond = threading.Condition()
         self.frames, self.times = [], []
         self.ended, self.close_code, self.close_reason = False, None, None
@@ -81,13 +82,14 @@ class WebSocket:
             self.sock = Tls(self.sock, tls, host)
         self.rest = b""
         if handshake:
-            self.upgrade(host, port, path, headers)
+            self.upgrade(host, port, path, headers, name)
             self.sock.settimeout(None)
             threading.Thread(target=self.read, daemon=True).start()
 
-    def upgrade(self, host, port, path, headers):
+    def upgrade(self, host, port, path, headers, name=None):
         key = base64.b64encode(os.urandom(16)).decode()
-        lines = ["GET %s HTTP/1.1" % path, "Host: %s:%d" % (host, port), "Upgrade: websocket",
+        lines = ["GET %s HTTP/1.1" % path, "Host: " + (name or "%s:%d" % (host, port)),
+                 "Upgrade: websocket",
                  "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + key]
         self.sock.sendall(("\r\n".join(lines + list(headers)) + "\r\n\r\n").encode())
         head = b""

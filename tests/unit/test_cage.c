@@ -51,6 +51,7 @@ struct row {
 #define MEMORY(bytes, why)                    {"memory", #bytes, why},
 #define PRIVATE(what, why)                    {"private", #what, why},
 #define EMPTY_ROOT(why)                       {"root", "empty", why},
+#define HOST_SOCKET(why)                      {"root", "socket", why},
 static const struct row front_rows[] = {
 #include "sandbox/front.def"
 };
@@ -62,6 +63,9 @@ static const struct row agent_rows[] = {
 };
 static const struct row channel_rows[] = {
 #include "sandbox/channel.def"
+};
+static const struct row whois_rows[] = {
+#include "sandbox/whois.def"
 };
 
 static const struct class
@@ -76,6 +80,7 @@ static const struct class
     {"hub", ROLE_HUB, hub_rows, COUNT_OF(hub_rows), 25},
     {"agent", ROLE_AGENT, agent_rows, COUNT_OF(agent_rows), 32},
     {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 33},
+    {"whois", ROLE_WHOIS, whois_rows, COUNT_OF(whois_rows), 25},
 };
 
 static unsigned calls(const struct class *c)
@@ -112,8 +117,12 @@ START_TEST(test_layers)
     bool agent = classes[_i].role == ROLE_AGENT || classes[_i].role == ROLE_CHANNEL;
 
     ck_assert_ptr_nonnull(c);
-    ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_FRONT ? 64 : 128) * MIB); /* P4 */
+    ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_WHOIS   ? 32 /* P4 */
+                                  : classes[_i].role == ROLE_FRONT ? 64
+                                                                   : 128) *
+                                     MIB);
     ck_assert(c->empty_root == !agent);
+    ck_assert(c->host_socket == (classes[_i].role == ROLE_WHOIS));
     ck_assert(!(c->namespaces & CLONE_NEWNET) == agent); /* it is the one with a network */
     ck_assert(c->namespaces & CLONE_NEWIPC);
     ck_assert(!c->paths[0] == !agent);
@@ -164,7 +173,7 @@ static uint32_t run(const struct cage *c, const struct seccomp_data *d)
     ck_abort_msg("the program does not end");
 }
 
-enum { FRONT = 1, HUB = 2, AGENT = 4, ALL = 7, NOBODY = 0 };
+enum { FRONT = 1, HUB = 2, AGENT = 4, WHOIS = 8, ALL = 15, NOBODY = 0 };
 
 #define PTHREAD_FLAGS                                                                              \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |            \
@@ -218,12 +227,12 @@ static const struct {
     {"seccomp", SYS_seccomp, {0}, 0, 0},
     {"tcp", SYS_socket, {AF_INET, SOCK_STREAM}, AGENT, 0},
     {"tcp6", SYS_socket, {AF_INET6, SOCK_STREAM}, AGENT, 0},
-    {"unix", SYS_socket, {AF_UNIX, SOCK_STREAM}, 0, AGENT},
+    {"unix", SYS_socket, {AF_UNIX, SOCK_STREAM}, WHOIS, AGENT},
     {"netlink", SYS_socket, {AF_NETLINK, SOCK_RAW}, 0, AGENT},
     {"packet", SYS_socket, {AF_PACKET, SOCK_RAW}, 0, 0},
     {"alg", SYS_socket, {AF_ALG, SOCK_SEQPACKET}, 0, 0},
     {"vsock", SYS_socket, {AF_VSOCK, SOCK_STREAM}, 0, 0},
-    {"connect", SYS_connect, {3}, AGENT, 0},
+    {"connect", SYS_connect, {3}, AGENT | WHOIS, 0},
     {"bind", SYS_bind, {3}, 0, 0},
     {"listen", SYS_listen, {3}, 0, 0},
     {"accept", SYS_accept4, {3}, 0, 0},
@@ -253,7 +262,7 @@ static const struct {
 
 START_TEST(test_try)
 {
-    static const unsigned bit[] = {FRONT, HUB, AGENT, AGENT};
+    static const unsigned bit[] = {FRONT, HUB, AGENT, AGENT, WHOIS};
 
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         struct seccomp_data d = {.nr = tries[_i].nr, .arch = SECCOMP_ARCH};

@@ -131,7 +131,7 @@ START_TEST(test_shape)
     } rows[] = {
         {ROLE_FRONT, "gateway.port", "18789"},
         {ROLE_FRONT, "gateway.limits.preauthBytes", "65536"},
-        {ROLE_FRONT, "gateway.auth", NULL},
+        {ROLE_FRONT, "gateway.auth", "{\"allowTailscale\":false,\"mode\":\"token\"}"},
         {ROLE_FRONT, "models", NULL},
         {ROLE_HUB, "gateway.auth.mode", "\"token\""},
         {ROLE_HUB, "agents.defaults.model.primary", "\"p/m\""},

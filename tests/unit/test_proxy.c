@@ -183,6 +183,104 @@ static void parse(const char *headers, const char *host, struct http_req *q)
     buf_fini(&head);
 }
 
+/* tailscale serve: one address of the tailnet, from this machine, and nothing that it would not
+ * write. */
+#define SERVED "X-Forwarded-Proto: https\r\nX-Forwarded-Host: box.ts.net\r\n"
+#define WHO    "Tailscale-User-Login: ann@example.com\r\n"
+static const struct {
+    const char *name, *peer, *headers;
+    bool on, trusted;
+    enum proxy_answer want;
+    const char *client;
+} serves[] = {
+    {"served", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.64.0.7\r\n", true, false,
+     PROXY_TAILNET, "100.64.0.7"},
+    {"served, six", "::1", SERVED WHO "X-Forwarded-For: fd7a:115c:a1e0::7\r\n", true, false,
+     PROXY_TAILNET, "fd7a:115c:a1e0::7"},
+    {"no user: the hub says so", "127.0.0.1", SERVED "X-Forwarded-For: 100.64.0.7\r\n", true, false,
+     PROXY_TAILNET, "100.64.0.7"},
+    {"last of the net", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.127.255.255\r\n", true, false,
+     PROXY_TAILNET, "100.127.255.255"},
+    {"behind the net", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.128.0.0\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"before the net", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.63.255.255\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"elsewhere in fd00", "127.0.0.1", SERVED WHO "X-Forwarded-For: fd7a:115c:a1e1::7\r\n", true,
+     false, PROXY_REFUSED, NULL},
+    {"off", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.64.0.7\r\n", false, false, PROXY_REFUSED,
+     NULL},
+    {"not from this machine", "100.64.0.9", SERVED WHO "X-Forwarded-For: 100.64.0.7\r\n", true,
+     false, PROXY_REFUSED, NULL},
+    {"a list", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.64.0.8, 100.64.0.7\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"two lines", "127.0.0.1",
+     SERVED WHO "X-Forwarded-For: 100.64.0.8\r\nX-Forwarded-For: 100.64.0.7\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"port", "127.0.0.1", SERVED WHO "X-Forwarded-For: 100.64.0.7:1\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"public", "127.0.0.1",
+     SERVED "X-Forwarded-For: 100.64.0.7\r\nTailscale-Funnel-Request: ?1\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"no address", "127.0.0.1", SERVED WHO, true, false, PROXY_REFUSED, NULL},
+    {"user alone", "127.0.0.1", WHO, true, false, PROXY_REFUSED, NULL},
+    {"no host", "127.0.0.1", "X-Forwarded-Proto: https\r\n" WHO "X-Forwarded-For: 100.64.0.7\r\n",
+     true, false, PROXY_REFUSED, NULL},
+    {"Forwarded besides", "127.0.0.1",
+     SERVED WHO "X-Forwarded-For: 100.64.0.7\r\nForwarded: for=100.64.0.7\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"loopback", "127.0.0.1", SERVED WHO "X-Forwarded-For: 127.0.0.1\r\n", true, false,
+     PROXY_REFUSED, NULL},
+    {"nothing", "127.0.0.1", "", true, false, PROXY_DIRECT, NULL},
+    {"another proxy here", "127.0.0.1", SERVED "X-Forwarded-For: 1.2.3.4\r\n", true, true,
+     PROXY_CLIENT, "1.2.3.4"},
+    {"another proxy here passes a user on", "127.0.0.1", SERVED WHO "X-Forwarded-For: 1.2.3.4\r\n",
+     true, true, PROXY_REFUSED, NULL},
+};
+
+START_TEST(test_serves)
+{
+    static struct http_req q;
+    struct proxy_conf c = {.nets = serves[_i].trusted, .tailscale = serves[_i].on};
+    struct ip peer, got = {0};
+    char text[IP_TEXT_MAX];
+
+    ck_assert(ip_net_parse(V("127.0.0.0/8"), &c.net[0]) &&
+              ip_parse(view_str(serves[_i].peer), &peer));
+    parse(serves[_i].headers, "box.ts.net", &q);
+    ck_assert_msg(proxy_attribute(&c, &peer, &q, &got) == serves[_i].want, "%s", serves[_i].name);
+    ip_text(&got, text);
+    if (serves[_i].client)
+        ck_assert_msg(strcmp(text, serves[_i].client) == 0, "%s: %s", serves[_i].name, text);
+}
+END_TEST
+
+/* In mode none nobody is asked: then nobody may be forwarded so either. */
+START_TEST(test_serve_modes)
+{
+    static const struct {
+        const char *conf;
+        bool on;
+    } rows[] = {
+        {"{\"gateway\":{}}", false},
+        {"{\"gateway\":{\"auth\":{\"mode\":\"tailscale\"}}}", true},
+        {"{\"gateway\":{\"auth\":{\"allowTailscale\":true}}}", true},
+        {"{\"gateway\":{\"auth\":{\"mode\":\"token\",\"allowTailscale\":true}}}", true},
+        {"{\"gateway\":{\"auth\":{\"mode\":\"password\",\"allowTailscale\":true}}}", true},
+        {"{\"gateway\":{\"auth\":{\"mode\":\"token\",\"allowTailscale\":false}}}", false},
+        {"{\"gateway\":{\"auth\":{\"mode\":\"none\",\"allowTailscale\":true}}}", false},
+        {"{\"gateway\":{\"auth\":{\"mode\":\"trusted-proxy\",\"allowTailscale\":true}}}", false}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        json_t *doc = json_loads(rows[i].conf, 0, NULL);
+        struct proxy_conf c;
+
+        proxy_conf_read(&c, doc);
+        ck_assert_msg(c.tailscale == rows[i].on, "%s", rows[i].conf);
+        json_decref(doc);
+    }
+}
+END_TEST
+
 START_TEST(test_hops)
 {
     static struct http_req q;
@@ -284,6 +382,8 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_nets, 0, (int)COUNT_OF(nets));
     tcase_add_test(tc, test_ip_values);
     tcase_add_loop_test(tc, test_hops, 0, (int)COUNT_OF(hops));
+    tcase_add_loop_test(tc, test_serves, 0, (int)COUNT_OF(serves));
+    tcase_add_test(tc, test_serve_modes);
     tcase_add_test(tc, test_hosts);
     tcase_add_test(tc, test_conf);
     tcase_add_test(tc, test_claims);

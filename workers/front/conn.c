@@ -226,7 +226,7 @@ void conn_on_places_tick(void *ctx)
         loop_timer_set(&f->places_tick, FRONT_PLACES_TICK_MS);
 }
 
-int conn_attribute(struct conn *c, const struct ip *client, struct err *e)
+int conn_attribute(struct conn *c, const struct ip *client, bool tailnet, struct err *e)
 {
     char text[IP_TEXT_MAX], *peer;
 
@@ -237,6 +237,7 @@ int conn_attribute(struct conn *c, const struct ip *client, struct err *e)
     mem_free(c->peer);
     c->peer = peer;
     c->proxied = true;
+    c->tailnet = tailnet;
     c->local = false;
     return 0;
 }

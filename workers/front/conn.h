@@ -38,6 +38,7 @@ struct conn {
     int fd;
     enum conn_state state;
     bool local;    /* the address is loopback, and nobody asks through it */
+    bool tailnet;  /* so does tailscale serve, or somebody here who writes what it would */
     bool proxied;  /* a trusted proxy asks for it; peer is whom it asks for */
     bool secure;   /* TLS, begun or not */
     bool watched;  /* its hanging up is noticed while it is paused */
@@ -90,8 +91,9 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
 void conn_due(struct conn *c, uint64_t in_ms);
 /* Bytes that the socket has not taken yet. */
 size_t conn_unsent(const struct conn *c);
-/* It asks for this address from now on, through a proxy.  Errors: ERR_NOMEM. */
-int conn_attribute(struct conn *c, const struct ip *client, struct err *e) MUST_USE;
+/* It asks for this address from now on, through a proxy (tailnet: through what looks like tailscale
+ * serve).  Errors: ERR_NOMEM. */
+int conn_attribute(struct conn *c, const struct ip *client, bool tailnet, struct err *e) MUST_USE;
 /* Take one of its address's places for those who have upgraded and not said hello; somebody else's
  * may end for it.  PLACES_WAIT: http_conn_admit follows, or its deadline. */
 enum places_answer conn_take_place(struct conn *c);

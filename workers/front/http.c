@@ -251,7 +251,7 @@ static enum http_result on_expect(struct http_req *q, struct view v, struct http
 
 static bool is_proxy_header(struct view name)
 {
-    static const char *const prefixes[] = {"x-forwarded-", "tailscale-user-"};
+    static const char *const prefixes[] = {"x-forwarded-", "tailscale-"};
 
     for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
         struct view p = view_str(prefixes[i]);

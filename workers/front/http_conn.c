@@ -241,7 +241,8 @@ static void upgrade(struct conn *c, const struct http_req *q)
     struct err e = ERR_INIT;
     struct ip client;
     struct http_answer a;
-    bool proxied, barred = xchg_barred(c, q, &a, &proxied, &client);
+    enum proxy_answer who;
+    bool barred = xchg_barred(c, q, &a, &who, &client);
 
     c->http->keep_alive = false;
     if (barred && a.status == 403)
@@ -258,7 +259,7 @@ static void upgrade(struct conn *c, const struct http_req *q)
         on_answer(&c->http->x, &a);
     else if (c->f->w.stopping)
         refuse(c, 503, "Service Unavailable", NULL);
-    else if (proxied && conn_attribute(c, &client, &e) < 0)
+    else if (who != PROXY_DIRECT && conn_attribute(c, &client, who == PROXY_TAILNET, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);
     else if (keep(c, q, &e) < 0 || ws_accept(q->ws_key, accept, &e) < 0)
         refuse(c, 503, "Service Unavailable", NULL);

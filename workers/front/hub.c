@@ -19,7 +19,8 @@ static void send_connect(struct conn *c)
                             .peer = view_str(c->peer),
                             /* of the socket itself: a proxy of this machine is one, too */
                             .flags = (c->local || ip_loopback(&c->from) ? CONN_LOCAL : 0u) |
-                                     (c->proxied ? CONN_PROXIED : 0u),
+                                     (c->proxied ? CONN_PROXIED : 0u) |
+                                     (c->tailnet ? CONN_TAILSCALE : 0u),
                             .nonce = view_str(h->nonce),
                             .host = buf_view(&h->host),
                             .origin = buf_view(&h->origin),

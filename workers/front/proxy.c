@@ -31,12 +31,21 @@ static void add_origin(struct proxy_conf *c, struct view origin)
     c->host[c->hosts++] = host_only(view_from(origin, at + 3));
 }
 
+/* Never in mode none: whoever is forwarded would be let in unasked. */
+static bool tailscale_on(struct view mode, bool allowed)
+{
+    return view_eq(mode, V("tailscale")) ||
+           (allowed && (!mode.n || view_eq(mode, V("token")) || view_eq(mode, V("password"))));
+}
+
 void proxy_conf_read(struct proxy_conf *out, const json_t *conf)
 {
     struct proxy_conf c = {.nets = 0};
     const json_t *v;
     size_t i;
 
+    c.tailscale = tailscale_on(json_view_of(json_at(conf, "gateway.auth.mode")),
+                               json_is_true(json_at(conf, "gateway.auth.allowTailscale")));
     json_array_foreach(json_at(conf, "gateway.trustedProxies"), i, v)
     {
         if (c.nets < PROXY_NETS_MAX && ip_net_parse(json_view_of(v), &c.net[c.nets]))
@@ -148,6 +157,32 @@ static unsigned count(const struct http_req *q, struct view name)
     return n;
 }
 
+/* 100.64.0.0/10 and fd7a:115c:a1e0::/48 */
+static bool in_tailnet(const struct ip *ip)
+{
+    static const struct ip_net nets[] = {
+        {.ip = {.b = {[10] = 0xff, [11] = 0xff, [12] = 100, [13] = 64}}, .bits = 96 + 10},
+        {.ip = {.b = {0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0}}, .bits = 48}};
+
+    return ip_net_has(&nets[0], ip) || ip_net_has(&nets[1], ip);
+}
+
+/* As tailscale serve forwards: it replaces these three, each once, with the one address of the node
+ * that asks. What comes from everywhere (funnel) is marked. */
+static bool from_tailnet(const struct http_req *q, struct ip *client)
+{
+    struct view addr = VIEW_EMPTY;
+
+    if (count(q, V("x-forwarded-for")) != 1 || count(q, V("x-forwarded-proto")) != 1 ||
+        count(q, V("x-forwarded-host")) != 1 || count(q, V("tailscale-funnel-request")) ||
+        count(q, V("forwarded")) || count(q, V("x-real-ip")))
+        return false;
+    for (unsigned i = 0; i < q->headers; i++)
+        if (view_ieq(q->header[i].name, V("x-forwarded-for")))
+            addr = view_trim(q->header[i].value);
+    return ip_parse(addr, client) && in_tailnet(client);
+}
+
 enum proxy_answer proxy_attribute(const struct proxy_conf *c, const struct ip *peer,
                                   const struct http_req *q, struct ip *client)
 {
@@ -157,6 +192,9 @@ enum proxy_answer proxy_attribute(const struct proxy_conf *c, const struct ip *p
 
     if (!q->proxied)
         return PROXY_DIRECT;
+    if (c->tailscale && ip_loopback(peer) &&
+        (!proxy_trusts(c, peer) || count(q, V("tailscale-user-login"))))
+        return from_tailnet(q, client) ? PROXY_TAILNET : PROXY_REFUSED;
     if (!proxy_trusts(c, peer))
         return PROXY_REFUSED;
     /* a list that is there rules: the proxy that writes one may pass the other headers on as its

@@ -22,6 +22,7 @@ enum {
 struct proxy_conf {
     struct ip_net net[PROXY_NETS_MAX];
     unsigned nets;
+    bool tailscale;                    /* tailscale serve forwards to us */
     bool real_ip;                      /* X-Real-IP counts where there is no list */
     struct view host[PROXY_HOSTS_MAX]; /* names pages may use; into the configuration document */
     unsigned hosts;
@@ -35,6 +36,7 @@ bool proxy_trusts(const struct proxy_conf *c, const struct ip *peer);
 enum proxy_answer {
     PROXY_DIRECT,  /* nobody claims anything: the peer asks for itself */
     PROXY_CLIENT,  /* *client is who asks */
+    PROXY_TAILNET, /* the same, as tailscale serve on this machine would say it */
     PROXY_REFUSED, /* headers of a proxy, but not from one we trust, or they name nobody */
 };
 enum proxy_answer proxy_attribute(const struct proxy_conf *c, const struct ip *peer,

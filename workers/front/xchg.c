@@ -159,13 +159,11 @@ struct view xchg_header(const struct http_req *q, struct view name)
     return VIEW_EMPTY;
 }
 
-bool xchg_barred(struct conn *c, const struct http_req *q, struct http_answer *a, bool *proxied,
-                 struct ip *client)
+bool xchg_barred(struct conn *c, const struct http_req *q, struct http_answer *a,
+                 enum proxy_answer *who, struct ip *client)
 {
-    enum proxy_answer who = proxy_attribute(&c->f->proxy, &c->from, q, client);
-
-    *proxied = who == PROXY_CLIENT;
-    if (who == PROXY_REFUSED)
+    *who = proxy_attribute(&c->f->proxy, &c->from, q, client);
+    if (*who == PROXY_REFUSED)
         *a = (struct http_answer){.status = 403,
                                   .type = "application/json; charset=utf-8",
                                   .body = view_of(proxy_refusal, sizeof(proxy_refusal) - 1)};
@@ -245,7 +243,7 @@ void xchg_begin(struct xchg *x, const struct http_req *q)
     struct view rest = VIEW_EMPTY;
     struct http_answer a;
     struct ip client;
-    bool proxied;
+    enum proxy_answer who;
 
     x->head = q->method == HTTP_HEAD;
     x->route = route_find(&c->f->mounts, q->path, &rest);
@@ -265,10 +263,10 @@ void xchg_begin(struct xchg *x, const struct http_req *q)
             moved(x, q, rest);
             break;
         case ROUTE_HUB:
-            if (xchg_barred(c, q, &a, &proxied, &client))
+            if (xchg_barred(c, q, &a, &who, &client))
                 answer(x, &a);
             else
-                ask(x, q, rest, proxied, &client);
+                ask(x, q, rest, who != PROXY_DIRECT, &client);
             break;
         }
     }

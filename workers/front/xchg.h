@@ -62,9 +62,10 @@ void xchg_unanswered(struct xchg *x);
 void xchg_refuse(struct xchg *x, unsigned status, const char *text, const char *extra);
 
 /* Whether a request may not even be looked at: a foreign Host, headers of a proxy that nobody
- * trusts. *a is the answer then. Otherwise *client, when a proxy asks for somebody. */
-bool xchg_barred(struct conn *c, const struct http_req *q, struct http_answer *a, bool *proxied,
-                 struct ip *client);
+ * trusts. *a is the answer then. Otherwise *client, when a proxy asks for somebody
+ * (*who != PROXY_DIRECT). */
+bool xchg_barred(struct conn *c, const struct http_req *q, struct http_answer *a,
+                 enum proxy_answer *who, struct ip *client);
 /* A header's value, or empty. name in lower case. */
 struct view xchg_header(const struct http_req *q, struct view name);
 

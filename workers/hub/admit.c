@@ -196,7 +196,8 @@ static bool check_missing_device(struct attempt *a, struct refusal *r)
         return no_identity(r);
     if (!credential_check(a, r))
         return false;
-    return a->by == CREDENTIAL_PROXY ? no_identity(r) : true;
+    /* no word of a proxy stands for a device */
+    return a->by == CREDENTIAL_PROXY || a->by == CREDENTIAL_TAILSCALE ? no_identity(r) : true;
 }
 
 static bool check_device(struct attempt *a, struct refusal *r)
@@ -282,7 +283,8 @@ bool admit_silent(const struct attempt *a, enum pair_need need)
 {
     bool page = control_ui(a) || webchat(a), origin = a->m->origin.n > 0;
 
-    if (!a->local || !a->settings->auto_approve_local || a->by == CREDENTIAL_PROXY)
+    if (!a->local || !a->settings->auto_approve_local || a->by == CREDENTIAL_PROXY ||
+        a->by == CREDENTIAL_TAILSCALE)
         return false;
     switch (need) {
     case PAIR_DONE:

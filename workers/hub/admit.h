@@ -12,6 +12,7 @@
 #include "msg.h"
 #include "params.h"
 #include "proxyauth.h"
+#include "tailnet.h"
 
 enum {
     ADMIT_PROTOCOL = 4,
@@ -32,6 +33,7 @@ struct attempt {
     struct hub *hub; /* for devices and setup codes; NULL: nobody is known */
     const struct ipc_connect *m;
     bool stopping;
+    struct tailnet_who tailnet; /* of the peer's address, as far as anybody knows */
     /* found out by the checks */
     json_t *params; /* owned by the caller */
     const json_t *client, *auth, *device;
@@ -45,6 +47,8 @@ struct attempt {
     enum credential by;
     const struct pair_setup *setup; /* by a setup code */
     struct proxy_claim claim;       /* by a trusted proxy */
+    enum tailnet_claim why_not;     /* not by tailscale serve */
+    bool ask_tailnet;               /* cannot be decided before tailscaled has been asked */
 };
 
 /* Why a proved device with a right credential is not in yet (protocol, 2.8). */

@@ -367,13 +367,15 @@ void auth_reconfigured(struct hub *h)
     h->auth->throttle.rule = h->settings->throttle;
 }
 
-int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, struct err *e)
+int auth_on_connect_known(struct hub *h, struct link *from, struct ipc_connect *m,
+                          const struct tailnet_who *tailnet, struct err *e)
 {
     struct attempt a = {.settings = h->settings,
                         .schema = h->auth->params,
                         .door = auth_door(h),
                         .hub = h,
                         .m = m,
+                        .tailnet = *tailnet,
                         .stopping = h->stopping};
     struct refusal why = {.retryable = -1};
     struct letin let = {.issued_at = 0};
@@ -385,6 +387,14 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
     buf_init(&why.text, ADMIT_TEXT_MAX);
     json_wiping(true);
     in = admit_check(&a, &why);
+    if (!in && a.ask_tailnet) {
+        if (tailnet_wait(h, from, m))
+            goto out;
+        a.tailnet.result = WHOIS_FAILED;
+        json_decref(TAKE(a.params));
+        a.ask_tailnet = false;
+        in = admit_check(&a, &why);
+    }
     if (in)
         in = letin_pair(h, &a, &let, &why);
     if (in && accept_conn(h, from, &a, &let, &own) < 0) {
@@ -400,11 +410,20 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
         buf_reset(&h->auth->told, BODY_KEEP);
     }
     letin_wipe(&let);
+out:
     buf_fini(&why.details);
     buf_fini(&why.text);
     json_decref(a.params);
     json_wiping(false);
     return r;
+}
+
+int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, struct err *e)
+{
+    struct tailnet_who who;
+
+    tailnet_look(h, m->flags & CONN_TAILSCALE ? m->peer : VIEW_EMPTY, &who);
+    return auth_on_connect_known(h, from, m, &who, e);
 }
 
 int auth_open(struct hub *h, struct err *e)

@@ -13,10 +13,10 @@
 const char *credential_name(enum credential c)
 {
     static const char *const names[] = {
-        [CREDENTIAL_NOT_YET] = "none",         [CREDENTIAL_NONE] = "none",
-        [CREDENTIAL_TOKEN] = "token",          [CREDENTIAL_PASSWORD] = "password",
-        [CREDENTIAL_PROXY] = "trusted-proxy",  [CREDENTIAL_DEVICE] = "device-token",
-        [CREDENTIAL_SETUP] = "bootstrap-token"};
+        [CREDENTIAL_NOT_YET] = "none",          [CREDENTIAL_NONE] = "none",
+        [CREDENTIAL_TOKEN] = "token",           [CREDENTIAL_PASSWORD] = "password",
+        [CREDENTIAL_PROXY] = "trusted-proxy",   [CREDENTIAL_DEVICE] = "device-token",
+        [CREDENTIAL_SETUP] = "bootstrap-token", [CREDENTIAL_TAILSCALE] = "tailscale"};
 
     return names[c];
 }
@@ -59,7 +59,7 @@ enum door_verdict door_try(const struct door *d, struct view key, bool waits, st
 
     if ((*wait_ms = throttle_locked(d->throttle, THROTTLE_SECRET, key, now)))
         return DOOR_LOCKED;
-    if (d->settings->auth_mode == AUTH_TOKEN) {
+    if (settings_by_token(d->settings)) {
         right = token_right(d, secret);
     } else {
         enum password_verdict v = password_try(d->password, d->settings, d->mac, secret, now);
@@ -142,7 +142,7 @@ static bool refuse_busy(struct refusal *r, uint64_t wait_ms)
 /* A wrong one, or none. */
 static bool refuse_secret(struct attempt *a, struct refusal *r, bool wrong)
 {
-    bool password = a->settings->auth_mode != AUTH_TOKEN;
+    bool password = !settings_by_token(a->settings);
     bool helps = wrong && !password && a->device_ok && !json_view(a->auth, "deviceToken").n;
     char reason[48], code[48];
 
@@ -160,7 +160,7 @@ static bool refuse_secret(struct attempt *a, struct refusal *r, bool wrong)
 
 static bool refuse_unset(struct attempt *a, struct refusal *r)
 {
-    if (a->settings->auth_mode == AUTH_TOKEN) {
+    if (settings_by_token(a->settings)) {
         buf_put_str(&r->text, "unauthorized: gateway token not configured on gateway (set "
                               "gateway.auth.token)");
         return refuse(r, "token_missing_config", "AUTH_TOKEN_NOT_CONFIGURED", false,
@@ -256,7 +256,9 @@ static bool refuse_device_token(struct refusal *r, int why, uint64_t wait_ms)
  * password instead. */
 static struct view shared_secret(const struct attempt *a)
 {
-    if (a->settings->auth_mode == AUTH_TOKEN)
+    if (a->settings->auth_mode == AUTH_TAILSCALE && !a->local)
+        return VIEW_EMPTY; /* programs on this machine only */
+    if (settings_by_token(a->settings))
         return json_view(a->auth, "token");
     if (a->settings->auth_mode == AUTH_PROXY && !(a->local && a->settings->have_password))
         return VIEW_EMPTY;
@@ -271,19 +273,43 @@ static bool refuse_proxy(struct attempt *a, struct refusal *r)
                   false, "review_auth_configuration");
 }
 
+static bool refuse_tailnet(struct attempt *a, struct refusal *r)
+{
+    static const struct {
+        const char *reason, *code, *what;
+    } rows[] = {
+        [TAILNET_NO_PROXY] = {"tailscale_proxy_missing", "AUTH_TAILSCALE_PROXY_MISSING",
+                              "proxy headers missing (come through tailscale serve)"},
+        [TAILNET_NO_USER] = {"tailscale_user_missing", "AUTH_TAILSCALE_IDENTITY_MISSING",
+                             "identity missing (come from a person's device, not a tagged one)"},
+        [TAILNET_NO_WHOIS] = {"tailscale_whois_failed", "AUTH_TAILSCALE_WHOIS_FAILED",
+                              "identity check failed (is tailscaled running?)"},
+        [TAILNET_MISMATCH] = {"tailscale_user_mismatch", "AUTH_TAILSCALE_IDENTITY_MISMATCH",
+                              "identity mismatch (the address belongs to somebody else)"},
+        [TAILNET_NOT_ALLOWED] = {"tailscale_user_not_allowed", "AUTH_UNAUTHORIZED",
+                                 "user not allowed (gateway.auth.tailscale.allowUsers)"},
+    };
+
+    buf_reset(&r->text, ADMIT_TEXT_MAX);
+    buf_printf(&r->text, "unauthorized: tailscale %s", rows[a->why_not].what);
+    return refuse(r, rows[a->why_not].reason, rows[a->why_not].code, false,
+                  "review_auth_configuration");
+}
+
 static bool configured(const struct settings *s)
 {
-    return s->auth_mode == AUTH_PROXY ||
-           (s->auth_mode == AUTH_TOKEN ? s->have_token : s->have_password);
+    return s->auth_mode == AUTH_PROXY || (settings_by_token(s) ? s->have_token : s->have_password);
 }
 
 /* Nothing was right: which sentence. */
 static bool refuse_all(struct attempt *a, struct refusal *r, struct view secret)
 {
-    const char *mode_secret = a->settings->auth_mode == AUTH_TOKEN ? "token" : "password";
+    const char *mode_secret = settings_by_token(a->settings) ? "token" : "password";
 
     if (a->settings->auth_mode == AUTH_PROXY && !secret.n)
         return refuse_proxy(a, r);
+    if (a->settings->auth_mode == AUTH_TAILSCALE && !a->local)
+        return refuse_tailnet(a, r);
     if (!configured(a->settings))
         return refuse_unset(a, r);
     return refuse_secret(a, r, json_view(a->auth, mode_secret).n > 0);
@@ -301,7 +327,7 @@ static bool decide(struct attempt *a, struct refusal *r)
 
     if (secret.n && configured(a->settings)) {
         /* In the field of the token there may be a device's: that is no guess. */
-        if (!explicit && a->settings->auth_mode == AUTH_TOKEN &&
+        if (!explicit && settings_by_token(a->settings) &&
             throttle_locked(a->door.throttle, THROTTLE_SECRET, key, clock_mono_ms()) == 0 &&
             (got = try_device_token(a, key, waits, token, false, &other_wait)) >= WRONG_SCOPES &&
             got != LOCKED)
@@ -309,8 +335,8 @@ static bool decide(struct attempt *a, struct refusal *r)
                                 : refuse_device_token(r, got, other_wait);
         door = door_try(&a->door, key, waits, secret, &wait);
         if (door == DOOR_RIGHT)
-            return in_by(a, a->settings->auth_mode == AUTH_TOKEN ? CREDENTIAL_TOKEN
-                                                                 : CREDENTIAL_PASSWORD);
+            return in_by(a,
+                         settings_by_token(a->settings) ? CREDENTIAL_TOKEN : CREDENTIAL_PASSWORD);
     }
     if (boot.n && (got = try_setup(a, key, waits, boot, &other_wait)) != NOT_TRIED) {
         if (got == RIGHT)
@@ -349,6 +375,21 @@ bool credential_given(const struct attempt *a)
     return false;
 }
 
+/* As the user that tailscale serve and tailscaled agree on. Beside a mode with a secret, whoever
+ * shows one is judged by it. */
+static bool try_tailnet(struct attempt *a)
+{
+    bool beside = a->settings->auth_mode != AUTH_TAILSCALE;
+
+    a->why_not = TAILNET_NO_PROXY;
+    if (!a->settings->tailscale ||
+        (beside && (json_view(a->auth, "token").n || json_view(a->auth, "password").n)))
+        return false;
+    a->why_not = tailnet_check(a->settings, a->m, &a->tailnet, &a->claim.user);
+    a->ask_tailnet = a->why_not == TAILNET_UNASKED;
+    return a->why_not == TAILNET_HOLDS;
+}
+
 bool credential_check(struct attempt *a, struct refusal *r)
 {
     if (a->by != CREDENTIAL_NOT_YET)
@@ -358,5 +399,9 @@ bool credential_check(struct attempt *a, struct refusal *r)
     buf_reset(&r->text, ADMIT_TEXT_MAX);
     if (a->settings->auth_mode == AUTH_PROXY && proxyauth_check(a->settings, a->m, &a->claim))
         return in_by(a, CREDENTIAL_PROXY);
+    if (try_tailnet(a))
+        return in_by(a, CREDENTIAL_TAILSCALE);
+    if (a->ask_tailnet)
+        return false;
     return decide(a, r);
 }

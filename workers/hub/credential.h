@@ -1,7 +1,7 @@
 /*
  * workers/hub/credential.h - by which credential somebody comes in (protocol, 2.7): the shared
- * secret, a device token, a setup code, a trusted proxy's word. Presence is never validity, and a
- * second credential never switches the throttle of the first one off.
+ * secret, a device token, a setup code, a trusted proxy's word, a tailnet's user. Presence is never
+ * validity, and a second credential never switches the throttle of the first one off.
  */
 #ifndef CREDENTIAL_H
 #define CREDENTIAL_H
@@ -22,9 +22,11 @@ enum credential {
     CREDENTIAL_PROXY,
     CREDENTIAL_DEVICE,
     CREDENTIAL_SETUP,
+    CREDENTIAL_TAILSCALE, /* last: tickets hold the numbers */
 };
 
-/* hello.auth.method: none, token, password, trusted-proxy, device-token, bootstrap-token */
+/* hello.auth.method: none, token, password, trusted-proxy, device-token, bootstrap-token,
+ * tailscale */
 const char *credential_name(enum credential c);
 
 /* What the shared secret is compared with; connects and HTTP requests share one. */

@@ -280,11 +280,12 @@ static void on_late(void *ctx)
 }
 
 /* Whether a secret is compared at all. In mode trusted-proxy a program on this machine may show the
- * password; everybody else comes through the proxy, over WebSockets. */
+ * password; everybody else comes through the proxy, over WebSockets; and in mode tailscale the
+ * token. */
 static bool may_try(const struct settings *s, bool local)
 {
-    if (s->auth_mode == AUTH_TOKEN)
-        return s->have_token;
+    if (settings_by_token(s))
+        return s->have_token && (s->auth_mode == AUTH_TOKEN || local);
     return s->have_password && (s->auth_mode == AUTH_PASSWORD || local);
 }
 

@@ -142,6 +142,12 @@ static bool proxy_approves(struct attempt *a, enum pair_need need)
     return true;
 }
 
+/* The Control UI of a user whom tailscaled has vouched for, with a device of its own. */
+static bool tailnet_page(const struct attempt *a)
+{
+    return a->by == CREDENTIAL_TAILSCALE && !a->node && view_eq(a->id, V("openclaw-control-ui"));
+}
+
 static bool approve(struct hub *h, struct attempt *a, const char *via, struct refusal *r)
 {
     struct pair_request q = {.ts = clock_wall_ms()};
@@ -236,6 +242,8 @@ bool letin_pair(struct hub *h, struct attempt *a, struct letin *out, struct refu
     } else if (need != PAIR_DONE && proxy_approves(a, need)) {
         if (!approve(h, a, "trusted-proxy", r))
             return false;
+    } else if (need != PAIR_DONE && tailnet_page(a)) {
+        return true; /* asked anew at each connect: gets no token that would outlive that */
     } else if (need != PAIR_DONE) {
         describe(a, &q);
         return refuse(a, need, pairing_ask(h, &q), r);

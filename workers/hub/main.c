@@ -27,6 +27,7 @@
 #include "run.h"
 #include "settings.h"
 #include "standing.h"
+#include "tailnet.h"
 #include "tick.h"
 
 #include <stdio.h>
@@ -60,11 +61,14 @@ static void on_peer(void *ctx, struct link *l, bool up)
         runs_on_peer(h, l, up);
     if (link_peer(l) == ROLE_CHANNEL)
         deliveries_on_peer(h, l, up);
+    if (link_peer(l) == ROLE_WHOIS && !up && !worker_peer(&h->w, ROLE_WHOIS))
+        tailnet_worker_gone(h);
     if (link_peer(l) != ROLE_FRONT || !h->conns)
         return;
     /* A front that comes up has none of the connections its predecessor had; a line that ends after
      * its successor came takes nothing with it. */
     if (up || !hub_front(h, link_instance(l))) {
+        tailnet_front_gone(h, link_instance(l));
         conns_front_gone(h, link_instance(l));
         http_front_gone(h, link_instance(l));
     }
@@ -101,6 +105,12 @@ static int on_http_taken(void *ctx, struct link *from, struct ipc_http_taken *m,
     return is_stale(ctx, from) ? 0 : http_on_taken(ctx, from, m);
 }
 
+static int on_whois_answer(void *ctx, struct link *from, struct ipc_whois_answer *m, struct err *e)
+{
+    (void)from;
+    return tailnet_on_answer(ctx, m, e);
+}
+
 static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
 {
     if (is_stale(ctx, from))
@@ -115,8 +125,10 @@ static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *
 static int on_conn_gone(void *ctx, struct link *from, struct ipc_conn_gone *m, struct err *e)
 {
     (void)e;
-    if (!is_stale(ctx, from))
+    if (!is_stale(ctx, from)) {
+        tailnet_forget(ctx, link_instance(from), m->conn_id);
         conn_remove(ctx, link_instance(from), m->conn_id);
+    }
     return 0;
 }
 
@@ -204,6 +216,7 @@ static const struct ipc_handlers hub_on = {
     .http_body = on_http_body,
     .http_gone = on_http_gone,
     .http_taken = on_http_taken,
+    .whois_answer = on_whois_answer,
     .conn_resume = on_conn_resume,
     .conn_gone = on_conn_gone,
     .rpc = on_rpc,
@@ -300,8 +313,9 @@ static int open_all(struct hub *h, struct err *e)
         (r = pairing_open(h, e)) < 0 || (r = conns_open(h, e)) < 0 ||
         (r = presence_open(h, e)) < 0 || (r = health_open(h, e)) < 0 ||
         (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = http_open(h, e)) < 0 ||
-        (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
-        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0)
+        (r = tailnet_open(h, e)) < 0 || (r = dispatch_open(h, e)) < 0 ||
+        (r = deliveries_open(h, e)) < 0 || (r = runs_open(h, e)) < 0 ||
+        (r = inbound_open(h, e)) < 0)
         return r;
     room_open(h);
     return 0;
@@ -321,6 +335,7 @@ static void close_all(struct hub *h)
     room_close(h);
     dispatch_close(h);
     http_close(h);
+    tailnet_close(h);
     auth_close(h);
     hello_close(h);
     conns_close(h);

@@ -170,8 +170,15 @@ static int read_auth(struct settings *s, struct err *e)
         s->auth_mode = AUTH_PASSWORD;
     else if (strcmp(mode, "trusted-proxy") == 0)
         s->auth_mode = AUTH_PROXY;
+    else if (strcmp(mode, "tailscale") == 0)
+        s->auth_mode = AUTH_TAILSCALE;
     else
         return err_set(e, ERR_INVALID, "runtime.authMode: %s is not supported", mode);
+    if (s->auth_mode == AUTH_TAILSCALE)
+        s->auth_mode_name = "token"; /* the wire has no name for it (protocol, 2.9) */
+    s->tailscale = s->auth_mode == AUTH_TAILSCALE ||
+                   ((s->auth_mode == AUTH_TOKEN || s->auth_mode == AUTH_PASSWORD) &&
+                    json_flag(json_at(s->doc, "gateway.auth"), "allowTailscale", false));
     if (read_hex(text_at(s->doc, "runtime.ticketKey"), s->ticket_key, sizeof(s->ticket_key)) < 0)
         return err_set(e, ERR_INVALID, "runtime.ticketKey: must be 64 hexadecimal digits");
     if (mac && read_hex(mac, s->token_mac, sizeof(s->token_mac)) < 0)
@@ -188,6 +195,11 @@ static int read_auth(struct settings *s, struct err *e)
     s->proxy = json_at(s->doc, "gateway.auth.trustedProxy");
     read_throttle(s);
     return 0;
+}
+
+bool settings_by_token(const struct settings *s)
+{
+    return s->auth_mode == AUTH_TOKEN || s->auth_mode == AUTH_TAILSCALE;
 }
 
 static void read_origins(struct settings *s)

@@ -37,7 +37,7 @@ struct model_conf {
     const json_t *input; /* array or NULL */
 };
 
-enum auth_mode { AUTH_NONE, AUTH_TOKEN, AUTH_PASSWORD, AUTH_PROXY };
+enum auth_mode { AUTH_NONE, AUTH_TOKEN, AUTH_PASSWORD, AUTH_PROXY, AUTH_TAILSCALE };
 
 struct settings {
     json_t *doc;               /* owned reference */
@@ -50,6 +50,7 @@ struct settings {
     enum auth_mode auth_mode;
     const char *auth_mode_name;
     bool have_token, have_password;
+    bool tailscale; /* whom tailscale serve forwards may come in as the tailnet's user */
     unsigned char token_mac[SETTINGS_MAC_BYTES];
     unsigned char password_mac[SETTINGS_MAC_BYTES]; /* of a plain one */
     const char *password_crypt;                     /* its crypt(3) hash, or NULL */
@@ -73,6 +74,8 @@ struct settings {
 /* Read a slice.  Errors: ERR_INVALID which key is missing or wrong; *out is untouched then. */
 int settings_new(struct settings **out, json_t *slice, struct err *e) MUST_USE;
 void settings_free(struct settings **s);
+/* The shared secret is the token; in mode tailscale, too, of programs on this machine. */
+bool settings_by_token(const struct settings *s);
 /* The agent of that id (empty: the default one), or NULL. */
 const struct agent_conf *settings_agent(const struct settings *s, struct view id);
 /* "provider/model" or a bare model id; NULL when it is not configured. */

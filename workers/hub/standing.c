@@ -58,6 +58,7 @@ void standing_print(const struct hub *h, const struct identity *who, const struc
             print_bytes(s->password_mac, sizeof(s->password_mac), out);
         break;
     case CREDENTIAL_PROXY:
+    case CREDENTIAL_TAILSCALE:
         print_conf(s, out);
         break;
     case CREDENTIAL_DEVICE:
@@ -77,11 +78,13 @@ static bool way_in(const struct settings *s, enum credential by)
     case CREDENTIAL_NONE:
         return s->auth_mode == AUTH_NONE;
     case CREDENTIAL_TOKEN:
-        return s->auth_mode == AUTH_TOKEN && s->have_token;
+        return settings_by_token(s) && s->have_token;
     case CREDENTIAL_PASSWORD:
         return (s->auth_mode == AUTH_PASSWORD || s->auth_mode == AUTH_PROXY) && s->have_password;
     case CREDENTIAL_PROXY:
         return s->auth_mode == AUTH_PROXY;
+    case CREDENTIAL_TAILSCALE:
+        return s->tailscale;
     case CREDENTIAL_DEVICE:
     case CREDENTIAL_SETUP:
         return s->auth_mode != AUTH_NONE;
