@@ -12,6 +12,7 @@ enum {
     READ_BYTES = 64 * 1024,  /* what one recvmsg asks for at least */
     KEEP_BYTES = 128 * 1024, /* buffer memory kept while idle */
     FD_QUEUE_MAX = 4096,
+    STARVED_MS = 10,
 };
 
 struct out_fd {
@@ -23,6 +24,7 @@ struct ipc {
     struct loop *loop;
     struct loop_io io;
     struct loop_task flush, again;
+    struct loop_timer starved; /* there was no memory: neither end's fault, tried again soon */
     struct ipc_events ev;
     struct buf in, out;
     uint64_t out_done; /* stream bytes sent so far */
@@ -39,6 +41,7 @@ struct ipc {
 static void on_ready(void *ctx, bool readable, bool writable);
 static void flush_task(void *ctx);
 static void again_task(void *ctx);
+static void on_fed(void *ctx);
 
 int ipc_open(struct ipc **out, struct loop *l, int fd, const struct ipc_events *ev, struct err *e)
 {
@@ -59,6 +62,7 @@ int ipc_open(struct ipc **out, struct loop *l, int fd, const struct ipc_events *
     i->flush.ctx = i;
     i->again.run = again_task;
     i->again.ctx = i;
+    loop_timer_init(&i->starved, l, on_fed, i);
     loop_io_init(&i->io, l, fd, on_ready, i);
     loop_io_want(&i->io, true, false);
     *out = i;
@@ -78,6 +82,7 @@ static void destroy(struct ipc *i)
 static void drop_socket(struct ipc *i)
 {
     loop_io_fini(&i->io);
+    loop_timer_fini(&i->starved);
     fd_close(&i->fd);
     for (; i->out_fd_n; i->out_fd_n--)
         fd_close(&i->out_fds[i->out_fd_off++].fd);
@@ -103,6 +108,22 @@ void ipc_close(struct ipc **ip)
         i->freed = true; /* a callback of ours is on the stack: it frees */
     else
         destroy(i);
+}
+
+/* Neither end is to blame, and a system call at once would only fail again. */
+static void starve(struct ipc *i)
+{
+    loop_io_want(&i->io, false, false);
+    loop_timer_set(&i->starved, STARVED_MS);
+}
+
+static void on_fed(void *ctx)
+{
+    struct ipc *i = ctx;
+
+    loop_io_want(&i->io, !i->paused, i->out.n > 0);
+    if (!i->paused && i->in.n)
+        loop_defer(i->loop, &i->again, LOOP_COMMIT);
 }
 
 /* The end is told from the end of the turn, so that nobody is called back inside a send. */
@@ -267,6 +288,10 @@ void ipc_flush(struct ipc *i)
                 loop_io_want(&i->io, i->io.reading, true);
                 return;
             }
+            if (errno == ENOBUFS || errno == ENOMEM) {
+                starve(i);
+                return;
+            }
             (void)err_sys(&e, "send");
             if (errno == EPIPE || errno == ECONNRESET)
                 e.code = ERR_CLOSED;
@@ -356,6 +381,11 @@ static int read_some(struct ipc *i, struct err *e)
     i->in.secret = true; /* growing leaves no copy of what its handler wipes */
     iov.iov_base = buf_room(&i->in, want);
     i->in.secret = false;
+    if (!iov.iov_base && want <= i->in.max - i->in.n) { /* memory, not the limit */
+        i->in.failed = false;
+        starve(i);
+        return 0;
+    }
     if (!iov.iov_base)
         return buf_check(&i->in, e);
     iov.iov_len = want;
@@ -364,6 +394,10 @@ static int read_some(struct ipc *i, struct err *e)
     while (r < 0 && errno == EINTR);
     if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
+    if (r < 0 && (errno == ENOBUFS || errno == ENOMEM)) {
+        starve(i);
+        return 0;
+    }
     if (r < 0) {
         bool reset = errno == ECONNRESET;
 

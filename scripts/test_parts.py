@@ -25,6 +25,7 @@ BUILDS = {
     # without -Werror: with sanitizers gcc warns of null pointers that its own checks have brought in
     "san": ("gcc", ["--buildtype=debugoptimized", "-Db_sanitize=address,undefined"]),
     "clang": ("clang", ["--buildtype=release", "-Dwerror=true"]),
+    "faults": ("gcc", ["--buildtype=release", "-Dwerror=true", "-Dfaults=true"]),  # the C library fails on demand
 }
 SAN_ENV = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=66:detect_stack_use_after_return=1",
            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
@@ -55,6 +56,7 @@ PARTS = [
     ("unit and corpora, sanitizers", "san", meson("san"), SAN_ENV),
     ("integration, sanitizers", "san", [sys.executable, "tests/it/run.py", "--build", folder("san")], SAN_ENV),
     ("unit and corpora, clang", "clang", meson("clang"), {}),
+    ("failures", "faults", [sys.executable, "tests/it/run.py", "--build", folder("faults"), "--only", "fault."], {}),
 ]
 
 began = time.monotonic()

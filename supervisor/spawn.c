@@ -34,6 +34,13 @@ static void build_env(char *env[ENV_MAX], bool root_ready)
             strncmp(*e, "LSAN_", 5) == 0)
             env[n++] = *e;
 #endif
+#ifdef OPENCLAW_FAULTS
+    static char page[PATH_MAX];
+
+    if (getenv("FAULT_PAGE") && /* test builds: which calls fail */
+        (size_t)snprintf(page, sizeof(page), "FAULT_PAGE=%s", getenv("FAULT_PAGE")) < sizeof(page))
+        env[n++] = page;
+#endif
     env[n] = NULL;
 }
 

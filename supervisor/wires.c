@@ -141,8 +141,11 @@ void wires_announce(struct proc *p)
         for (unsigned i = 0; other != ROLE_COUNT && i < f->count; i++)
             /* one that died a moment ago is UP without a link: its successor is announced later */
             if (f->proc[i].role == other && f->proc[i].fsm.state == FSM_UP && f->proc[i].link &&
-                connect_pair(p, &f->proc[i], &e) < 0)
+                connect_pair(p, &f->proc[i], &e) < 0) {
                 log_error("link.failed", KV("role", role_name(p->role)), KV("why", e.text));
+                /* without a line it is of no use: its successor gets one (on_ping_time) */
+                (p->role == ROLE_HUB ? &f->proc[i] : p)->suspect = true;
+            }
     }
     if (p->role == ROLE_FRONT)
         conns_fronts_changed(f);

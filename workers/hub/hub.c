@@ -25,6 +25,8 @@ static void commit(void *ctx)
 {
     struct hub *h = ctx;
     struct err e = ERR_INIT;
+    char text[sizeof(e.text) + 128];
+    int n;
 
     if (store_commit(h->store, &e) == 0) {
         if (!loop_timer_pending(&h->idle))
@@ -32,8 +34,10 @@ static void commit(void *ctx)
         leave_if_broken(h, "checkpoint: the disk failed");
         return;
     }
-    dprintf(STDERR_FILENO, "openclaw-hub: commit failed, nothing of this turn is answered: %s\n",
-            e.text);
+    n = snprintf(text, sizeof(text),
+                 "openclaw-hub: commit failed, nothing of this turn is answered: %s\n", e.text);
+    if (n > 0 && write(STDERR_FILENO, text, strnlen(text, sizeof(text))) < 0) {
+    }
     _exit(EXIT_STORAGE); /* the supervisor says so */
 }
 

@@ -40,7 +40,8 @@ void room_open(struct hub *h)
 
 void room_close(struct hub *h)
 {
-    loop_timer_fini(&h->room);
+    if (h->room.loop)
+        loop_timer_fini(&h->room);
 }
 
 bool room_for(struct hub *h, size_t bytes)
