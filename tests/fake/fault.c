@@ -37,20 +37,20 @@ static const int errors[] = {
 };
 
 enum { /* words of the page */
-    W_MAGIC,
-    W_WALL_NS, /* added to the wall clock */
-    W_PROGRAM, /* index into programs */
-    W_CALL,
-    W_ERRNO,   /* 0: of fault.def */
-    W_LEFT,    /* calls until it fails: 1 the next one; <= 0 nothing fails */
-    W_FOREVER, /* all after it, too, until W_LEFT is set anew */
-    W_HITS,
-    W_COUNTS = 16, /* [program][32]: calls so far */
-    W_WHERE = 256, /* return addresses of the last call that failed, as offsets in the program */
-    WHERE_MAX = 12,
-    PAGE_BYTES = 4096,
-    MAGIC = 0x464c5431,
-    CALLS_MAX = 32,
+       W_MAGIC,
+       W_WALL_NS, /* added to the wall clock */
+       W_PROGRAM, /* index into programs */
+       W_CALL,
+       W_ERRNO,   /* 0: of fault.def */
+       W_LEFT,    /* calls until it fails: 1 the next one; <= 0 nothing fails */
+       W_FOREVER, /* all after it, too, until W_LEFT is set anew */
+       W_HITS,
+       W_COUNTS = 16, /* [program][32]: calls so far */
+       W_WHERE = 256, /* return addresses of the last call that failed, as offsets in the program */
+       WHERE_MAX = 12,
+       PAGE_BYTES = 4096,
+       MAGIC = 0x464c5431,
+       CALLS_MAX = 32,
 };
 
 static const char *const programs[] = {"openclawd", "openclaw-front", "openclaw-hub",
@@ -157,8 +157,8 @@ WRAP(read, readv, ssize_t, -1, P(int f, const struct iovec *v, int n),
 #define WRAP2(call, name, ret, bad, params, types, args)                                           \
     WRAP(call, name, ret, bad, params, types, args)                                                \
     WRAP(call, name##64, ret, bad, params, types, args)
-WRAP2(read, pread, ssize_t, -1, P(int f, void *p, size_t n, off_t o),
-      P(int, void *, size_t, off_t), (f, p, n, o))
+WRAP2(read, pread, ssize_t, -1, P(int f, void *p, size_t n, off_t o), P(int, void *, size_t, off_t),
+      (f, p, n, o))
 WRAP(write, write, ssize_t, -1, P(int f, const void *p, size_t n), P(int, const void *, size_t),
      (f, p, n))
 WRAP(write, writev, ssize_t, -1, P(int f, const struct iovec *v, int n),
@@ -173,7 +173,8 @@ WRAP2(write, ftruncate, int, -1, P(int f, off_t n), P(int, off_t), (f, n))
 WRAP(fsync, fsync, int, -1, P(int f), P(int), (f))
 WRAP(fsync, fdatasync, int, -1, P(int f), P(int), (f))
 WRAP(fsync, msync, int, -1, P(void *p, size_t n, int l), P(void *, size_t, int), (p, n, l))
-WRAP(rename, rename, int, -1, P(const char *a, const char *b), P(const char *, const char *), (a, b))
+WRAP(rename, rename, int, -1, P(const char *a, const char *b), P(const char *, const char *),
+     (a, b))
 WRAP(accept, accept4, int, -1, P(int f, struct sockaddr *a, socklen_t *n, int l),
      P(int, struct sockaddr *, socklen_t *, int), (f, a, n, l))
 WRAP(socket, socket, int, -1, P(int d, int t, int p), P(int, int, int), (d, t, p))
@@ -227,7 +228,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
     r = real(id, t);
-    if (r == 0 && page && page[W_WALL_NS] && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
+    if (r == 0 && page && page[W_WALL_NS] &&
+        (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
         int64_t ns = (int64_t)t->tv_nsec + page[W_WALL_NS] % 1000000000;
         int64_t s = (int64_t)t->tv_sec + page[W_WALL_NS] / 1000000000;
 
