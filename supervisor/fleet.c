@@ -79,6 +79,8 @@ static int start_proc(struct proc *p, struct err *e)
                              .on = &fleet_inbox,
                              .ctx = p,
                              .on_close = on_link_close};
+    const char *program;
+    char title[64 + CHANNEL_ID_MAX + CHANNEL_ACCOUNT_MAX];
     struct buf slice;
     int s[2], cgroup, r;
 
@@ -89,10 +91,14 @@ static int start_proc(struct proc *p, struct err *e)
     p->conns = 0;
     if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
         return r;
+    program = p->channel ? p->channel->program : role_name(p->role);
+    if (p->channel)
+        (void)snprintf(title, sizeof(title), "%s %s", program, p->channel->account);
+    else
+        (void)snprintf(title, sizeof(title), "%s %u", program, p->instance);
     cgroup = cgroup_make(&f->cgroups, (unsigned)(p - f->proc), recycle_soft(f, p->role),
                          recycle_hard(f, p->role));
-    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role,
-                     p->channel ? p->channel->program : role_name(p->role), s[1], cgroup, &p->pid,
+    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, program, title, s[1], cgroup, &p->pid,
                      e);
     fd_close(&cgroup);
     fd_close(&s[1]);

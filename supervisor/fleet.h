@@ -161,9 +161,9 @@ void recycle_go_on(struct fleet *f); /* a successor is up, or a job is done */
 void recycle_ended(struct proc *p);
 
 /* spawn.c: fork and exec a program beside ours with the socket as fd 3, in the cgroup whose
- * cgroup.procs the descriptor is (-1: in ours). Errors: ERR_SYS */
+ * cgroup.procs the descriptor is (-1: in ours); title is what ps shows. Errors: ERR_SYS */
 int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
-                 int sock, int cgroup, pid_t *out, struct err *e) MUST_USE;
+                 const char *title, int sock, int cgroup, pid_t *out, struct err *e) MUST_USE;
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;

@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+enum { LANES_TELL_MS = 250 };
+
 int jobs_init(struct fleet *f, struct err *e)
 {
     static const struct {
@@ -27,6 +29,13 @@ void jobs_configure(struct fleet *f, unsigned main_lane, unsigned subagents)
         lanes_set(f->lanes, V("subagent"), subagents, &e) < 0)
         log_error("lanes.not_set", KV("why", e.text));
     loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
+}
+
+/* What lanes hold is seen from outside (diagnostics.lanes); told now and then, not for each job. */
+static void changed(struct fleet *f)
+{
+    if (!loop_timer_pending(&f->tell))
+        loop_timer_set(&f->tell, LANES_TELL_MS);
 }
 
 static void tell_hub(struct fleet *f, uint64_t id, uint32_t attempt, uint8_t state)
@@ -87,6 +96,7 @@ void jobs_dispatch(void *fleet)
         }
         log_debug("job.started", KV("job", j.id), KV("lane", j.lane), KV("agent", agent->instance));
         tell_hub(f, j.id, j.attempt, JOB_STARTED);
+        changed(f);
     }
 }
 
@@ -124,6 +134,7 @@ int jobs_on_submit(struct fleet *f, struct link *from, struct ipc_job_submit *m,
     }
     if (known == LANE_NEW) {
         (void)fd_take(&m->payload);
+        changed(f);
         loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
     } else if (known == LANE_RUNNING) {
         tell_hub(f, j.id, j.attempt, JOB_STARTED);
@@ -148,6 +159,7 @@ int jobs_on_cancel(struct fleet *f, struct link *from, struct ipc_job_cancel *m,
         break;
     case LANE_WAITING:
         tell_hub(f, m->job_id, 0, JOB_CANCELLED);
+        changed(f);
         break;
     case LANE_NEW:
         break;
@@ -161,6 +173,7 @@ int jobs_on_done(struct fleet *f, struct link *from, struct ipc_job_done *m, str
     (void)e;
     if (lanes_done(f->lanes, m->job_id, m->attempt)) {
         recycle_go_on(f);
+        changed(f);
         loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
     }
     return 0;

@@ -45,11 +45,11 @@ static void build_env(char *env[ENV_MAX], bool root_ready)
 }
 
 /* In the child: only async-signal-safe calls. */
-static void become(const struct confine *c, const char *exe, enum role role, const char *name,
+static void become(const struct confine *c, const char *exe, enum role role, const char *title,
                    int sock, int cgroup, pid_t parent)
 {
     char *env[ENV_MAX];
-    char arg0[64];
+    char arg0[256];
     char *argv[2] = {arg0, NULL};
     sigset_t all;
     bool root_ready;
@@ -59,7 +59,7 @@ static void become(const struct confine *c, const char *exe, enum role role, con
         (void)signal(s, SIG_DFL);
     (void)sigemptyset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
-    (void)snprintf(arg0, sizeof(arg0), "%s", name);
+    (void)snprintf(arg0, sizeof(arg0), "%s", title);
     if (cgroup >= 0 && write(cgroup, "0", 1) != 1)
         _exit(121); /* it would run without its limit */
     if (sock == IPC_FD) {
@@ -92,7 +92,7 @@ static void become(const struct confine *c, const char *exe, enum role role, con
 }
 
 int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
-                 int sock, int cgroup, pid_t *out, struct err *e)
+                 const char *title, int sock, int cgroup, pid_t *out, struct err *e)
 {
     char exe[PATH_MAX];
     pid_t parent = getpid(), pid;
@@ -103,7 +103,7 @@ int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, c
     if (pid < 0)
         return err_sys(e, "fork %s", program);
     if (pid == 0)
-        become(c, exe, role, program, sock, cgroup, parent);
+        become(c, exe, role, title, sock, cgroup, parent);
     *out = pid;
     return 0;
 }

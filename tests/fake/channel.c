@@ -9,6 +9,7 @@
  *   [permanent]  [after MS] Retry-After of a transient failure  [slow MS]
  * die-after, unknown and hang accept it first when [accept] is said, too.
  */
+#include "clock.h"
 #include "json.h"
 #include "jw.h"
 #include "log.h"
@@ -140,13 +141,26 @@ static uint32_t said(struct view text, const char *name)
     return 0;
 }
 
+/* With the time (monotonic seconds), so that what came late can be told. */
+static void accepted(const struct channel *c, const char *name, const struct item *it)
+{
+    struct buf b = BUF_INIT(1024 * KIB);
+    uint64_t us = clock_mono_ns() / 1000;
+
+    buf_printf(&b, "{\"at\":%llu.%06llu,", (unsigned long long)us / 1000000,
+               (unsigned long long)us % 1000000);
+    buf_put_str(&b, it->line + 1);
+    append(c, name, buf_view(&b));
+    buf_fini(&b);
+}
+
 static void platform_accepts(struct channel *c, struct item *it)
 {
     if (c->client_ids && json_object_get(c->known, it->client)) {
-        append(c, "repeated.log", view_str(it->line));
+        accepted(c, "repeated.log", it);
         return;
     }
-    append(c, "sent.log", view_str(it->line));
+    accepted(c, "sent.log", it);
     (void)json_object_set_new(c->known, it->client, json_true());
 }
 

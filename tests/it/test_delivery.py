@@ -297,6 +297,18 @@ def test_inbound(t):
     assert len(p["a"].sent()) == 2 and len(p["b"].sent()) == 1
 
 
+def test_half_an_answer_says_so(t):
+    """The model broke off: what it said until then reaches the person, marked; a time limit is told, too."""
+    g, p = setup(t)
+    c = g.client()
+    p["default"].write("u1", "tell me all [fake cut chunks=3]")
+    m, = until(lambda: p["default"].sent(), "the answer is sent")
+    assert m["text"].startswith("word0 word1 word2") and len(m["text"]) > len("word0 word1 word2") + 10, m
+    end = [x for x in c.history("agent:main:main") if x["role"] == "assistant"][-1]
+    assert end["stopReason"] == "error" and end["errorMessage"] in m["text"], (end, m)
+    assert text_of(end).strip() == "word0 word1 word2", end
+
+
 def test_acknowledged_means_kept(t):
     """Whatever was acknowledged to the platform survives the power cut in the same instant."""
     g, p = setup(t)

@@ -213,6 +213,58 @@ def test_hub_death_keeps_connections(t):
     assert verdict(t, g, clients[0], run, "stay on the line") == "ok"
 
 
+def lanes_empty(c):
+    return not any(x["activeCount"] or x["queuedCount"] for x in c.ask("diagnostics.lanes")["lanes"])
+
+
+def test_result_before_its_second_submission(t):
+    """An agent has a result that no hub took; the new hub submits the turn again before it hears of it. The lane gets free."""
+    g = t.gateway(workers={"agents": 1})
+    c = g.client()
+    run = send(c, "done before you ask [fake ok chunks=4 gate=early at=2 times=1]")
+    t.fake.wait("done before you ask", "gated")
+    hub, agent = g.worker("hub"), g.worker("agent")
+    os.kill(hub, signal.SIGSTOP)
+    t.fake.gate("early")
+    t.fake.wait("done before you ask", "done")
+    until(lambda: stat_of(agent)[0] == "S", "the agent has heard the end")
+    time.sleep(0.1)  # told the supervisor, too; if not yet, the test only shows less
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        os.kill(hub, signal.SIGKILL)
+        g.wait_log(lambda l: l.get("event") == "runs.resumed", "the new hub takes up the run")
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    assert one_outcome(c, run) == "final"
+    assert verdict(t, g, c, run, "done before you ask") == "ok"
+    until(lambda: lanes_empty(c), "no job is left in a lane")
+    assert c.turn(SESSION, "and the next one [fake ok chunks=2]")[1]["state"] == "final"
+
+
+def test_steered_thrice_is_over(t):
+    """A run that went on twice with what was said meanwhile has ended: a restart takes nothing of it up again."""
+    g = t.gateway()
+    c = g.client()
+    run = send(c, "part one of it [fake ok chunks=2 gate=one at=1]")
+    t.fake.wait("part one of it", "gated")
+    c.send(SESSION, "part two of it [fake ok chunks=2 gate=two at=1]")
+    t.fake.gate("one")
+    t.fake.wait("part two of it", "gated")
+    c.send(SESSION, "part three of it [fake ok chunks=2]")
+    t.fake.gate("two")
+    assert one_outcome(c, run) == "final"
+    before = c.history(SESSION)
+    before = c.history(SESSION)
+    assert [m["role"] for m in before] == ["user", "assistant"] * 3, before
+    g.kill("all")
+    g.start()
+    c = g.client_soon()
+    assert c.turn(SESSION, "part four of it [fake ok chunks=2]")[1]["state"] == "final"
+    after = c.history(SESSION)
+    assert after[:6] == before and [m["role"] for m in after[6:]] == ["user", "assistant"], after[6:]
+    assert len(t.fake.calls("part three of it")) == 1
+
+
 def test_slow_front_hears_the_end(t):
     """The hub dies and comes back while the front stands still; the turn ends meanwhile. Its end waits for the front."""
     g = t.gateway()

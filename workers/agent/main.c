@@ -166,6 +166,18 @@ static void on_text(void *ctx, struct run *r)
     send_text(ctx);
 }
 
+/* The lane is free again: said once for every job that was handed to us. */
+static void give_back(struct job *j, uint32_t attempt)
+{
+    struct link *sup = j->agent->w.sup;
+    struct err e = ERR_INIT;
+
+    if (sup &&
+        msg_send_job_done(
+            sup, &(struct ipc_job_done){.job_id = run_job(j->run), .attempt = attempt}, &e) < 0)
+        untold("job_done", j, &e);
+}
+
 static void on_done(void *ctx, struct run *r)
 {
     static const char *const names[] = {
@@ -175,7 +187,6 @@ static void on_done(void *ctx, struct run *r)
     struct job *j = ctx;
     struct agent *a = j->agent;
     struct run_result res;
-    struct err e = ERR_INIT;
 
     run_result(r, &res);
     if (res.error.n)
@@ -187,11 +198,7 @@ static void on_done(void *ctx, struct run *r)
                   KV("bytes", res.text.n));
     a->running--;
     send_done(j);
-    if (a->w.sup &&
-        msg_send_job_done(a->w.sup,
-                          &(struct ipc_job_done){.job_id = run_job(r), .attempt = run_attempt(r)},
-                          &e) < 0)
-        untold("job_done", j, &e);
+    give_back(j, run_attempt(r));
 }
 
 static const struct run_events tells = {
@@ -240,8 +247,12 @@ static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e
     int r;
 
     (void)from;
-    if (j && run_attempt(j->run) >= m->attempt)
-        return 0; /* has it already */
+    if (j && run_attempt(j->run) >= m->attempt) {
+        /* A new hub asked before it had heard of it. What runs says so at its end. */
+        if (run_is_over(j->run) || run_attempt(j->run) > m->attempt)
+            give_back(j, m->attempt);
+        return 0;
+    }
     if (j)
         drop(j); /* an attempt that was given up elsewhere */
     if (a->count >= JOBS_MAX)

@@ -181,6 +181,8 @@ void live_remove(struct live *l, struct run *r);
 /* -- rows and turns (run.c, run_turn.c) -- */
 /* Write the row of a run as it is now; summary: JSON text, for a state that is an end. */
 int run_save(struct run *r, enum run_state state, struct view summary, struct err *e) MUST_USE;
+/* The run goes on with another row: this one has ended. */
+int run_row_over(struct run *r, struct err *e) MUST_USE;
 /* A message that starts a turn at once: transcript, row and session in one batch (an empty one is
  * in the transcript already). Then answer the client, then run_start. On failure nothing was
  * accepted and r is still the caller's. */

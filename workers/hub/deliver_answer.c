@@ -21,20 +21,38 @@ static int parse(const struct run *r, json_t **out, struct err *e)
     return rc;
 }
 
+/* What broke off is not sent as if it were whole. */
+static struct view with_reason(const struct run *r, struct view text, struct buf *b)
+{
+    struct view why = r->result.error ? view_str(r->result.error) : VIEW_EMPTY;
+
+    if (r->result.end == END_OK || why.n == 0 || view_eq(text, why))
+        return text;
+    buf_put_view(b, view_trim(text));
+    if (b->n)
+        buf_put_str(b, "\n\n");
+    buf_put_view(b, why);
+    return buf_view(b);
+}
+
 int deliver_answer(struct run *r, struct view text, struct err *e)
 {
-    struct deliver_order o = {.text = text, .digest = "", .kind = DELIVERY_TEXT};
+    struct buf whole = BUF_INIT(32 * MIB);
+    struct deliver_order o = {.digest = "", .kind = DELIVERY_TEXT};
     const json_t *origin;
     json_t *options = NULL;
-    char key[64];
+    char key[320];
     int rc;
 
-    if (!strstr(r->options, "\"origin\"") || r->result.end == END_ABORTED || view_trim(text).n == 0)
+    if (!strstr(r->options, "\"origin\"") || r->result.end == END_ABORTED)
         return 0;
-    if ((rc = parse(r, &options, e)) < 0)
-        return rc;
+    o.text = with_reason(r, text, &whole);
+    if (view_trim(o.text).n == 0)
+        return 0;
+    if ((rc = buf_check(&whole, e)) < 0 || (rc = parse(r, &options, e)) < 0)
+        goto out;
     if ((origin = json_object_get(options, "origin"))) {
-        (void)snprintf(key, sizeof(key), "answer:%s", r->answer_id);
+        (void)snprintf(key, sizeof(key), "answer:%s", r->answer_id[0] ? r->answer_id : r->run_id);
         o.key = view_str(key);
         o.channel = json_view(origin, "channel");
         o.account = json_view(origin, "account");
@@ -49,6 +67,8 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
             rc = 0; /* it is on its way since an earlier attempt to end this run; or never will be
                      */
     }
+out:
     json_decref(options);
+    buf_fini(&whole);
     return rc;
 }

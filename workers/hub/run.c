@@ -124,6 +124,17 @@ static int consume_carry(struct run *r, int64_t now, struct err *e)
     return rc == ERR_CONFLICT ? 0 : rc;
 }
 
+int run_row_over(struct run *r, struct err *e)
+{
+    struct buf summary = BUF_INIT(60000);
+    int rc;
+
+    run_summary(r, &summary);
+    rc = save_row(r, r->row_id, RUN_DONE, buf_view(&summary), e);
+    buf_fini(&summary);
+    return rc;
+}
+
 int run_consume(struct run *r, struct view message, struct err *e)
 {
     struct buf b = BUF_INIT(32 * MIB);

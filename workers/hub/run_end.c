@@ -60,7 +60,9 @@ int run_part(struct run *r, struct err *e)
 
     text.n = chat_whole(text);
     if (view_trim(text).n == 0) {
-        if (r->result.end == END_ABORTED || r->result.end == END_TIMEOUT)
+        if (r->result.end == END_TIMEOUT) /* no entry, but the person who waits is told */
+            return deliver_answer(r, VIEW_EMPTY, e);
+        if (r->result.end == END_ABORTED)
             return 0;
         text = r->result.end == END_ERROR && r->result.error ? view_str(r->result.error) : text;
     }

@@ -51,12 +51,16 @@ static void merged(struct run *in)
     run_free(in);
 }
 
-/* A further row for the same run. */
+/* A further row for the same run. The first one stays open, so that a restart knows the run by its
+ * name; one between it and the new one is over. */
 static int next_row(struct run *r, struct err *e)
 {
     char id[37];
     char *row;
+    int rc;
 
+    if (strcmp(r->row_id, r->run_id) != 0 && (rc = run_row_over(r, e)) < 0)
+        return rc;
     rand_uuid(id);
     if (!(row = mem_dup(id, strlen(id))))
         return err_set(e, ERR_NOMEM, "run: out of memory");
