@@ -189,6 +189,7 @@ static const struct {
     {"heartbeat", "operator.read", "last-heartbeat", "{}", "\"payload\":null"},
     {"machine", "operator.read", "system.info", "{}", "\"platform\":\"linux\""},
     {"lanes", "operator.read", "diagnostics.lanes", "{}", "\"lanes\":[]"},
+    {"turns", "operator.read", "stats.turns", "{\"minutes\":1}", "\"tokensOut\":0}]"},
     {"note", "operator.admin", "system-event", "{\"text\":\"Node: x\",\"reason\":\"launch\"}",
      "\"payload\":{\"ok\":true}"},
 };

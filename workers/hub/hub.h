@@ -7,6 +7,7 @@
 #define HUB_H
 
 #include "jw.h"
+#include "pulse.h"
 #include "rpc.h"
 #include "store.h"
 #include "worker.h"
@@ -53,6 +54,7 @@ struct hub {
         struct buf buf;
         uint64_t total; /* bytes since the start: the cursor of logs.tail */
     } logs;
+    struct pulse pulse;                    /* turns of the last hours */
     uint64_t state_presence, state_health; /* stateVersion of events */
     struct loop_timer idle;                /* checkpoint of the store */
     struct loop_task commit;               /* deferred whenever something changed */

@@ -9,6 +9,7 @@
 #include "jscan.h"
 #include "json.h"
 #include "log.h"
+#include "pulse.h"
 #include "rand.h"
 
 #include <stdio.h>
@@ -45,6 +46,8 @@ static void count_usage(struct run *r)
     s->input_tokens += in > 0 ? (uint64_t)in : 0;
     s->output_tokens += out > 0 ? (uint64_t)out : 0;
     s->total_tokens = in > 0 ? (uint64_t)in : s->total_tokens;
+    pulse_tokens(&r->hub->pulse, r->ended_ms, in > 0 ? (uint64_t)in : 0,
+                 out > 0 ? (uint64_t)out : 0);
     json_decref(doc);
 }
 
@@ -149,6 +152,9 @@ void run_finish(struct run *r)
         loop_timer_set(&r->again, STORE_RETRY_MS);
         return;
     }
+    if (r->result.end == END_OK || r->result.end == END_ERROR || r->result.end == END_TIMEOUT)
+        pulse_turn(&r->hub->pulse, r->ended_ms, r->result.end == END_OK,
+                   r->ended_ms - r->accepted_ms);
     chat_end(r);
     run_acked(r);
     log_debug("run.end", KV("run", r->run_id), KV("job", r->job_id), KV("end", (int)r->result.end),
