@@ -35,7 +35,8 @@ START_TEST(test_minutes)
 {
     static const struct {
         unsigned asked, got;
-    } rows[] = {{1, 1}, {60, 60}, {PULSE_MINUTES, PULSE_MINUTES}, {PULSE_MINUTES + 1, PULSE_MINUTES}};
+    } rows[] = {
+        {1, 1}, {60, 60}, {PULSE_MINUTES, PULSE_MINUTES}, {PULSE_MINUTES + 1, PULSE_MINUTES}};
     static struct pulse p;
 
     memset(&p, 0, sizeof(p));
@@ -55,7 +56,8 @@ START_TEST(test_sums)
     pulse_turn(&p, base + 20, false, 9000);
     pulse_turn(&p, base + 30, true, -7); /* the clock was set back: no huge number */
     pulse_tokens(&p, base, 5, 7);
-    ck_assert_str_eq(said(&p, base, 1), "[{\"at\":1740000000000,\"ok\":3,\"failed\":1,\"msSum\":400,\"msMax\":300,\"tokensIn\":5,\"tokensOut\":7}]");
+    ck_assert_str_eq(said(&p, base, 1), "[{\"at\":1740000000000,\"ok\":3,\"failed\":1,\"msSum\":"
+                                        "400,\"msMax\":300,\"tokensIn\":5,\"tokensOut\":7}]");
     ck_assert_uint_eq(count(said(&p, base + minute, 2), "\"ok\":3"), 1);
     ck_assert_uint_eq(count(said(&p, base + minute, 2), "\"ok\":0"), 1);
 }

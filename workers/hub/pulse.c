@@ -74,8 +74,7 @@ int rpc_stats_turns(struct call *c)
     jw_ki64(w, "since", c->hub->started_ms);
     jw_ku64(w, "bucketMs", MINUTE_MS);
     jw_key(w, "buckets");
-    pulse_write(&c->hub->pulse, now,
-                (unsigned)json_i64(c->params, "minutes", MINUTES_DEFAULT), w);
+    pulse_write(&c->hub->pulse, now, (unsigned)json_i64(c->params, "minutes", MINUTES_DEFAULT), w);
     jw_obj_end(w);
     return call_end(c);
 }

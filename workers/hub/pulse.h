@@ -1,6 +1,6 @@
 /*
- * workers/hub/pulse.h - turns of the last hours, minute by minute: how many, how long, how many tokens. For
- * charts; in memory only, a new hub begins with none.
+ * workers/hub/pulse.h - turns of the last hours, minute by minute: how many, how long, how many
+ * tokens. For charts; in memory only, a new hub begins with none.
  */
 #ifndef PULSE_H
 #define PULSE_H

@@ -5,6 +5,7 @@
  * key, after every new connection: the gateway takes a key once.
  */
 const PAGE = 60, AGAIN = 400;
+const STOPPED = new Set(["aborted", "rpc", "timeout", "restart"]);
 
 export const same = (a, b) => a === b || `agent:main:${a}` === b || a === `agent:main:${b}`;
 
@@ -28,7 +29,7 @@ function fromWire(m) {
     const own = m.__openclaw || {};
     return {id: own.id || `${m.role}-${m.timestamp}`, seq: own.seq, role: m.role, parts: parts(m), at: m.timestamp || own.recordTimestampMs,
             runId: own.runId, key: m.idempotencyKey || own.idempotencyKey, model: m.model, provider: m.provider, usage: m.usage,
-            stop: m.stopReason, error: m.stopReason === "error" ? m.errorMessage || textOf(m) : null, toolCallId: m.toolCallId,
+            stop: STOPPED.has(m.stopReason) ? "aborted" : m.stopReason, error: m.stopReason === "error" ? m.errorMessage || textOf(m) : null, toolCallId: m.toolCallId,
             isError: m.isError, raw: m};
 }
 
@@ -246,6 +247,7 @@ export class Conversation extends EventTarget {
         }
         const last = this.messages.findLast((m) => m.runId === p.runId);
         if (last && p.state === "error") last.error = p.errorMessage || last.error;
+        if (last && p.state === "aborted") last.stop = "aborted";
         this.tell(p.state === "error" ? "failed" : "finished");
     }
 

@@ -53,6 +53,7 @@ export function h(tag, props, ...kids) {
         else if (k === "class") el.className = v;
         else if (k === "dataset") Object.assign(el.dataset, v);
         else if (k === "css") for (const [p, x] of Object.entries(v)) el.style.setProperty(p, x);
+        else if (k.startsWith("aria") && k[4] !== "-") el.setAttribute("aria-" + k.slice(4).toLowerCase(), v);
         else if (k in el && typeof el[k] !== "object" && k !== "list" && k !== "form") el[k] = v;
         else el.setAttribute(k, v === true ? "" : v);
     }

@@ -169,7 +169,7 @@ function bracket(s, i, dead) {
     return {label: s.slice(i + 1, j), target, end: stopAt + 1};
 }
 
-function inline(s, depth = 0) {
+function inline(s, depth = 0, linked = false) {
     if (s.length > INLINE_MAX || depth > DEPTH_MAX) return [s];
     const out = [], dead = new Set();
     let text = "";
@@ -202,14 +202,14 @@ function inline(s, depth = 0) {
                 to = i + run.length;
             }
         } else if (c === "!" && s[i + 1] === "[" && (m = bracket(s, i + 1, dead))) {
-            const el = SAFE.test(m.target) ? h("a", {class: "outside", href: m.target, target: "_blank", rel: "noopener noreferrer nofollow"},
+            const el = SAFE.test(m.target) && !linked ? h("a", {class: "outside", href: m.target, target: "_blank", rel: "noopener noreferrer nofollow"},
                 icon("image", 16), ` ${m.label || "Image"} `, h("small", {}, `opens ${host(m.target)}`)) : h("span", {}, m.label);
             to = emit(el, m.end);
-        } else if (c === "[" && (m = bracket(s, i, dead))) {
-            to = emit(link(m.target, inline(m.label, depth + 1)), m.end);
-        } else if (c === "<" && (m = /^<(https?:\/\/[^\s<>]{1,2000}|mailto:[^\s<>]{1,300})>/i.exec(s.slice(i, i + 2100)))) {
+        } else if (c === "[" && !linked && (m = bracket(s, i, dead))) {
+            to = emit(link(m.target, inline(m.label, depth + 1, true)), m.end);
+        } else if (c === "<" && !linked && (m = /^<(https?:\/\/[^\s<>]{1,2000}|mailto:[^\s<>]{1,300})>/i.exec(s.slice(i, i + 2100)))) {
             to = emit(link(m[1], [m[1]]), i + m[0].length);
-        } else if (c === "h" && !wordy(s[i - 1]) && (URL_AT.lastIndex = i, m = URL_AT.exec(s))) {
+        } else if (c === "h" && !linked && !wordy(s[i - 1]) && (URL_AT.lastIndex = i, m = URL_AT.exec(s))) {
             let url = m[0].replace(/[.,;:!?*_~]+$/, "");
             if (url.endsWith(")") && !url.includes("(")) url = url.replace(/\)+[.,;:!?]*$/, "");
             to = emit(link(url, [url]), i + url.length);
@@ -230,7 +230,7 @@ function inline(s, depth = 0) {
                     dead.add(mark);
                     continue;
                 }
-                const kids = inline(s.slice(i + mark.length, end), depth + 1);
+                const kids = inline(s.slice(i + mark.length, end), depth + 1, linked);
                 to = emit(h(tag, {}, tag2 ? h(tag2, {}, kids) : kids), end + mark.length);
                 break;
             }
