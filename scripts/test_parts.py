@@ -51,6 +51,7 @@ PARTS = [
     ("official client", "gcc", served("gcc", NODE, "tests/conformance/run.mjs"), {}),
     ("fake Telegram", None, [NODE, "tests/conformance/telegram.mjs"], {}),
     ("captured conversations", "gcc", served("gcc", NODE, "tests/conformance/replay.mjs"), {}),
+    ("control page in chromium", "gcc", served("gcc", NODE, "tests/browser/run.mjs"), {"BROWSER_SHOTS": os.path.join(OUT, "browser")}),
     ("integration, release", "gcc", [sys.executable, "tests/it/run.py", "--build", folder("gcc")], {}),
     ("system calls that are used", "gcc", [sys.executable, "scripts/syscalls", "--smoke", "--build", folder("gcc")], {}),
     ("unit and corpora, sanitizers", "san", meson("san"), SAN_ENV),

@@ -158,6 +158,7 @@ export async function slash_commands(browser) {
 export async function hostile_text(browser) {
     const v = await visitor(browser);
     await enter(v.page, "/#/chat/agent:main:hostile");
+    await v.page.locator(".hello h2").waitFor();
     const text = ["<img src=x onerror=window.hit=1><script>window.hit=1</script>", "![pic](http://127.0.0.1:1/pic.png) [go](javascript:window.hit=1) [ok](https://example.org/a(b))",
         "[![in](http://127.0.0.1:1/x.png)](http://127.0.0.1:1/y)", "```html", "<b onclick=alert(1)>", "```", "| a | b |", "| --- | ---: |", "| 1 | **2** |", "> quote", "", "- [x] done", "- item", "  1. inner", "", "`code` **bold** *it* ~~gone~~ https://example.org/x."].join("\n");
     await v.page.evaluate((t) => import(`${location.origin}/assets/lib/markdown.js`).then((m) => {
