@@ -74,6 +74,6 @@ void chan_http_result(const struct chan_http_answer *a, struct channel_result *o
 
 /* main only: loads libcurl. */
 int chan_http_init(struct channel *c, struct err *e) MUST_USE;
-void chan_http_fini(void);
+void chan_http_fini(struct channel *c);
 
 #endif

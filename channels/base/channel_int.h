@@ -45,6 +45,7 @@ struct channel {
         struct buf value;
         uint64_t seq, saved; /* given, and on the hub's disk */
     } resume;
+    struct http *http; /* owned; NULL: not needed */
     struct out *out;
     struct in *in;
 };

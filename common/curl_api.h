@@ -1,7 +1,8 @@
 /*
- * workers/agent/curl_api.h - libcurl, loaded when a model on the network is configured and not
- * before: with its 32 libraries it is 8 MB of an otherwise tiny process (1.4 after pages_release),
- * and 5 ms of its start. Must be loaded before worker_sandbox: afterwards no file can be opened.
+ * common/curl_api.h - libcurl, loaded when a model or a platform on the network is configured and
+ * not before: with its 32 libraries it is 8 MB of an otherwise tiny process (1.4 after
+ * pages_release), and 5 ms of its start. Must be loaded before worker_sandbox: afterwards no file
+ * can be opened.
  */
 #ifndef CURL_API_H
 #define CURL_API_H
@@ -22,6 +23,15 @@
     X(easy_getinfo)                                                                                \
     X(easy_strerror)                                                                               \
     X(easy_cleanup)                                                                                \
+    X(mime_init)                                                                                   \
+    X(mime_addpart)                                                                                \
+    X(mime_name)                                                                                   \
+    X(mime_data)                                                                                   \
+    X(mime_type)                                                                                   \
+    X(mime_filename)                                                                               \
+    X(mime_free)                                                                                   \
+    X(slist_append)                                                                                \
+    X(slist_free_all)                                                                              \
     X(multi_init)                                                                                  \
     X(multi_setopt)                                                                                \
     X(multi_add_handle)                                                                            \
