@@ -75,6 +75,7 @@ struct run {
     uint32_t pause_ms;  /* while it waits: how long the queue must have been quiet; 0: no need */
     char *carry;        /* owned; what is told of dropped messages before it, or NULL */
     unsigned carried;   /* how many those are */
+    char *context;      /* owned; what is told of a group before it (group.h), or NULL */
     bool announced_end; /* clients saw an empty final: the answer comes under another id */
     uint8_t quiet;      /* enum run_quiet */
     char digest[65];
@@ -314,7 +315,7 @@ struct chat_input {
     bool plain;          /* not a command, whatever it looks like */
 };
 /* Takes it up and answers the call. */
-int chat_take(struct call *c, const struct chat_input *in);
+int chat_take(struct call *c, struct chat_input *in);
 
 /* Same key, other request: a hash of what the answer depends on. */
 void chat_digest(const struct chat_input *in, char out[65]);
@@ -323,14 +324,18 @@ int chat_stop(struct call *c, const struct session_key *key);
 
 /* -- commands in messages (chat_command.c) -- */
 bool chat_is_stop(struct view message);
-/* Answers the call when the message is a command of ours; false: an ordinary message. */
-bool chat_command(struct call *c, const struct chat_input *in, int *rc);
+/* Answers the call when the message is a command of ours; false: an ordinary message, maybe what
+ * stood behind the command. */
+bool chat_command(struct call *c, struct chat_input *in, int *rc);
 
 /* -- sessions (session_list.c, session_change.c) -- */
 /* The session that carries this label. */
 bool session_labelled(struct hub *h, struct view label, struct session_key *out);
 /* The answer of sessions.create. */
 int session_created(struct call *c, const struct session *s, const char *run_id);
+/* Begin it anew when session.reset says that it is time, and nothing is under way. */
+int session_refresh(struct hub *h, const struct session_key *key, struct view channel,
+                    struct err *e) MUST_USE;
 /* An empty transcript under the same key and id; turns are stopped. */
 int session_reset(struct hub *h, const struct session_key *key, struct err *e) MUST_USE;
 

@@ -1,14 +1,11 @@
-/*
- * workers/hub/chat_command.c - messages that are for the gateway, not for the model: stop words and
- * slash commands. They are kept in the transcript, outside of prompts.
- */
+/* workers/hub/chat_command.c - stop words, commands of clients, and what they put into a transcript
+ * themselves. */
 #include "chat.h"
 #include "clock.h"
+#include "command.h"
 #include "json.h"
 #include "log.h"
 #include "rand.h"
-#include "settings.h"
-#include "version.h"
 
 #include <stdio.h>
 
@@ -44,87 +41,6 @@ bool chat_is_stop(struct view message)
     return false;
 }
 
-static void help_text(struct buf *out)
-{
-    buf_put_str(out, "Commands\n"
-                     "/status - what this session uses and does\n"
-                     "/stop - stop the running answer and drop what waits\n"
-                     "/new, /reset - start this session afresh\n"
-                     "/help - this list");
-}
-
-static void status_text(struct hub *h, struct live *l, struct buf *out)
-{
-    struct model_pick pick;
-    char now[CLOCK_ISO_MAX];
-
-    session_model(h, &l->s, &pick);
-    clock_iso(clock_wall_ms(), now);
-    buf_printf(out,
-               "OpenClaw %s\nTime: %s\nSession: %s\nModel: %s/%s\nTokens: %llu in, %llu out\nRun: "
-               "%s, %u waiting",
-               OPENCLAW_WIRE_VERSION, now, l->s.key, pick.provider, pick.model,
-               (unsigned long long)l->s.input_tokens, (unsigned long long)l->s.output_tokens,
-               l->active ? "answering" : "idle", l->waiting_count);
-}
-
-/* The gateway's own answer: chat final, model gateway-injected, counted from its own 1 (trace
- * chat-stop-command). */
-static void tell(struct run *r, struct view msg, uint64_t run_seq)
-{
-    struct hub *h = r->hub;
-    struct jw *w;
-
-    if (!event_run_wanted(h, view_str(r->live->s.key), r->owner))
-        return;
-    w = event_begin(h, "chat");
-    jw_obj(w);
-    jw_kcstr(w, "runId", r->run_id);
-    jw_kcstr(w, "sessionKey", r->live->s.key);
-    jw_ku64(w, "seq", run_seq);
-    jw_kcstr(w, "state", "final");
-    jw_kraw(w, "message", msg);
-    jw_obj_end(w);
-    event_end_run(h, view_str(r->live->s.key), r->owner, AUD_RUNS, EVENT_SEQ);
-}
-
-static int save(struct run *r, struct view asked, struct view answer, struct err *e)
-{
-    struct buf b = BUF_INIT(32 * MIB), summary = BUF_INIT(60000);
-    struct live *l = r->live;
-    uint64_t seq;
-    int rc;
-
-    rand_uuid(r->answer_id);
-    (void)snprintf(r->provider, sizeof(r->provider), "openclaw");
-    (void)snprintf(r->model, sizeof(r->model), "gateway-injected");
-    (void)snprintf(r->result.stop_reason, sizeof(r->result.stop_reason), "stop");
-    r->ended_ms = clock_wall_ms();
-    run_summary(r, &summary);
-    l->s.updated_at = r->ended_ms;
-    if ((rc = session_save(r->hub, &l->s, e)) < 0)
-        goto out;
-    chat_msg_user(&b, r, asked, r->accepted_ms);
-    if ((rc = buf_check(&b, e)) < 0 ||
-        (rc = chat_msg_add(r->hub, l, r->message_id, MESSAGE_OTHER, view_str(r->run_id),
-                           buf_view(&b), r->accepted_ms, &seq, e)) < 0)
-        goto out;
-    chat_message(r->hub, l, r->message_id, seq, buf_view(&b));
-    buf_reset(&b, 4 * KIB);
-    chat_msg_assistant(&b, r, r->answer_id, answer, r->ended_ms);
-    if ((rc = buf_check(&b, e)) < 0 ||
-        (rc = chat_msg_add(r->hub, l, r->answer_id, MESSAGE_OTHER, view_str(r->run_id),
-                           buf_view(&b), r->ended_ms, &seq, e)) < 0 ||
-        (rc = run_save(r, RUN_DONE, buf_view(&summary), e)) < 0)
-        goto out;
-    chat_message(r->hub, l, r->answer_id, seq, buf_view(&b));
-    tell(r, buf_view(&b), 1);
-out:
-    buf_fini(&b);
-    buf_fini(&summary);
-    return rc;
-}
-
 static int answer(struct call *c, const struct run *r)
 {
     struct jw *w = call_ok(c);
@@ -136,11 +52,18 @@ static int answer(struct call *c, const struct run *r)
     return call_end(c);
 }
 
-bool chat_command(struct call *c, const struct chat_input *in, int *rc)
+/* Commands that change what others see need what sessions.patch of the same setting needs. */
+static bool may(const struct call *c, const struct chat_input *in, enum command cmd)
 {
-    char text[COMMAND_WORD_MAX];
-    struct view cmd = word(in->message, text);
-    bool fresh = view_eq(cmd, V("/new")) || view_eq(cmd, V("/reset"));
+    if (c->conn->who.scopes & SCOPE_ADMIN)
+        return true;
+    return cmd != COMMAND_SEND && !(cmd == COMMAND_NEW && in->form == FORM_AGENT);
+}
+
+bool chat_command(struct call *c, struct chat_input *in, int *rc)
+{
+    struct view args;
+    enum command cmd = command_of(c->hub->w.conf, in->message, &args);
     struct buf say = BUF_INIT(16 * KIB);
     struct hub *h = c->hub;
     struct live *l = NULL;
@@ -148,29 +71,27 @@ bool chat_command(struct call *c, const struct chat_input *in, int *rc)
     struct rec_run_put row;
     struct err e = ERR_INIT;
 
-    if (!fresh && !view_eq(cmd, V("/status")) && !view_eq(cmd, V("/help")) &&
-        !view_eq(cmd, V("/commands")))
+    if (cmd == COMMAND_NONE)
         return false;
-    if (fresh && in->form == FORM_AGENT && !(c->conn->who.scopes & SCOPE_ADMIN)) {
+    if (!may(c, in, cmd)) {
         *rc = call_error(c, RPC_INVALID_REQUEST, "missing scope: operator.admin");
         return true;
     }
-    if (fresh && (*rc = session_reset(h, in->key, &e)) < 0)
+    if (cmd == COMMAND_NEW && (*rc = session_reset(h, in->key, &e)) < 0)
         goto out;
+    if (command_goes_on(cmd, args)) {
+        in->message = args;
+        return false;
+    }
     if ((*rc = live_get(h, in->key, true, &l, &e)) < 0 ||
         (*rc = run_new(h, l, in->run_id, &r, &e)) < 0)
         goto out;
     chat_digest(in, r->digest);
     r->accepted_ms = clock_wall_ms();
     run_own(r, c->conn);
-    if (fresh)
-        buf_put_str(&say, "New session started.");
-    else if (view_eq(cmd, V("/status")))
-        status_text(h, l, &say);
-    else
-        help_text(&say);
+    command_do(h, cmd, l, args, &say);
     *rc = in->form == FORM_AGENT ? 0 : answer(c, r);
-    if (save(r, in->message, buf_view(&say), &e) < 0)
+    if (command_save(r, in->message, buf_view(&say), &e) < 0)
         log_error("chat.command", KV("why", e.text));
     if (in->form == FORM_AGENT && (*rc = store_run_get(h->store, in->run_id, &row, &e)) == 0)
         *rc = agent_answer(c, &row);
@@ -229,7 +150,7 @@ int rpc_chat_inject(struct call *c)
     jw_obj_end(w);
     rc = call_end(c);
     chat_message(h, l, r->answer_id, seq, buf_view(&msg));
-    tell(r, buf_view(&msg), 0);
+    command_tell(r, buf_view(&msg), 0);
 out:
     if (rc < 0 && e.code)
         rc = call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, 1, 1000);

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "log.h"
 #include "rand.h"
+#include "sendpolicy.h"
 
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -169,7 +170,7 @@ static int taken_waiting(struct call *c, const struct chat_input *in, struct run
     return rc;
 }
 
-int chat_take(struct call *c, const struct chat_input *in)
+int chat_take(struct call *c, struct chat_input *in)
 {
     struct hub *h = c->hub;
     struct live *l = NULL;
@@ -188,8 +189,14 @@ int chat_take(struct call *c, const struct chat_input *in)
                                RETRY_AFTER_MS);
     if (!in->plain && chat_command(c, in, &rc))
         return rc;
-    if ((rc = live_get(h, in->key, true, &l, &e)) < 0 ||
-        (rc = run_new(h, l, in->run_id, &r, &e)) < 0)
+    if ((rc = session_refresh(h, in->key, VIEW_EMPTY, &e)) < 0 ||
+        (rc = live_get(h, in->key, true, &l, &e)) < 0)
+        goto out;
+    if (!sendpolicy_allows(h->w.conf, &l->s, VIEW_EMPTY, VIEW_EMPTY)) {
+        live_put(h, l);
+        return call_error(c, RPC_INVALID_REQUEST, "send blocked by session policy");
+    }
+    if ((rc = run_new(h, l, in->run_id, &r, &e)) < 0)
         goto out;
     (void)snprintf(r->digest, sizeof(r->digest), "%s", want);
     r->accepted_ms = clock_wall_ms();

@@ -4,6 +4,7 @@
 #include "deliveries.h"
 #include "json.h"
 #include "log.h"
+#include "sendpolicy.h"
 
 #include <stdio.h>
 
@@ -35,6 +36,19 @@ static struct view with_reason(const struct run *r, struct view text, struct buf
     return buf_view(b);
 }
 
+/* Nobody is answered where the session's policy forbids it, or where the agent itself kept silent
+ * in a group. */
+static bool answered(const struct run *r, const json_t *origin, struct view text)
+{
+    struct view kind = json_view(origin, "kind");
+
+    if (!sendpolicy_allows(r->hub->w.conf, &r->live->s, json_view(origin, "channel"), kind)) {
+        log_info("delivery.policy", KV("session", r->live->s.key), KV("run", r->run_id));
+        return false;
+    }
+    return kind.n == 0 || view_eq(kind, V("direct")) || !view_eq(view_trim(text), V("NO_REPLY"));
+}
+
 int deliver_answer(struct run *r, struct view text, struct err *e)
 {
     struct buf whole = BUF_INIT(32 * MIB);
@@ -51,7 +65,7 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         return 0;
     if ((rc = buf_check(&whole, e)) < 0 || (rc = parse(r, &options, e)) < 0)
         goto out;
-    if ((origin = json_object_get(options, "origin"))) {
+    if ((origin = json_object_get(options, "origin")) && answered(r, origin, text)) {
         (void)snprintf(key, sizeof(key), "answer:%s", r->answer_id[0] ? r->answer_id : r->run_id);
         o.key = view_str(key);
         o.channel = json_view(origin, "channel");

@@ -2,8 +2,11 @@
 
 #include "chat.h"
 #include "clock.h"
+#include "command.h"
 #include "deliveries.h"
+#include "group.h"
 #include "json.h"
+#include "lastroute.h"
 #include "log.h"
 #include "room.h"
 #include "route.h"
@@ -18,7 +21,8 @@ enum {
 };
 
 struct inbound {
-    struct index *index; /* owned; NULL: the configuration cannot be routed by */
+    struct index *index;   /* owned; NULL: the configuration cannot be routed by */
+    struct groups *groups; /* owned */
     struct loop_timer prune;
 };
 
@@ -137,20 +141,47 @@ static int begin(struct hub *h, const struct message *m, const struct session_ke
     return 0;
 }
 
+static int dup_text(const struct buf *b, char **out, struct err *e)
+{
+    if (b->n && !(*out = mem_dup(buf_view(b).p, b->n)))
+        return err_set(e, ERR_NOMEM, "run: out of memory");
+    return 0;
+}
+
+/* What the agent is told: in a group, who says it; and what was said before. */
+static int tell(struct hub *h, const struct message *m, const struct session_key *key,
+                struct run *r, struct buf *text, struct err *e)
+{
+    struct buf before = BUF_INIT(128 * KIB);
+    int rc = 0;
+
+    if (source_shared(&m->src)) {
+        if (m->src.sender_name.n)
+            buf_printf(text, "%.*s: ", VIEW_FMT(m->src.sender_name));
+        if ((rc = group_context(h, key, &before, e)) == 0 &&
+            (rc = dup_text(&before, &r->context, e)) == 0 && r->context)
+            rc = group_forget(h, key, e);
+    }
+    buf_put_view(text, m->text);
+    buf_fini(&before);
+    return rc < 0 ? rc : buf_check(text, e);
+}
+
 /* As a turn now, or as the session's queue says. */
 static int take(struct hub *h, const struct message *m, const struct session_key *key,
-                struct err *e)
+                struct live *l, struct err *e)
 {
-    struct live *l = NULL;
+    struct buf text = BUF_INIT(512 * KIB);
     struct run *r = NULL;
     enum taken taken;
     bool interrupted;
     int rc;
 
-    if ((rc = live_get(h, key, true, &l, e)) < 0)
-        return rc;
-    if ((rc = begin(h, m, key, l, &r, e)) == 0)
-        rc = live_take(l, r, m->text, &taken, &interrupted, e);
+    if ((rc = lastroute_note(&l->s, &m->src, session_key_is_main(h, session_key_view(key)), e)) ==
+            0 &&
+        (rc = begin(h, m, key, l, &r, e)) == 0 && (rc = tell(h, m, key, r, &text, e)) == 0)
+        rc = live_take(l, r, buf_view(&text), &taken, &interrupted, e);
+    buf_fini(&text);
     if (rc == 0 && taken == TAKEN_NOW) {
         run_start(r);
         return 0;
@@ -161,11 +192,72 @@ static int take(struct hub *h, const struct message *m, const struct session_key
     return rc;
 }
 
+/* Done and answered at once, whatever runs. */
+static int obey(struct hub *h, const struct message *m, enum command cmd, struct view args,
+                struct live *l, const struct session_key *key, struct err *e)
+{
+    struct buf say = BUF_INIT(16 * KIB);
+    struct run *r = NULL;
+    int rc;
+
+    if ((rc = begin(h, m, key, l, &r, e)) == 0) {
+        command_do(h, cmd, l, args, &say);
+        if ((rc = command_save(r, m->text, buf_view(&say), e)) == 0)
+            rc = deliver_answer(r, buf_view(&say), e);
+        run_free(r);
+    }
+    live_put(h, l);
+    buf_fini(&say);
+    return rc;
+}
+
+static int for_us(struct hub *h, struct message *m, const struct session_key *key, enum command cmd,
+                  struct view args, struct err *e)
+{
+    struct live *l;
+    int rc;
+
+    if (cmd == COMMAND_NEW && (rc = session_reset(h, key, e)) < 0)
+        return rc;
+    if (cmd == COMMAND_NONE && (rc = session_refresh(h, key, view_str(m->src.channel), e)) < 0)
+        return rc;
+    if ((rc = live_get(h, key, true, &l, e)) < 0)
+        return rc;
+    if (command_goes_on(cmd, args))
+        m->text = args;
+    else if (cmd != COMMAND_NONE)
+        return obey(h, m, cmd, args, l, key, e);
+    return take(h, m, key, l, e);
+}
+
+/* Whether the session's settings and the text let it through; loads what is stored of it. */
+static int is_for_us(struct hub *h, const struct message *m, const struct session_key *key,
+                     bool is_command, bool *out, struct err *e)
+{
+    struct session s;
+    int rc;
+
+    *out = true;
+    if (!source_shared(&m->src))
+        return 0;
+    rc = session_load(h, session_key_view(key), &s, e);
+    if (rc == ERR_NOT_FOUND)
+        rc = session_init(&s, key, e);
+    if (rc < 0)
+        return rc;
+    *out = group_for_us(h->inbound->groups, &s, &m->src, m->text, is_command);
+    session_fini(&s);
+    return 0;
+}
+
 /* 0: it is in this turn's batch, or means nothing. */
-static int judge(struct hub *h, const struct message *m, struct err *e)
+static int judge(struct hub *h, struct message *m, struct err *e)
 {
     struct session_key key;
+    struct view args = VIEW_EMPTY;
+    enum command cmd = command_of(h->w.conf, m->text, &args);
     struct live *l;
+    bool ours = true, stop = chat_is_stop(m->text);
     int r;
 
     if ((r = inbound_route(h, m, &key, e)) < 0) {
@@ -173,15 +265,27 @@ static int judge(struct hub *h, const struct message *m, struct err *e)
                   KV("account", m->from.account), KV("why", e->text));
         return r == ERR_NOT_FOUND || r == ERR_INVALID || r == ERR_LIMIT ? remember(h, m, e) : r;
     }
-    if (chat_is_stop(m->text)) {
+    if ((cmd != COMMAND_NONE || stop) && !m->src.commands) {
+        if (source_shared(&m->src)) /* dropped without a word: channels section 2 */
+            return remember(h, m, e);
+        cmd = COMMAND_NONE;
+        stop = false;
+    }
+    if (stop) {
         if ((l = live_find(h, session_key_view(&key))))
             (void)live_abort(h, l, "stop", NULL);
         return remember(h, m, e);
     }
-    if ((r = take(h, m, &key, e)) < 0)
+    if ((r = is_for_us(h, m, &key, cmd != COMMAND_NONE, &ours, e)) < 0)
         return r;
-    if (remember(h, m, e) < 0) /* its run id is known: that is enough */
+    if ((r = ours ? for_us(h, m, &key, cmd, args, e)
+                  : group_keep(h, h->inbound->groups, &key, &m->src, m->text, e)) < 0)
+        return r;
+    if (remember(h, m, e) < 0) { /* its run id is known: that is enough */
+        if (!ours)
+            return e->code;
         log_warn("inbound.not_remembered", KV("why", e->text));
+    }
     return 0;
 }
 
@@ -251,6 +355,8 @@ void inbound_config(struct hub *h)
     struct index *fresh = NULL;
     struct err e = ERR_INIT;
 
+    if (group_config(h, &h->inbound->groups, &e) < 0)
+        log_error("inbound.no_patterns", KV("why", e.text)); /* as before */
     if (index_new(&fresh, h->w.conf, &e) < 0) {
         log_error("inbound.no_index", KV("why", e.text));
         return; /* as before */
@@ -277,6 +383,7 @@ void inbound_close(struct hub *h)
         return;
     loop_timer_fini(&h->inbound->prune);
     index_free(&h->inbound->index);
+    group_free(&h->inbound->groups);
     mem_free(h->inbound);
     h->inbound = NULL;
 }

@@ -44,6 +44,8 @@ static void write_params(const struct run *r, struct buf *out)
         jw_kcstr(&w, "carry", r->carry);
         jw_ku64(&w, "carried", r->carried);
     }
+    if (r->context)
+        jw_kcstr(&w, "context", r->context);
     if (r->announced_end)
         jw_kbool(&w, "final", true);
     if (r->quiet)
@@ -100,26 +102,22 @@ int run_save(struct run *r, enum run_state state, struct view summary, struct er
     return rc;
 }
 
-/* What is told of messages that were dropped before this one, as a message of its own. */
-static int consume_carry(struct run *r, int64_t now, struct err *e)
+/* What is told before a message, as a message of its own: tag keeps its id apart from all others,
+ * and the same after a restart. */
+static int consume_before(struct run *r, char tag, struct view text, int64_t now, struct err *e)
 {
-    struct buf text = BUF_INIT(128 * KIB), b = BUF_INIT(1024 * KIB);
+    struct buf b = BUF_INIT(1024 * KIB);
     char own[sizeof(r->message_id)];
     uint64_t seq;
     int rc;
 
-    buf_printf(&text, "[%u earlier message%s left out: too many waited. In short:]\n%s", r->carried,
-               r->carried == 1 ? " was" : "s were", r->carry);
     memcpy(own, r->message_id, sizeof(own));
-    r->message_id[0] =
-        'c'; /* the same again after a restart, and nobody else's: no hex digit twice */
-    r->message_id[1] = '-';
-    chat_msg_user(&b, r, view_trim(buf_view(&text)), now);
+    r->message_id[0] = tag; /* no hexadecimal digit */
+    chat_msg_user(&b, r, view_trim(text), now);
     if ((rc = buf_check(&b, e)) == 0)
         rc = chat_msg_add(r->hub, r->live, r->message_id, MESSAGE_USER, view_str(r->run_id),
                           buf_view(&b), now, &seq, e);
     memcpy(r->message_id, own, sizeof(own));
-    buf_fini(&text);
     buf_fini(&b);
     return rc == ERR_CONFLICT ? 0 : rc;
 }
@@ -135,6 +133,20 @@ int run_row_over(struct run *r, struct err *e)
     return rc;
 }
 
+/* Messages that were dropped before this one. */
+static int consume_carry(struct run *r, int64_t now, struct err *e)
+{
+    struct buf text = BUF_INIT(128 * KIB);
+    int rc;
+
+    buf_printf(&text, "[%u earlier message%s left out: too many waited. In short:]\n%s", r->carried,
+               r->carried == 1 ? " was" : "s were", r->carry);
+    if ((rc = buf_check(&text, e)) == 0)
+        rc = consume_before(r, 'x', buf_view(&text), now, e);
+    buf_fini(&text);
+    return rc;
+}
+
 int run_consume(struct run *r, struct view message, struct err *e)
 {
     struct buf b = BUF_INIT(32 * MIB);
@@ -143,6 +155,8 @@ int run_consume(struct run *r, struct view message, struct err *e)
     int rc;
 
     if (r->carry && (rc = consume_carry(r, now, e)) < 0)
+        return rc;
+    if (r->context && (rc = consume_before(r, 'y', view_str(r->context), now, e)) < 0)
         return rc;
     chat_msg_user(&b, r, message, now);
     if ((rc = buf_check(&b, e)) == 0)
@@ -414,9 +428,12 @@ void runs_config(struct hub *h)
     struct chat_conf *c = &h->runs->conf;
     json_t *seconds = json_at(h->w.conf, "agents.defaults.timeoutSeconds");
     struct view key = json_view_of(json_at(h->w.conf, "session.mainKey"));
+    enum queue_mode mode = QUEUE_STEER;
     int64_t s = json_is_integer(seconds) ? json_integer_value(seconds) : 600;
 
     c->row_model_n = 0;
+    (void)queue_mode_read(json_view_of(json_at(h->w.conf, "messages.queue.mode")), &mode);
+    c->queue_mode = (int)mode;
     prompt_config(&h->runs->prompt, h->w.conf);
     c->timeout_ms = s > 0 && s <= TIMEOUT_MAX_MS / 1000 ? (uint32_t)s * 1000u : 600 * 1000u;
     run_cut(c->main_key, sizeof(c->main_key), key.n ? key : V("main"));

@@ -347,6 +347,8 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
             r->options = mem_dup("", 0);
         source_names(r->options, r->route, r->who);
     }
+    if (json_view(p, "context").n)
+        r->context = mem_dup(json_view(p, "context").p, json_view(p, "context").n);
     if (json_flag(p, "waits", false) || l->active) {
         r->phase = RUN_WAITS;
         r->text = mem_dup(text.p, text.n);

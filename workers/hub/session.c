@@ -138,8 +138,9 @@ static int64_t number(struct view v)
  * free part. */
 static struct view split_extra(struct view extra, struct session *s)
 {
-    static const char *const names[] = {"\"startedAt\":", "\"endedAt\":", "\"lastInteractionAt\":"};
-    int64_t *const into[] = {&s->started_at, &s->ended_at, &s->interaction_at};
+    static const char *const names[] = {
+        "\"startedAt\":", "\"endedAt\":", "\"lastInteractionAt\":", "\"sessionStartedAt\":"};
+    int64_t *const into[] = {&s->started_at, &s->ended_at, &s->interaction_at, &s->began_at};
     struct view v = extra;
 
     if (v.n < 2 || v.p[0] != '{')
@@ -205,6 +206,8 @@ int session_save(struct hub *h, struct session *s, struct err *e)
         jw_ki64(&w, "endedAt", s->ended_at);
     if (s->interaction_at)
         jw_ki64(&w, "lastInteractionAt", s->interaction_at);
+    if (s->began_at)
+        jw_ki64(&w, "sessionStartedAt", s->began_at);
     if (s->rest[0]) {
         if (b.n > 1)
             buf_put_char(&b, ',');

@@ -13,7 +13,7 @@
 enum {
     SESSION_KEY_MAX = 512,  /* protocol: str(..512) */
     SESSION_AGENT_MAX = 64, /* an agent's id */
-    SESSION_REST_MAX = 24,  /* members of the free part of a row: jscan keeps 32 */
+    SESSION_REST_MAX = 30,  /* members of the free part of a row: jscan keeps 32 */
 };
 
 /* "agent:<id>:<rest>" of what a client asked for ("main", "foo", a full key) into *out.
@@ -40,7 +40,8 @@ struct session {
     char *key, *last_run_id, *label; /* owned; label may be NULL */
     char id[65];
     char agent[129];
-    int64_t created_at, updated_at, started_at, ended_at, interaction_at;
+    int64_t created_at, updated_at, started_at, ended_at, interaction_at,
+        began_at;   /* of its last reset, 0: created_at */
     uint8_t status; /* enum session_status */
     uint32_t flags; /* enum session_flag */
     uint64_t input_tokens, output_tokens, total_tokens, context_tokens;
@@ -81,6 +82,7 @@ void session_changed_reason(struct hub *h, struct view key, const char *reason);
 
 /* -- what the configuration says about turns (runs_config reads it once per slice) -- */
 struct chat_conf {
+    int queue_mode;      /* messages.queue.mode: enum queue_mode */
     char main_key[129];  /* session.mainKey: "main" */
     uint32_t timeout_ms; /* agents.defaults.timeoutSeconds */
     char row_agent[SESSION_AGENT_MAX + 1],

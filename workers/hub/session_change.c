@@ -1,10 +1,12 @@
 /* workers/hub/session_change.c - sessions made, changed, emptied and removed (protocol 9.3). */
 #include "chat.h"
 #include "clock.h"
+#include "fresh.h"
 #include "json.h"
 #include "log.h"
 #include "rand.h"
 #include "settings.h"
+#include "skey.h"
 
 #include <stdio.h>
 
@@ -97,6 +99,8 @@ static const struct {
     {"traceLevel", false},
     {"responseUsage", false},
     {"fastMode", true},
+    {"sendPolicy", false},
+    {"groupActivation", false},
 };
 static const char *const handled[] = {"key",    "agentId",   "expectedSessionId",
                                       "label",  "autoLabel", "archived",
@@ -321,8 +325,8 @@ int session_reset(struct hub *h, const struct session_key *key, struct err *e)
     s->input_tokens = s->output_tokens = s->total_tokens = 0;
     s->status = SESSION_IDLE;
     s->flags &= ~(uint32_t)(SESSION_SYSTEM_SENT | SESSION_ABORTED_LAST_RUN);
-    s->started_at = s->ended_at = 0;
-    s->updated_at = clock_wall_ms();
+    s->started_at = s->ended_at = s->interaction_at = 0;
+    s->updated_at = s->began_at = clock_wall_ms();
     if ((rc = session_rest_set(s, "displayName", VIEW_EMPTY, e)) == 0 &&
         (rc = session_rest_set_str(s, "lifecycleRevision", view_str(revision), e)) == 0)
         rc = session_save(h, s, e);
@@ -330,6 +334,33 @@ int session_reset(struct hub *h, const struct session_key *key, struct err *e)
         session_changed_reason(h, session_key_view(key), "reset");
 out:
     live_put(h, l);
+    return rc;
+}
+
+int session_refresh(struct hub *h, const struct session_key *key, struct view channel,
+                    struct err *e)
+{
+    struct view type = view_str(skey_chat_type(session_key_view(key))), base, thread;
+    struct fresh_policy p;
+    struct session s;
+    int rc;
+
+    skey_thread_split(session_key_view(key), &base, &thread);
+    fresh_policy(h->w.conf,
+                 thread.n                                                   ? FRESH_THREAD
+                 : view_eq(type, V("group")) || view_eq(type, V("channel")) ? FRESH_GROUP
+                                                                            : FRESH_DIRECT,
+                 channel, &p);
+    if (p.mode == FRESH_ALWAYS || live_find(h, session_key_view(key)))
+        return 0;
+    if ((rc = session_load(h, session_key_view(key), &s, e)) < 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    if (!fresh_is(&p, s.began_at ? s.began_at : s.created_at, s.interaction_at, clock_wall_ms())) {
+        log_info("session.reset", KV("session", key->s),
+                 KV("why", p.mode == FRESH_DAILY ? "daily" : "idle"));
+        rc = session_reset(h, key, e);
+    }
+    session_fini(&s);
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #include "chat.h"
 #include "clock.h"
 #include "settings.h"
+#include "skey.h"
 
 static const char *const status_names[SESSION_STATUS_COUNT] = {
     [SESSION_QUEUED] = "queued", [SESSION_RUNNING] = "running", [SESSION_DONE] = "done",
@@ -246,6 +247,50 @@ static void put_stored(struct pen *p, struct hub *h, const struct rec_session_pu
         put_texts(p, h, r->sid, opts);
 }
 
+/* What the key says of the conversation; every other session is a person's own. */
+static bool shared(struct view key)
+{
+    const char *type = skey_chat_type(key);
+
+    return strcmp(type, "group") == 0 || strcmp(type, "channel") == 0;
+}
+
+static void put_kind(struct pen *p, struct view key)
+{
+    struct skey_target t;
+
+    if (!shared(key)) {
+        PUT(p, "\"kind\":\"direct\",\"chatType\":\"direct\",");
+    } else {
+        PUT(p, "\"kind\":\"group\",\"chatType\":\"");
+        put_raw(p, view_str(skey_chat_type(key)));
+        PUT(p, "\",");
+    }
+    if (skey_target(key, &t)) {
+        PUT(p, "\"channel\":");
+        put_str(p, t.channel);
+        PUT(p, ",");
+    }
+}
+
+static void put_class(struct pen *p, struct view key)
+{
+    PUT(p, "\"classification\":\"");
+    if (shared(key))
+        PUT(p, "group");
+    else
+        PUT(p, "direct");
+    PUT(p, "\",\"isMain\":false,\"agentId\":");
+}
+
+static void put_queue_mode(struct pen *p, const struct hub *h, struct view own)
+{
+    enum queue_mode mode = (enum queue_mode)chat_conf(h)->queue_mode;
+
+    (void)queue_mode_read(own, &mode);
+    put_raw(p, view_str(queue_mode_name(mode)));
+}
+
 void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_session_put *r,
                  unsigned opts)
 {
@@ -260,16 +305,18 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
     PUT(&p, "\"key\":");
     put_str(&p, key);
     PUT(&p, ",\"visibility\":\"shared\",\"permissionModePending\":false,\"createdVia\":"
-            "\"operator\",\"kind\":\"direct\","
-            "\"chatType\":\"direct\",\"isBackground\":false,\"effectiveQueueMode\":\"steer\","
-            "\"effectiveResponseUsage\":\"off\",\"effectiveFastMode\":false,"
+            "\"operator\",");
+    put_kind(&p, key);
+    PUT(&p, "\"isBackground\":false,\"effectiveQueueMode\":\"");
+    put_queue_mode(&p, h, r ? member(r->extra, V("\"queueMode\":\"")) : VIEW_EMPTY);
+    PUT(&p, "\",\"effectiveResponseUsage\":\"off\",\"effectiveFastMode\":false,"
             "\"effectiveFastModeSource\":\"default\",\"runtimeSelectionLocked\":false,"
             "\"agentRuntime\":{\"id\":\"openclaw\",\"source\":\"implicit\"},\"sharingRole\":"
             "\"admin\",");
     if (session_key_is_main(h, key))
         PUT(&p, "\"classification\":\"main\",\"isMain\":true,\"agentId\":");
     else
-        PUT(&p, "\"classification\":\"direct\",\"isMain\":false,\"agentId\":");
+        put_class(&p, key);
     put_str(&p, agent);
     if (r)
         put_stored(&p, h, r, opts);
