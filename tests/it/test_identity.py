@@ -36,7 +36,7 @@ class Device:
         c = Client(g.port, None, auth=False, **ws)
         nonce = c.challenge["payload"]["nonce"]
         at = int(time.time() * 1000)
-        secret = auth.get("token") or auth.get("deviceToken") or ""
+        secret = auth.get("token") or auth.get("deviceToken") or auth.get("bootstrapToken") or ""
         text = "|".join(["v3", self.id, client["id"], client["mode"], "operator", ",".join(scopes), str(at), secret,
                          nonce, client["platform"], ""])
         c.hello = c.ask("connect", Client.connect_params(
@@ -107,6 +107,34 @@ def test_devices(t):
             assert token.encode() not in data and fresh.encode() not in data, path
     assert searched > 10000, "the store was not found"
     assert not any(fresh in line or token in line for line in g.raw)
+
+
+def test_setup_code(t):
+    """A code that was handed out outlives the hub, and so does its end."""
+    g = t.gateway()
+    made = g.client().ask("device.pair.setupCode", {"bootstrapProfile": "limited"})
+    code = made["setupCode"]
+    token = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))["bootstrapToken"]
+
+    def hub_dies():
+        old = g.kill("hub")
+        g.wait_replaced("hub", old)
+        g.client_soon()
+    hub_dies()
+    origin = {"headers": ["Origin: http://127.0.0.1:%d" % g.port]}  # a page's device is not paired silently
+    one, two = Device(g.folder, "one"), Device(g.folder, "two")
+    got = one.connect(g, {"bootstrapToken": token}, **origin).hello["auth"]
+    assert got["method"] == "bootstrap-token", got
+    refused(lambda: two.connect(g, {"bootstrapToken": token}, **origin), "AUTH_BOOTSTRAP_TOKEN_INVALID")
+    hub_dies()
+    refused(lambda: two.connect(g, {"bootstrapToken": token}, **origin), "AUTH_BOOTSTRAP_TOKEN_INVALID")
+    status = g.client().ask("device.pair.setupStatus", {"setupId": made["setupId"]})
+    assert status["completion"]["deviceId"] == one.id, status
+    assert g.client().refused("device.pair.setupCode", {"joinUrl": True}).code == "INVALID_REQUEST"
+    for folder, _, names in os.walk(g.state_dir):
+        for path in (os.path.join(folder, n) for n in names):
+            with open(path, "rb") as f:
+                assert token.encode() not in f.read(), path
 
 
 def test_new_token(t):

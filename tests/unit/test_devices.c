@@ -272,6 +272,57 @@ START_TEST(test_silent_off)
 }
 END_TEST
 
+/* gateway.nodes.pairing.autoApproveCidrs: new nodes of these networks, and nothing beyond. */
+static const struct {
+    const char *name, *role, *client, *mode, *scopes, *peer, *origin;
+    uint32_t flags;
+    bool in;
+} networks[] = {
+    {"node", "node", "node-host", "node", NULL, "203.0.113.9", "", 0, true},
+    {"node through a proxy elsewhere", "node", "node-host", "node", NULL, "203.0.113.9", "",
+     CONN_PROXIED, true},
+    {"node, six", "node", "node-host", "node", NULL, "2001:db8:7::1", "", 0, true},
+    {"node of another network", "node", "node-host", "node", NULL, "203.0.114.9", "", 0, false},
+    {"node that something here speaks for", "node", "node-host", "node", NULL, "203.0.113.9", "",
+     CONN_PROXIED | CONN_LOCAL, false},
+    {"node with scopes", "node", "node-host", "node", "operator.read", "203.0.113.9", "", 0, false},
+    {"a page as a node", "node", "node-host", "node", NULL, "203.0.113.9", "https://gw.example", 0,
+     false},
+    {"webchat as a node", "node", "webchat", "webchat", NULL, "203.0.113.9", "", 0, false},
+    {"operator", NULL, "cli", "cli", "operator.read", "203.0.113.9", "", 0, false},
+    {"operator without scopes", NULL, "cli", "cli", NULL, "203.0.113.9", "", 0, false},
+};
+#define CIDRS                                                                                      \
+    "\"gateway\":{\"nodes\":{\"pairing\":{\"autoApproveCidrs\":[\"203.0.113.0/"                    \
+    "24\",\"2001:db8:7::/48\"]"                                                                    \
+    "}}}"
+
+START_TEST(test_networks)
+{
+    struct hub_drive_from from = {networks[_i].peer, "gw.example", networks[_i].origin, "",
+                                  networks[_i].flags};
+    struct fake_wish w = {.role = networks[_i].role,
+                          .client = networks[_i].client,
+                          .mode = networks[_i].mode,
+                          .scopes = networks[_i].scopes,
+                          .auth = TOKEN,
+                          .secret = SECRET};
+
+    (void)come(1, &one, w, &from, false); /* unset: nobody */
+    hub_drive_reload(d, dir, CIDRS, hub_drive_token);
+    (void)come(2, &one, w, &from, networks[_i].in);
+    if (!networks[_i].in)
+        return;
+    w.auth = "\"token\":\"wrong\""; /* the network is no credential */
+    w.secret = "wrong";
+    (void)come(3, &two, w, &from, false);
+    w.auth = TOKEN;
+    w.secret = SECRET;
+    w.platform = "darwin"; /* and approves nothing but the first time */
+    (void)come(4, &one, w, &from, false);
+}
+END_TEST
+
 /* What ends a connection, and that it stays out. */
 START_TEST(test_ends)
 {
@@ -399,7 +450,8 @@ START_TEST(test_denied)
          "requestId", id, sizeof(id));
     has(ask(1, "device.pair.approve", "{\"requestId\":\"%s\"}", id),
         "missing scope: operator.admin");
-    has(ask(2, "device.scopes.waitUpgrade", "{\"requestId\":\"%s\"}", id), "unknown requestId");
+    has(ask(2, "device.scopes.waitUpgrade", "{\"requestId\":\"%s\"}", id),
+        "scope upgrade expired or not found");
     has(with_token(5, &one, "operator.admin", &far, false), "scope-upgrade");
 }
 END_TEST
@@ -426,6 +478,13 @@ START_TEST(test_upgrade)
     n = hub_drive_wait(d, MSG_reply, 1, 77, NULL);
     ck_assert(n != NULL);
     has(n->text, "\"status\":\"approved\"");
+    has(n->text, "\"scopes\":[\"operator.write\"]");
+    take(n->text, "deviceToken", token, sizeof(token));
+    ck_assert_uint_eq(strlen(token), 43);
+    /* who asks late hears the same; another device hears nothing */
+    has(ask(1, "device.scopes.waitUpgrade", "{\"requestId\":\"%s\"}", id), token);
+    has(ask(9, "device.scopes.waitUpgrade", "{\"requestId\":\"%s\"}", id),
+        "scope upgrade expired or not found");
     (void)with_token(2, &one, "operator.write", &far, true);
 }
 END_TEST
@@ -631,6 +690,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_requests);
     tcase_add_loop_test(tc, test_silent_rules, 0, (int)COUNT_OF(silent));
     tcase_add_test(tc, test_silent_off);
+    tcase_add_loop_test(tc, test_networks, 0, (int)COUNT_OF(networks));
     tcase_add_test(tc, test_ends);
     tcase_add_test(tc, test_resume);
     tcase_add_test(tc, test_denied);

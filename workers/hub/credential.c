@@ -6,7 +6,7 @@
 #include "jw.h"
 #include "log.h"
 #include "mem.h"
-#include "pairing.h"
+#include "pairing_setup.h"
 #include "rpc.h"
 #include "secret.h"
 

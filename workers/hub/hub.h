@@ -19,6 +19,7 @@ struct settings;   /* what the hub reads from its config slice, parsed once (set
 struct mac;        /* keyed hash of tickets and tokens (mac.h) */
 struct auth;       /* who may connect (auth.h) */
 struct http;       /* HTTP requests under way (http.h) */
+struct setups;     /* setup codes (pairing_setup.h) */
 struct tailnet;    /* connects that wait for tailscaled's word (tailnet.h) */
 struct hello;      /* the constant parts of hello-ok (hello.h) */
 struct dispatch;   /* compiled method table (dispatch.h) */
@@ -38,6 +39,7 @@ struct hub {
     struct mac *mac;
     struct auth *auth;
     struct http *http;
+    struct setups *setups;
     struct tailnet *tailnet;
     struct hello *hello;
     struct dispatch *dispatch;

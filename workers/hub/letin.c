@@ -2,11 +2,13 @@
 
 #include "clock.h"
 #include "device.h"
+#include "ip.h"
 #include "json.h"
 #include "jw.h"
 #include "log.h"
 #include "mem.h"
 #include "pairing.h"
+#include "pairing_setup.h"
 #include "rand.h"
 #include "rpc.h"
 #include "standing.h"
@@ -142,6 +144,27 @@ static bool proxy_approves(struct attempt *a, enum pair_need need)
     return true;
 }
 
+/* gateway.nodes.pairing.autoApproveCidrs: nodes of these networks that nobody knows yet and that
+ * want no scopes; no page, and nobody whom something on this machine speaks for. */
+static bool network_approves(const struct attempt *a, enum pair_need need)
+{
+    struct ip_net net;
+    struct ip ip;
+    json_t *name;
+    size_t i;
+
+    if (!a->node || need != PAIR_NEW || a->asked || a->m->origin.n ||
+        view_eq(a->mode, V("webchat")) || view_eq(a->mode, V("ui")) ||
+        ((a->m->flags & CONN_LOCAL) && (a->m->flags & CONN_PROXIED)) || !ip_parse(a->m->peer, &ip))
+        return false;
+    json_array_foreach(json_at(a->settings->doc, "gateway.nodes.pairing.autoApproveCidrs"), i, name)
+    {
+        if (ip_net_parse(json_view_of(name), &net) && ip_net_has(&net, &ip))
+            return true;
+    }
+    return false;
+}
+
 /* The Control UI of a user whom tailscaled has vouched for, with a device of its own. */
 static bool tailnet_page(const struct attempt *a)
 {
@@ -182,7 +205,8 @@ static bool by_setup(struct hub *h, struct attempt *a, struct letin *out, struct
     }
     a->known = true;
     a->asked &= scope_expand(s.scopes);
-    pairing_setup_used(h, a->setup, &a->paired);
+    if (pairing_setup_used(h, a->setup, &a->paired, &e) < 0)
+        return failed(r, &e);
     a->setup = NULL;
     if ((s.roles & other) && devices_tell(h->devices, &a->paired, other, out->other, &e) == 0) {
         out->other_issued_at = devices_token_of(&a->paired, other)->issued_at;
@@ -241,6 +265,9 @@ bool letin_pair(struct hub *h, struct attempt *a, struct letin *out, struct refu
             return false;
     } else if (need != PAIR_DONE && proxy_approves(a, need)) {
         if (!approve(h, a, "trusted-proxy", r))
+            return false;
+    } else if (network_approves(a, need)) {
+        if (!approve(h, a, "trusted-cidr", r))
             return false;
     } else if (need != PAIR_DONE && tailnet_page(a)) {
         return true; /* asked anew at each connect: gets no token that would outlive that */

@@ -21,6 +21,7 @@
 #include "logs.h"
 #include "mac.h"
 #include "pairing.h"
+#include "pairing_setup.h"
 #include "presence.h"
 #include "rand.h"
 #include "room.h"
@@ -310,12 +311,12 @@ static int open_all(struct hub *h, struct err *e)
     }
     if ((r = mac_new(&h->mac, h->settings->ticket_key, sizeof(h->settings->ticket_key), e)) < 0 ||
         (r = open_store(h, e)) < 0 || (r = devices_open(&h->devices, h->store, e)) < 0 ||
-        (r = pairing_open(h, e)) < 0 || (r = conns_open(h, e)) < 0 ||
-        (r = presence_open(h, e)) < 0 || (r = health_open(h, e)) < 0 ||
-        (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 || (r = http_open(h, e)) < 0 ||
-        (r = tailnet_open(h, e)) < 0 || (r = dispatch_open(h, e)) < 0 ||
-        (r = deliveries_open(h, e)) < 0 || (r = runs_open(h, e)) < 0 ||
-        (r = inbound_open(h, e)) < 0)
+        (r = pairing_open(h, e)) < 0 || (r = pairing_setup_open(h, e)) < 0 ||
+        (r = conns_open(h, e)) < 0 || (r = presence_open(h, e)) < 0 ||
+        (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
+        (r = http_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
+        (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
+        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0)
         return r;
     room_open(h);
     return 0;
@@ -343,6 +344,7 @@ static void close_all(struct hub *h)
     presence_close(h);
     tick_close(h);
     pairing_close(h);
+    pairing_setup_close(h);
     devices_close(&h->devices);
     store_close(&h->store);
     mac_free(&h->mac);

@@ -1,14 +1,11 @@
 #include "pairing.h"
 
-#include "b64.h"
 #include "clock.h"
 #include "event.h"
 #include "log.h"
 #include "pairing_keep.h"
 #include "rand.h"
-#include "secret.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 
 enum { PAIRING_LOOK_MS = 5000 };
@@ -18,6 +15,14 @@ struct pair_wait {
     struct call_ref ref;
 };
 
+/* What became of a request. */
+struct pair_outcome {
+    char id[37];
+    char device_id[65];
+    const char *status; /* NULL: a free place */
+    unsigned scopes;    /* approved */
+};
+
 struct pairing {
     struct hub *hub;
     struct pair_wait waits[PAIRING_WAITS_MAX];
@@ -25,8 +30,8 @@ struct pairing {
     struct loop_timer timer;               /* while calls wait: requests end by themselves */
     struct pair_request list[PAIRING_MAX]; /* in order of arrival */
     unsigned count;
-    struct pair_setup setups[PAIRING_SETUPS_MAX]; /* in order of making */
-    unsigned setup_count;
+    struct pair_outcome ended[PAIRING_WAITS_MAX]; /* a ring: who asks late hears it, too */
+    unsigned ended_at;
 };
 
 /* ---- JSON ---- */
@@ -121,38 +126,82 @@ void pairing_changed(struct hub *h)
 
 /* ---- calls that wait ---- */
 
-static void answer_waits(struct hub *h, const char *id, const char *status)
+/* Of an approval the device learns its token, which knows the new scopes (ScopeUpgradeResult). */
+static int tell_outcome(struct hub *h, const struct call_ref *ref, const struct pair_outcome *o)
+{
+    char token[DEVICE_TOKEN_LEN + 1] = "";
+    struct paired p = {.created_at = 0};
+    struct buf b = BUF_INIT(4 * KIB);
+    struct jw w = {.b = &b};
+    struct err e = ERR_INIT;
+    const char *status = o->status;
+    int r;
+
+    b.secret = true;
+    if (strcmp(status, "approved") == 0 &&
+        (devices_find(h->devices, view_str(o->device_id), &p, &e) < 0 ||
+         !device_token_good(devices_token_of(&p, DEVICE_OPERATOR)) ||
+         devices_tell(h->devices, &p, DEVICE_OPERATOR, token, &e) < 0))
+        status = "expired"; /* approved, and revoked since */
+    buf_put_str(&b, "\"ok\":true,\"payload\":");
+    jw_obj(&w);
+    jw_kcstr(&w, "requestId", o->id);
+    jw_kcstr(&w, "status", status);
+    if (token[0]) {
+        jw_kcstr(&w, "deviceToken", token);
+        jw_key(&w, "scopes");
+        pairing_write_scopes(&w, o->scopes);
+    }
+    jw_obj_end(&w);
+    buf_put_char(&b, '}');
+    r = buf_check(&b, &e) < 0 ? -1 : call_send(h, ref, false, buf_view(&b));
+    buf_fini(&b);
+    mem_wipe(token, sizeof(token));
+    return r;
+}
+
+/* q was resolved, or is gone. */
+static void outcome(struct hub *h, const struct pair_request *q, const char *status)
 {
     struct pairing *p = h->pairing;
-    struct buf b = BUF_INIT(KIB);
+    struct pair_outcome *o = &p->ended[p->ended_at++ % COUNT_OF(p->ended)];
 
+    *o = (struct pair_outcome){.status = status, .scopes = q->scopes};
+    memcpy(o->id, q->id, sizeof(o->id));
+    memcpy(o->device_id, q->who.id, sizeof(o->device_id));
     for (unsigned i = 0; i < p->wait_count; i++) {
         struct pair_wait was = p->waits[i];
 
-        if (strcmp(was.id, id) != 0)
+        if (strcmp(was.id, q->id) != 0)
             continue;
         p->waits[i--] = p->waits[--p->wait_count];
-        buf_reset(&b, KIB);
-        buf_printf(&b, "\"ok\":true,\"payload\":{\"requestId\":\"%s\",\"status\":\"%s\"}}", id,
-                   status);
-        if (call_send(h, &was.ref, false, buf_view(&b)) < 0)
-            log_warn("pairing.answer_lost", KV("request", id));
+        if (tell_outcome(h, &was.ref, o) < 0)
+            log_warn("pairing.answer_lost", KV("request", q->id));
     }
-    buf_fini(&b);
+}
+
+bool pairing_ended(struct hub *h, struct view id, struct view device_id, const struct call_ref *ref)
+{
+    for (unsigned i = 0; i < PAIRING_WAITS_MAX; i++) {
+        const struct pair_outcome *o = &h->pairing->ended[i];
+
+        if (o->status && view_eq(id, view_of(o->id, sizeof(o->id) - 1)) &&
+            view_eq(view_str(o->device_id), device_id))
+            return tell_outcome(h, ref, o) == 0;
+    }
+    return false;
 }
 
 /* ---- requests ---- */
 
-/* Whoever was told of a decision already waits no more. */
-static void drop(struct pairing *p, unsigned at)
+static void drop(struct pairing *p, unsigned at, const char *status)
 {
-    char id[37];
+    struct pair_request q = p->list[at];
 
-    memcpy(id, p->list[at].id, sizeof(id));
     p->count--;
     memmove(&p->list[at], &p->list[at + 1], (p->count - at) * sizeof(p->list[0]));
-    pairing_unkeep(p->hub, id);
-    answer_waits(p->hub, id, "expired");
+    pairing_unkeep(p->hub, q.id);
+    outcome(p->hub, &q, status);
 }
 
 static void expire(struct pairing *p)
@@ -160,7 +209,7 @@ static void expire(struct pairing *p)
     int64_t now = clock_wall_ms();
 
     while (p->count && (p->list[0].ts + PAIRING_TTL_MS <= now || p->list[0].ts > now + 60000))
-        drop(p, 0);
+        drop(p, 0, "expired");
 }
 
 static bool same_wish(const struct pair_request *a, const struct pair_request *b)
@@ -231,10 +280,10 @@ const struct pair_request *pairing_ask(struct hub *h, const struct pair_request 
     if ((at = place_of(p, want->who.id)) >= 0) {
         if (same_wish(&p->list[at], want))
             return &p->list[at];
-        drop(p, (unsigned)at);
+        drop(p, (unsigned)at, "expired");
     }
     if (p->count == PAIRING_MAX)
-        drop(p, 0);
+        drop(p, 0, "expired");
     q = &p->list[p->count++];
     *q = *want;
     rand_uuid(q->id);
@@ -264,19 +313,31 @@ void pairing_each(struct hub *h, void (*on)(void *ctx, const struct pair_request
         on(ctx, &h->pairing->list[i]);
 }
 
+/* `id` is resolved so; whatever else the device asks for is void. */
+static void forget(struct hub *h, const char *device_id, const char *id, const char *status)
+{
+    struct pairing *p = h->pairing;
+
+    for (unsigned i = 0; i < p->count; i++)
+        if (strcmp(p->list[i].who.id, device_id) == 0) {
+            drop(p, i, id && strcmp(p->list[i].id, id) == 0 ? status : "expired");
+            i--;
+        }
+}
+
 void pairing_forget(struct hub *h, struct view device_id)
 {
-    for (unsigned i = 0; i < h->pairing->count; i++)
-        if (view_eq(view_str(h->pairing->list[i].who.id), device_id))
-            drop(h->pairing, i--);
+    char id[65] = "";
+
+    memcpy(id, device_id.p, device_id.n < sizeof(id) ? device_id.n : sizeof(id) - 1);
+    forget(h, id, NULL, "expired");
 }
 
 void pairing_reject(struct hub *h, const struct pair_request *q)
 {
     struct pair_request copy = *q;
 
-    answer_waits(h, copy.id, "rejected");
-    pairing_forget(h, view_str(copy.who.id));
+    forget(h, copy.who.id, copy.id, "rejected");
     log_info("pairing.rejected", KV("device", copy.who.id), KV("request", copy.id));
     tell_resolved(h, &copy, "rejected");
 }
@@ -321,104 +382,10 @@ int pairing_approve(struct hub *h, const struct pair_request *asked, const char 
     if ((r = devices_put(h->devices, &p, e)) < 0)
         return r;
     hub_changed(h);
-    answer_waits(h, q.id, "approved");
-    pairing_forget(h, view_str(q.who.id));
+    forget(h, q.who.id, q.id, "approved");
     log_info("pairing.approved", KV("device", q.who.id), KV("role", pairing_role_name(q.role)),
              KV("via", via), KV("request", q.id));
     tell_resolved(h, &q, "approved");
     *out = p;
     return 0;
-}
-
-/* ---- setup codes ---- */
-
-static bool hash_of(struct view token, char out[65])
-{
-    static const char digits[] = "0123456789abcdef";
-    unsigned char sum[32];
-    size_t n = 0;
-
-    if (!EVP_Q_digest(NULL, "SHA256", NULL, token.p, token.n, sum, &n) || n != sizeof(sum))
-        return false;
-    for (size_t i = 0; i < sizeof(sum); i++) {
-        out[2 * i] = digits[sum[i] >> 4];
-        out[2 * i + 1] = digits[sum[i] & 15];
-    }
-    out[64] = '\0';
-    return true;
-}
-
-static void drop_setup(struct pairing *p, unsigned at)
-{
-    p->setup_count--;
-    memmove(&p->setups[at], &p->setups[at + 1], (p->setup_count - at) * sizeof(p->setups[0]));
-}
-
-const struct pair_setup *pairing_setup_new(struct hub *h, const char *access, unsigned roles,
-                                           unsigned scopes, char token_out[DEVICE_TOKEN_LEN + 1])
-{
-    struct pairing *p = h->pairing;
-    struct pair_setup s = {.roles = roles, .scopes = scopes, .made_at = clock_wall_ms()};
-    unsigned char secret[32];
-
-    for (unsigned i = 0; i < p->setup_count; i++)
-        if (p->setups[i].made_at + PAIRING_KEEP_MS < s.made_at)
-            drop_setup(p, i--);
-    rand_bytes(secret, sizeof(secret));
-    b64url(secret, sizeof(secret), token_out);
-    mem_wipe(secret, sizeof(secret));
-    if (!hash_of(view_of(token_out, DEVICE_TOKEN_LEN), s.hash))
-        return NULL;
-    rand_uuid(s.id);
-    (void)snprintf(s.access, sizeof(s.access), "%s", access);
-    s.expires_at = s.made_at + PAIRING_SETUP_MS;
-    if (p->setup_count == PAIRING_SETUPS_MAX)
-        drop_setup(p, 0);
-    p->setups[p->setup_count] = s;
-    return &p->setups[p->setup_count++];
-}
-
-const struct pair_setup *pairing_setup_match(struct hub *h, struct view token)
-{
-    struct pairing *p = h->pairing;
-    int64_t now = clock_wall_ms();
-    const struct pair_setup *found = NULL;
-    char hash[65];
-
-    if (token.n != DEVICE_TOKEN_LEN || !hash_of(token, hash))
-        return NULL;
-    for (unsigned i = 0; i < p->setup_count; i++) /* all of them: takes the same time always */
-        if (secret_same(hash, p->setups[i].hash, sizeof(hash)) && !p->setups[i].used_at &&
-            p->setups[i].expires_at > now && p->setups[i].made_at <= now)
-            found = &p->setups[i];
-    return found;
-}
-
-const struct pair_setup *pairing_setup_find(struct hub *h, struct view id)
-{
-    for (unsigned i = 0; i < h->pairing->setup_count; i++)
-        if (view_eq(view_str(h->pairing->setups[i].id), id))
-            return &h->pairing->setups[i];
-    return NULL;
-}
-
-void pairing_setup_used(struct hub *h, const struct pair_setup *used, const struct paired *p)
-{
-    struct pair_setup *s = &h->pairing->setups[used - h->pairing->setups];
-    struct jw *w;
-
-    s->used_at = clock_wall_ms();
-    memcpy(s->device_id, p->id, sizeof(s->device_id));
-    log_info("pairing.setup_used", KV("setup", s->id), KV("device", p->id));
-    if (!event_wanted(h, AUD_PAIRING))
-        return;
-    w = event_begin(h, "device.pair.setup.completed");
-    jw_obj(w);
-    jw_kcstr(w, "setupId", s->id);
-    jw_kcstr(w, "deviceId", p->id);
-    text(w, "deviceName", p->name);
-    jw_kcstr(w, "access", s->access);
-    jw_ki64(w, "ts", s->used_at);
-    jw_obj_end(w);
-    event_end(h, AUD_PAIRING, EVENT_SEQ);
 }

@@ -12,9 +12,6 @@ enum {
     PAIRING_MAX = 128,              /* requests at a time; the oldest makes room */
     PAIRING_TTL_MS = 5 * 60 * 1000, /* protocol, 1.2 */
     PAIRING_WAITS_MAX = 64,         /* calls that wait for a decision */
-    PAIRING_SETUPS_MAX = 32,        /* setup codes at a time; the oldest makes room */
-    PAIRING_SETUP_MS = 10 * 60 * 1000,
-    PAIRING_KEEP_MS = 30 * 60 * 1000, /* what became of a setup code is known that long */
 };
 
 struct pair_request {
@@ -25,16 +22,6 @@ struct pair_request {
     bool repair; /* it is paired already */
     int64_t ts;
     char ip[64]; /* "" from this machine */
-};
-
-/* A setup code that was handed out. */
-struct pair_setup {
-    char id[37];
-    char hash[65]; /* of its bootstrap token */
-    char access[8];
-    unsigned roles, scopes;
-    int64_t made_at, expires_at, used_at; /* used_at 0: still good */
-    char device_id[65];                   /* who used it */
 };
 
 int pairing_open(struct hub *h, struct err *e) MUST_USE;
@@ -57,22 +44,18 @@ void pairing_forget(struct hub *h, struct view device_id);
 void pairing_changed(struct hub *h);
 
 /* Answer that call when the request is resolved or gone: {requestId, status: approved, rejected or
- * expired}. False: PAIRING_WAITS_MAX wait already. */
+ * expired}; an approval comes with the device's token and what was approved. False:
+ * PAIRING_WAITS_MAX wait already. */
 bool pairing_wait(struct hub *h, const struct pair_request *q, const struct call_ref *ref);
+
+/* The same at once, of a request of this device that was resolved lately. False: of none. */
+bool pairing_ended(struct hub *h, struct view id, struct view device_id,
+                   const struct call_ref *ref);
 
 /* Members of a DevicePairPending. */
 void pairing_write(struct jw *w, const struct pair_request *q);
 /* ["operator.read", ...] of a set, in the order of the wire reference */
 void pairing_write_scopes(struct jw *w, unsigned set);
 const char *pairing_role_name(enum device_role r);
-
-/* *token_out = the bootstrap token of a new setup code. */
-const struct pair_setup *pairing_setup_new(struct hub *h, const char *access, unsigned roles,
-                                           unsigned scopes, char token_out[DEVICE_TOKEN_LEN + 1]);
-/* The setup code of that bootstrap token, unless it was used or is too old. */
-const struct pair_setup *pairing_setup_match(struct hub *h, struct view token);
-const struct pair_setup *pairing_setup_find(struct hub *h, struct view id);
-/* It is good no more; device.pair.setup.completed. */
-void pairing_setup_used(struct hub *h, const struct pair_setup *s, const struct paired *p);
 
 #endif

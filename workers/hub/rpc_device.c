@@ -9,6 +9,7 @@
 #include "json.h"
 #include "log.h"
 #include "pairing.h"
+#include "pairing_setup.h"
 #include "settings.h"
 #include "standing.h"
 
@@ -448,8 +449,12 @@ int rpc_device_scopes_waitUpgrade(struct call *c)
 
     if (c->conn->who.role != CONN_OPERATOR)
         return for_operators(c);
+    if (!q && c->conn->who.paired &&
+        pairing_ended(c->hub, json_view(c->params, "requestId"), view_str(c->conn->who.device_id),
+                      &c->ref))
+        return 0;
     if (!q || !own(c, view_str(q->who.id)))
-        return call_error(c, RPC_INVALID_REQUEST, "unknown requestId");
+        return call_error(c, RPC_INVALID_REQUEST, "scope upgrade expired or not found");
     if (!pairing_wait(c->hub, q, &c->ref))
         return call_error_full(c, RPC_UNAVAILABLE, "too many are waiting", VIEW_EMPTY, 1, 1000);
     return 0;
@@ -463,7 +468,7 @@ static struct view gateway_url(const struct call *c, struct buf *b, const char *
     struct view v = json_view(c->params, "publicUrl");
     bool tls;
 
-    *source = "publicUrl";
+    *source = "request.publicUrl";
     if (!v.n) {
         v = json_view(json_at(c->hub->settings->doc, "gateway"), "publicOrigin");
         *source = "gateway.publicOrigin";
@@ -515,6 +520,9 @@ int rpc_device_pair_setupCode(struct call *c)
     struct jw *w;
     int r;
 
+    if (json_is_true(json_object_get(c->params, "joinUrl")))
+        return call_error(c, RPC_INVALID_REQUEST,
+                          "join URLs are not served by this gateway; use the setup code");
     url = gateway_url(c, &b, &source);
     if (!url.n) {
         buf_fini(&b);
