@@ -3,25 +3,58 @@
 #include "mem.h"
 
 #include <malloc.h>
+#include <stddef.h>
 #include <stdio.h>
 
-static json_malloc_t take;
-static json_free_t give;
-static bool wiping;
+/* jansson (2.14) is not to be trusted without memory: there is an allocation whose failure it
+ * follows into NULL, and one after which it returns a document that lacks a text. So while a text
+ * is read a failure is noted, it gets a little memory all the same, and the document is thrown
+ * away. */
+enum { SPARE_BYTES = 16 * 1024 };
 
-static void give_wiped(void *p)
+static _Alignas(max_align_t) char spare[SPARE_BYTES];
+static size_t spare_used;
+static bool parsing, starved, wiping, ours;
+
+static bool is_spare(const void *p)
 {
-    if (p && wiping)
+    return (const char *)p >= spare && (const char *)p < spare + SPARE_BYTES;
+}
+
+static void *take(size_t n)
+{
+    void *p = mem_realloc(NULL, n);
+
+    if (p || !parsing)
+        return p;
+    starved = true;
+    n = (n + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
+    if (n > SPARE_BYTES - spare_used)
+        return NULL;
+    p = spare + spare_used;
+    spare_used += n;
+    return p;
+}
+
+static void give(void *p)
+{
+    if (!p || is_spare(p))
+        return;
+    if (wiping)
         mem_wipe(p, malloc_usable_size(p));
-    give(p);
+    mem_free(p);
+}
+
+static void own_memory(void)
+{
+    if (!ours)
+        json_set_alloc_funcs(take, give);
+    ours = true;
 }
 
 void json_wiping(bool on)
 {
-    if (!give) {
-        json_get_alloc_funcs(&take, &give);
-        json_set_alloc_funcs(take, give_wiped);
-    }
+    own_memory();
     wiping = on;
 }
 
@@ -32,8 +65,18 @@ int json_parse(struct view text, json_t **out, struct err *e)
 
     if (text.n && memchr(text.p, 0, text.n)) /* jansson passes over one behind a number or word */
         return err_set(e, ERR_INVALID, "JSON: holds a NUL byte");
+    own_memory();
+    parsing = true;
+    starved = false;
     doc =
         json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+    parsing = false;
+    if (starved) {
+        json_decref(doc);
+        mem_wipe(spare, spare_used);
+        spare_used = 0;
+        return err_set(e, ERR_NOMEM, "JSON: no memory to read it");
+    }
     if (!doc)
         return err_set(e, ERR_INVALID, "JSON: line %d, column %d: %s", je.line, je.column, je.text);
     *out = doc;
