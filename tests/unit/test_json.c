@@ -7,7 +7,8 @@
 static const char text[] =
     "{\"minProtocol\":4,\"role\":\"operator\",\"client\":{\"id\":\"gateway-client\",\"version\":"
     "\"1.0.0\",\"mode\":\"back\\u00e9nd\"},\"scopes\":[\"operator.admin\",\"operator.read\",{},[]],"
-    "\"ratio\":1.5,\"off\":false,\"none\":null,\"message\":\"a text that is longer than the others, "
+    "\"ratio\":1.5,\"off\":false,\"none\":null,\"message\":\"a text that is longer than the "
+    "others, "
     "so that it does not fit a first small buffer\",\"auth\":{\"token\":\"x\"}}";
 
 START_TEST(test_no_memory)
