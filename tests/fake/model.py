@@ -19,6 +19,8 @@ FAULT (default ok)
     gzip          Content-Encoding: gzip, 1 GiB of zeroes       slow       one byte a second
     keepalive     a comment line before each chunk              split      every byte in its own write
     body          answers one JSON document although a stream was asked for
+    call          chunks, then a call of each tool offered, with args=TEXT (default {"x":1}); when the last message is
+                  the result of a call: "result: " and that text
 keys
     chunks=20 delay=0 (ms between chunks) first=0 (ms before the first) text=word (prefix of each chunk)
     times=N       only the first N requests with this prompt misbehave, later ones are ok
@@ -92,6 +94,15 @@ class OpenAI:
                 "data: " + json.dumps({"id": "c1", "object": "chat.completion.chunk", "created": 1,
                                        "model": model, "choices": [], "usage": usage}) + "\n\n"]
 
+    def calls(self, model, names, args):
+        out = []
+        for i, name in enumerate(names):
+            out.append(self.chunk(model, {"tool_calls": [{"index": i, "id": "call_%d" % i, "type": "function",
+                                                          "function": {"name": name, "arguments": ""}}]}))
+            for piece in (args[:3], args[3:]):
+                out.append(self.chunk(model, {"tool_calls": [{"index": i, "function": {"arguments": piece}}]}))
+        return out + [self.chunk(model, {}, "tool_calls")]
+
     def done(self):
         return "data: [DONE]\n\n"
 
@@ -140,6 +151,16 @@ class Anthropic:
         return [self.event("content_block_stop", index=0),
                 self.event("message_delta", usage={"output_tokens": n},
                            delta={"stop_reason": "end_turn", "stop_sequence": None})]
+
+    def calls(self, model, names, args):
+        out = [self.event("content_block_stop", index=0)]
+        for i, name in enumerate(names, 1):
+            out += [self.event("content_block_start", index=i, content_block={
+                        "type": "tool_use", "id": "call_%d" % (i - 1), "name": name, "input": {}}),
+                    self.event("content_block_delta", index=i, delta={"type": "input_json_delta", "partial_json": args}),
+                    self.event("content_block_stop", index=i)]
+        return out + [self.event("message_delta", usage={"output_tokens": 5},
+                                 delta={"stop_reason": "tool_use", "stop_sequence": None})]
 
     def done(self):
         return self.event("message_stop")
@@ -300,7 +321,7 @@ class Server:
         messages = doc.get("messages", [])
         # The original appends a user message of its own making, in <<<...>>>: not the user's words.
         said = [text_of(m.get("content")) for m in messages if m.get("role") == "user"]
-        prompt = next((s for s in reversed(said) if not s.startswith("<<<")), "")
+        prompt = next((s for s in reversed(said) if s and not s.startswith("<<<")), "")
         plan = parse_directive(prompt)
         plan.update(self.control)
         seen = self.seen[prompt] = self.seen.get(prompt, 0) + 1
@@ -312,6 +333,8 @@ class Server:
                "roles": [m.get("role") for m in messages], "bytes": len(data),
                "auth": bool(fields.get("authorization") or fields.get("x-api-key")),
                "fault": plan["fault"], "state": "started", "states": [], "chunks": 0}
+        if len(data) < 65536:
+            row["asked"] = doc
         self.rows.append(row)
         self.mark(row, "started")
         reply.row = row
@@ -340,6 +363,16 @@ class Server:
         n, delay = int(plan.get("chunks", 20)), int(plan.get("delay", 0)) / 1000
         word = plan.get("text", "word")
         pieces = ["%s%d " % (word, i) for i in range(n)]
+        if fault == "call":
+            last = doc["messages"][-1]
+            result = text_of(last.get("content")) if last.get("role") == "tool" else None
+            for block in last["content"] if isinstance(last.get("content"), list) else []:
+                if block.get("type") == "tool_result":
+                    result = text_of(block["content"])
+            plan["tools"] = [t.get("function", t)["name"] for t in doc.get("tools", [])]
+            pieces = ["result: " + result] if result is not None else pieces if "chunks" in plan else []
+            if result is not None or not plan["tools"]:
+                fault = plan["fault"] = "ok"
         await asyncio.sleep(int(plan.get("first", 0)) / 1000)
         if fault.isdigit():
             more = {"Retry_After": plan["retry_after"]} if "retry_after" in plan else {}
@@ -393,6 +426,10 @@ class Server:
             row["chunks"] = i
             if i == 1:
                 self.mark(row, "streaming")
+        if fault == "call":
+            for event in dialect.calls(model, plan["tools"], plan.get("args", '{"x":1}')) + [dialect.done()]:
+                await reply.body(event)
+            return await reply.end()
         if fault == "cut":
             raise Gone
         if fault == "stall-mid":

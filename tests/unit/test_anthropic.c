@@ -161,6 +161,28 @@ static const struct {
      0},
     {"nothing", "{\"messages\":[]}",
      "{\"model\":\"m\",\"max_tokens\":8192,\"stream\":true,\"messages\":[]}", 0},
+    {"tools: calls with their results, halves left out; limits of the request",
+     "{\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"type\":\"object\"}}],"
+     "\"toolChoice\":\"required\",\"limits\":{\"maxTokens\":9,\"temperature\":0.5,\"stop\":[\"x\"],"
+     "\"seed\":7},\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+     "\"content\":[{\"type\":\"text\",\"text\":\"t\"},{\"type\":\"toolCall\",\"id\":\"a\",\"name\":"
+     "\"f\",\"arguments\":\"{\\\"x\\\":1}\"},{\"type\":\"toolCall\",\"id\":\"b\",\"name\":\"f\","
+     "\"arguments\":{}}]},{\"role\":\"toolResult\",\"toolCallId\":\"a\",\"content\":\"r\"},{"
+     "\"role\":\"toolResult\",\"toolCallId\":\"a\",\"content\":\"again\"},{\"role\":\"toolResult\","
+     "\"toolCallId\":\"z\",\"content\":\"nobody "
+     "asked\"},{\"role\":\"user\",\"content\":\"w\"},{\"role\":\"assistant\",\"content\":[{"
+     "\"type\":\"toolCall\",\"id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}]},{\"role\":"
+     "\"toolResult\",\"toolCallId\":\"c\",\"content\":\"\"}]}",
+     "{\"model\":\"m\",\"max_tokens\":9,\"stream\":true,\"temperature\":0.5,\"stop_sequences\":["
+     "\"x\"],\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{\"type\":"
+     "\"object\"}}],\"tool_choice\":{\"type\":\"any\"},\"messages\":[{\"role\":\"user\","
+     "\"content\":[{\"type\":\"text\",\"text\":\"q\"}]},{\"role\":\"assistant\",\"content\":[{"
+     "\"type\":\"text\",\"text\":\"t\"},{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\","
+     "\"input\":{\"x\":1}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_"
+     "id\":\"a\",\"content\":\"r\"},{\"type\":\"text\",\"text\":\"w\"}]},{\"role\":\"assistant\","
+     "\"content\":[{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"f\",\"input\":{}}]},{\"role\":"
+     "\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"c\",\"content\":\"\"}]}]}",
+     100},
     {"no messages", "{}", NULL, 0},
     {"role", "{\"messages\":[{\"role\":\"x\",\"content\":\"y\"}]}", NULL, 0},
 };

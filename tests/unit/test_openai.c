@@ -381,6 +381,34 @@ static const struct {
       .max_tokens = 100,
       .native = true,
       .reasoning = true}},
+    {"tools: calls with their results, halves left out; limits of the request",
+     "{\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"parameters\":{\"type\":\"object\"}}],"
+     "\"toolChoice\":\"required\",\"limits\":{\"maxTokens\":9,\"temperature\":0.5,\"stop\":[\"x\"],"
+     "\"seed\":7},\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+     "\"content\":[{\"type\":\"text\",\"text\":\"t\"},{\"type\":\"toolCall\",\"id\":\"a\",\"name\":"
+     "\"f\",\"arguments\":\"{\\\"x\\\":1}\"},{\"type\":\"toolCall\",\"id\":\"b\",\"name\":\"f\","
+     "\"arguments\":{}}]},{\"role\":\"toolResult\",\"toolCallId\":\"a\",\"content\":\"r\"},{"
+     "\"role\":\"toolResult\",\"toolCallId\":\"a\",\"content\":\"again\"},{\"role\":\"toolResult\","
+     "\"toolCallId\":\"z\",\"content\":\"nobody "
+     "asked\"},{\"role\":\"user\",\"content\":\"w\"},{\"role\":\"assistant\",\"content\":[{"
+     "\"type\":\"toolCall\",\"id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}]},{\"role\":"
+     "\"toolResult\",\"toolCallId\":\"c\",\"content\":\"\"}]}",
+     "{\"model\":\"m\",\"stream\":true,\"max_tokens\":9,\"temperature\":0.5,\"seed\":7,\"stop\":["
+     "\"x\"],\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+     "\"content\":\"t\",\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":"
+     "\"f\",\"arguments\":\"{\\\"x\\\":1}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"a\","
+     "\"content\":\"r\"},{\"role\":\"user\",\"content\":\"w\"},{\"role\":\"assistant\",\"content\":"
+     "null,\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+     "\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"\"}],"
+     "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"d\","
+     "\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"required\"}",
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1, .no_stream_usage = true, .max_tokens = 100}},
+    {"one tool, by name",
+     "{\"tools\":[{\"name\":\"f\"}],\"toolChoice\":{\"name\":\"f\"},\"messages\":[]}",
+     "{\"model\":\"m\",\"stream\":true,\"messages\":[],\"tools\":[{\"type\":\"function\","
+     "\"function\":{\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":{"
+     "\"name\":\"f\"}}}",
+     {.id = {"m", 1}, .temperature = -1, .top_p = -1, .no_stream_usage = true}},
     {"no messages", "{}", NULL, {.id = {"m", 1}, .temperature = -1, .top_p = -1}},
     {"unknown role",
      "{\"messages\":[{\"role\":\"boss\",\"content\":\"x\"}]}",

@@ -5,6 +5,7 @@
 #include "content.h"
 #include "jw.h"
 #include "provider.h"
+#include "tools.h"
 
 enum { MAX_TOKENS_DEFAULT = 8192 }; /* the field is required */
 
@@ -34,6 +35,22 @@ static void put_blocks(struct jw *w, const json_t *content)
     }
 }
 
+static int put_result(struct jw *w, struct view id, const json_t *content, struct err *e)
+{
+    struct buf text = BUF_INIT(BODY_MAX);
+    int r;
+
+    content_text(content, &text);
+    jw_obj(w);
+    jw_kcstr(w, "type", "tool_result");
+    jw_kstr(w, "tool_use_id", id);
+    jw_kstr(w, "content", buf_view(&text));
+    jw_obj_end(w);
+    r = buf_check(&text, e);
+    buf_fini(&text);
+    return r;
+}
+
 /* Roles must alternate and begin with the user's: neighbours of one role become one message, what
  * the assistant said before anybody asked is left out. */
 static int put_messages(struct jw *w, const json_t *messages, struct err *e)
@@ -47,13 +64,18 @@ static int put_messages(struct jw *w, const json_t *messages, struct err *e)
     {
         enum content_role role = CONTENT_USER;
         const json_t *content = NULL;
+        struct view answers = VIEW_EMPTY;
+        bool calls = tools_called(messages, i);
         int r = content_open(msg, &role, &content, e);
 
         if (r < 0)
             return r;
-        if (role == CONTENT_SYSTEM)
-            role = CONTENT_USER; /* there is no such role between messages */
-        if (!content_any(content) || (open == CONTENT_SYSTEM && role == CONTENT_ASSISTANT))
+        if (role == CONTENT_RESULT && !(answers = tools_answers(messages, i)).n)
+            continue;
+        if (role == CONTENT_SYSTEM || role == CONTENT_RESULT)
+            role = CONTENT_USER; /* there are no such roles between messages */
+        if ((!content_any(content) && !calls && !answers.n) ||
+            (open == CONTENT_SYSTEM && role == CONTENT_ASSISTANT))
             continue;
         if (role != open) {
             if (open != CONTENT_SYSTEM) {
@@ -66,7 +88,14 @@ static int put_messages(struct jw *w, const json_t *messages, struct err *e)
             jw_arr(w);
             open = role;
         }
+        if (answers.n) {
+            if ((r = put_result(w, answers, content, e)) < 0)
+                return r;
+            continue;
+        }
         put_blocks(w, content);
+        if (calls)
+            tools_put_calls_anthropic(messages, i, w);
     }
     if (open != CONTENT_SYSTEM) {
         jw_arr_end(w);
@@ -80,6 +109,7 @@ static int anthropic_body(const struct model_request *q, struct buf *out, struct
 {
     const json_t *messages = json_object_get(q->job, "messages");
     struct view system = json_view(q->job, "system");
+    uint64_t most = provider_max_tokens(q);
     struct jw w = JW_INIT(out);
     int r;
 
@@ -87,9 +117,12 @@ static int anthropic_body(const struct model_request *q, struct buf *out, struct
         return err_set(e, ERR_INVALID, "job: messages is not a list");
     jw_obj(&w);
     jw_kstr(&w, "model", q->model->id);
-    jw_ku64(&w, "max_tokens", q->model->max_tokens ? q->model->max_tokens : MAX_TOKENS_DEFAULT);
+    jw_ku64(&w, "max_tokens", most ? most : MAX_TOKENS_DEFAULT);
     jw_kbool(&w, "stream", true);
-    provider_sampling(q->model, &w);
+    provider_sampling(q, &w);
+    provider_stops(q, "stop_sequences", &w);
+    if ((r = tools_anthropic(q->job, &w, e)) < 0)
+        return r;
     if (system.n)
         jw_kstr(&w, "system", system);
     jw_key(&w, "messages");

@@ -4,6 +4,7 @@ static const char *const roles[CONTENT_ROLE_COUNT] = {
     [CONTENT_USER] = "user",
     [CONTENT_ASSISTANT] = "assistant",
     [CONTENT_SYSTEM] = "system",
+    [CONTENT_RESULT] = "toolResult",
 };
 
 const char *content_role_name(enum content_role role)

@@ -8,7 +8,13 @@
 
 #include "json.h"
 
-enum content_role { CONTENT_USER, CONTENT_ASSISTANT, CONTENT_SYSTEM, CONTENT_ROLE_COUNT };
+enum content_role {
+    CONTENT_USER,
+    CONTENT_ASSISTANT,
+    CONTENT_SYSTEM,
+    CONTENT_RESULT, /* of a tool call: tools.h */
+    CONTENT_ROLE_COUNT
+};
 
 /* Role and content of a message, checked.  Errors: ERR_INVALID. */
 int content_open(const json_t *msg, enum content_role *role, const json_t **content,

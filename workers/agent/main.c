@@ -113,6 +113,7 @@ static void send_done(struct job *j)
                               .http_status = (uint16_t)r.http_status,
                               .usage = r.usage,
                               .text = r.text,
+                              .calls = r.calls,
                           },
                           &e) < 0) {
         untold("done", j, &e);

@@ -7,6 +7,7 @@
 #include "jscan.h"
 #include "jw.h"
 #include "provider.h"
+#include "tools.h"
 
 enum { QUICK_MAX = 4096 }; /* a longer piece of text may take longer */
 
@@ -54,15 +55,62 @@ static void put_message(struct jw *w, const char *role, struct view text)
     jw_obj_end(w);
 }
 
+/* What a tool gave, also when it is nothing. */
+static int put_result(struct jw *w, const json_t *messages, size_t i, const json_t *content,
+                      struct err *e)
+{
+    struct view id = tools_answers(messages, i);
+    struct buf text = BUF_INIT(BODY_MAX);
+    int r;
+
+    if (!id.n)
+        return 0;
+    content_text(content, &text);
+    jw_obj(w);
+    jw_kcstr(w, "role", "tool");
+    jw_kstr(w, "tool_call_id", id);
+    jw_kstr(w, "content", buf_view(&text));
+    jw_obj_end(w);
+    r = buf_check(&text, e);
+    buf_fini(&text);
+    return r;
+}
+
+static int put_calls(struct jw *w, const json_t *messages, size_t i, const json_t *content,
+                     struct err *e)
+{
+    struct buf text = BUF_INIT(BODY_MAX);
+    int r;
+
+    content_text(content, &text);
+    jw_obj(w);
+    jw_kcstr(w, "role", "assistant");
+    if (text.n) {
+        jw_kstr(w, "content", buf_view(&text));
+    } else {
+        jw_key(w, "content");
+        jw_null(w);
+    }
+    tools_put_calls_openai(messages, i, w);
+    jw_obj_end(w);
+    r = buf_check(&text, e);
+    buf_fini(&text);
+    return r;
+}
+
 /* Messages without anything to read are left out: several servers refuse them. Text goes as one
  * string, which is all that many of them take. */
-static int put_turn(struct jw *w, const json_t *msg, struct err *e)
+static int put_turn(struct jw *w, const json_t *messages, size_t i, struct err *e)
 {
     enum content_role role = CONTENT_USER;
     const json_t *content = NULL;
     struct buf text = BUF_INIT(BODY_MAX);
-    int r = content_open(msg, &role, &content, e);
+    int r = content_open(json_array_get(messages, i), &role, &content, e);
 
+    if (r == 0 && role == CONTENT_RESULT)
+        return put_result(w, messages, i, content, e);
+    if (r == 0 && role == CONTENT_ASSISTANT && tools_called(messages, i))
+        return put_calls(w, messages, i, content, e);
     if (r < 0 || !content_any(content))
         return r;
     if (role == CONTENT_USER && content_has_image(content)) {
@@ -85,28 +133,32 @@ static void put_limits(struct jw *w, const struct model_request *q)
 {
     const struct model_spec *m = q->model;
     struct view effort = json_view(q->job, "thinking");
+    uint64_t most = provider_max_tokens(q);
 
-    if (m->max_tokens) {
+    if (most) {
         struct view field = m->max_tokens_field;
 
         if (field.n == 0)
             field = m->native ? V("max_completion_tokens") : V("max_tokens");
         jw_key_view(w, field);
-        jw_u64(w, m->max_tokens);
+        jw_u64(w, most);
     }
     if (m->reasoning && effort.n && !view_eq(effort, V("off")))
         jw_kstr(w, "reasoning_effort", effort);
-    provider_sampling(m, w);
+    provider_sampling(q, w);
+    provider_number(q, "frequencyPenalty", "frequency_penalty", w);
+    provider_number(q, "presencePenalty", "presence_penalty", w);
+    provider_number(q, "seed", "seed", w);
+    provider_stops(q, "stop", w);
     if (m->native)
         jw_kbool(w, "store", false);
 }
 
 static int openai_body(const struct model_request *q, struct buf *out, struct err *e)
 {
-    const json_t *messages = json_object_get(q->job, "messages"), *msg;
+    const json_t *messages = json_object_get(q->job, "messages");
     struct view system = json_view(q->job, "system");
     struct jw w = JW_INIT(out);
-    size_t i;
     int r;
 
     if (!json_is_array(messages))
@@ -121,12 +173,12 @@ static int openai_body(const struct model_request *q, struct buf *out, struct er
     jw_arr(&w);
     if (system.n)
         put_message(&w, q->model->native && q->model->reasoning ? "developer" : "system", system);
-    json_array_foreach(messages, i, msg)
-    {
-        if ((r = put_turn(&w, msg, e)) < 0)
+    for (size_t i = 0; i < json_array_size(messages); i++)
+        if ((r = put_turn(&w, messages, i, e)) < 0)
             return r;
-    }
     jw_arr_end(&w);
+    if ((r = tools_openai(q->job, &w, e)) < 0)
+        return r;
     jw_obj_end(&w);
     return buf_check(out, e) < 0 ? err_wrap(e, "request to the model") : 0;
 }

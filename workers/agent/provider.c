@@ -26,16 +26,54 @@ void provider_url(const struct model_spec *m, const char *path, struct buf *out)
     buf_put_str(out, path);
 }
 
-void provider_sampling(const struct model_spec *m, struct jw *w)
+uint64_t provider_max_tokens(const struct model_request *q)
 {
-    if (m->temperature >= 0) {
-        jw_key(w, "temperature");
-        jw_dbl(w, m->temperature);
+    int64_t asked = json_i64(json_object_get(q->job, "limits"), "maxTokens", 0);
+
+    return asked > 0 ? (uint64_t)asked : q->model->max_tokens;
+}
+
+void provider_number(const struct model_request *q, const char *from, const char *to, struct jw *w)
+{
+    const json_t *v = json_object_get(json_object_get(q->job, "limits"), from);
+
+    if (!json_is_number(v))
+        return;
+    jw_key(w, to);
+    if (json_is_integer(v))
+        jw_i64(w, json_integer_value(v));
+    else
+        jw_dbl(w, json_number_value(v));
+}
+
+static void sample(const struct model_request *q, const char *from, const char *to,
+                   double configured, struct jw *w)
+{
+    if (json_is_number(json_object_get(json_object_get(q->job, "limits"), from))) {
+        provider_number(q, from, to, w);
+    } else if (configured >= 0) {
+        jw_key(w, to);
+        jw_dbl(w, configured);
     }
-    if (m->top_p >= 0) {
-        jw_key(w, "top_p");
-        jw_dbl(w, m->top_p);
-    }
+}
+
+void provider_sampling(const struct model_request *q, struct jw *w)
+{
+    sample(q, "temperature", "temperature", q->model->temperature, w);
+    sample(q, "topP", "top_p", q->model->top_p, w);
+}
+
+void provider_stops(const struct model_request *q, const char *to, struct jw *w)
+{
+    const json_t *list = json_object_get(json_object_get(q->job, "limits"), "stop"), *v;
+    size_t i;
+
+    if (json_array_size(list) == 0)
+        return;
+    jw_key(w, to);
+    jw_arr(w);
+    json_array_foreach(list, i, v) jw_str(w, json_view_of(v));
+    jw_arr_end(w);
 }
 
 /* The code unit of an escape \uXXXX at p, or -1. */

@@ -55,9 +55,17 @@ void provider_url(const struct model_spec *m, const char *path, struct buf *out)
 /* A document out of a stream; escapes of half a surrogate pair become U+FFFD, which servers send
  * when they cut a character in two. On failure r->fail is set and NULL returned. */
 json_t *provider_json(struct reply *r, struct view data);
-/* temperature and top_p, which most interfaces call so. */
 struct jw;
-void provider_sampling(const struct model_spec *m, struct jw *w);
+/* The most tokens an answer may have: what the job asks for, else what is configured; 0: neither.
+ * A job's wishes are in its member limits {maxTokens, temperature, topP, frequencyPenalty,
+ * presencePenalty, seed, stop}. */
+uint64_t provider_max_tokens(const struct model_request *q);
+/* temperature and top_p, which most interfaces call so. */
+void provider_sampling(const struct model_request *q, struct jw *w);
+/* A number of limits under the interface's name, when it is there. */
+void provider_number(const struct model_request *q, const char *from, const char *to, struct jw *w);
+/* Texts that end the answer. */
+void provider_stops(const struct model_request *q, const char *to, struct jw *w);
 /* The row of an interface, or NULL. */
 const struct provider_ops *provider_find(struct view api);
 

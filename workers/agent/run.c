@@ -6,12 +6,14 @@
 #include "mem.h"
 #include "rand.h"
 #include "sse.h"
+#include "tools.h"
 
 #include <stdio.h>
 
 enum {
-    ERROR_MAX = 1000,  /* run_done takes 1024 */
-    STATUS_MAX = 4096, /* run_status likewise */
+    ERROR_MAX = 1000,    /* run_done takes 1024 */
+    STATUS_MAX = 4096,   /* run_status likewise */
+    CALLS_MAX = 2 << 20, /* and run_done of these */
 };
 
 struct run {
@@ -33,7 +35,8 @@ struct run {
     struct failure broke;  /* how it ended */
     enum run_outcome outcome;
     struct failure last;
-    struct buf error, usage;
+    struct buf error, usage, calls;
+    bool tools; /* some were offered */
 };
 
 static void ask(struct run *r);
@@ -179,11 +182,23 @@ static void on_end(void *ctx, const struct failure *why)
     loop_defer(r->conf.loop, &r->turn, LOOP_COMMIT);
 }
 
-/* No tools were offered, so a call can only be a mistake. */
+/* When no tools were offered a call can only be a mistake. */
 static void refuse_tools(struct run *r)
 {
-    if (r->reply.tools && r->reply.text.n == 0)
+    if (!r->tools && r->reply.tools && r->reply.text.n == 0)
         fail_set(&r->reply.fail, FAIL_UNKNOWN, "the model called a tool that it was not offered");
+}
+
+/* What the client is told of them. */
+static void take_calls(struct run *r)
+{
+    if (!r->tools || !r->reply.done)
+        return;
+    buf_reset(&r->calls, 0);
+    tools_reply_json(&r->reply, &r->calls);
+    if (r->calls.failed)
+        fail_set(&r->reply.fail, FAIL_TOO_LARGE, "the model's tool calls are over %d bytes",
+                 CALLS_MAX);
 }
 
 static void tell(struct run *r)
@@ -205,6 +220,7 @@ static void on_turn(void *ctx)
         return;
     }
     refuse_tools(r);
+    take_calls(r);
     if (r->reply.done && reply_complete(&r->reply)) {
         tell(r);
         http_release(&r->call);
@@ -380,6 +396,7 @@ static int read_candidates(struct run *r, struct err *e)
     if (result < 0)
         return result;
     model = json_view(job, "model");
+    r->tools = tools_offered(job);
     result = add_candidate(r, model.n ? model : V("demo/demo"), e);
     json_array_foreach(json_object_get(job, "fallbacks"), i, ref)
     {
@@ -413,6 +430,7 @@ int run_start(struct run **out, const struct run_conf *conf, int payload, struct
     buf_init(&r->demo, DEMO_TEXT_MAX);
     buf_init(&r->error, (size_t)ERROR_MAX * 8);
     buf_init(&r->usage, STATUS_MAX);
+    buf_init(&r->calls, CALLS_MAX);
     *out = r;
     loop_timer_set(&r->limit, conf->timeout_ms ? conf->timeout_ms : RUN_TIMEOUT_DEFAULT_MS);
     if (read_candidates(r, &why) == 0) {
@@ -437,6 +455,7 @@ void run_free(struct run **rp)
     reply_fini(&r->reply);
     buf_fini(&r->error);
     buf_fini(&r->usage);
+    buf_fini(&r->calls);
     for (unsigned i = 0; i < r->candidates; i++)
         mem_free(r->candidate[i]);
     models_unref(&r->models);
@@ -506,5 +525,6 @@ void run_result(const struct run *r, struct run_result *out)
         .error = bad ? cut(buf_view(&r->error), ERROR_MAX) : VIEW_EMPTY,
         .http_status = bad ? r->last.status : 0,
         .usage = buf_view(&r->usage),
+        .calls = r->calls.failed ? VIEW_EMPTY : buf_view(&r->calls),
     };
 }

@@ -51,6 +51,7 @@ struct run_result {
     struct view error;
     uint32_t http_status;
     struct view usage; /* JSON object text, or empty */
+    struct view calls; /* of tools: JSON text, see tools_reply_json; or empty */
 };
 
 /* payload: the job's document in a sealed memory file. A document that is not as it should be ends

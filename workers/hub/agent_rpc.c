@@ -280,6 +280,7 @@ void waiters_ended(struct run *r)
     struct run_summary s;
     struct buf text_ = BUF_INIT(60000), body = BUF_INIT(32 * MIB);
 
+    run_watch_end(r);
     if (!x)
         return;
     run_summary(r, &text_);

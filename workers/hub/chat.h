@@ -18,6 +18,7 @@
 #include "prompt.h"
 #include "queue.h"
 #include "run.h"
+#include "run_watch.h"
 #include "session.h"
 #include "source.h"
 
@@ -52,6 +53,7 @@ struct run_result {
     char reason[33]; /* why the agent gave up, in the protocol's words; "" */
     char *error;     /* owned; NULL */
     char *usage;     /* owned JSON text; NULL */
+    char *calls;     /* owned JSON text: calls of a client's tools; NULL */
     uint16_t http_status;
     unsigned agent; /* instance to ack, when acks */
     bool ack;
@@ -117,6 +119,7 @@ struct run {
     unsigned compactions, overflows; /* summaries that this turn waited for, compact.h */
     bool pruned;                     /* none came: go on with what fits */
     struct run_result result;
+    struct run_watch *watch; /* who follows it */
 };
 
 /* A session with turns. */
@@ -249,6 +252,13 @@ bool runs_awaiting(const struct hub *h);
 void run_unheard(struct hub *h, const struct ipc_run_done *m);
 
 /* -- lanes (job.c) -- */
+/* How options may begin: with the model of this run, then with messages of its own, which are all
+ * of its prompt, or with more of them, which come behind the session's. */
+#define RUN_PICK     "\"pick\":\""
+#define RUN_MESSAGES "\"messages\":["
+#define RUN_APPEND   "\"append\":["
+/* Its prompt is not the session's: no summary would make it fit. */
+bool run_given(const struct run *r);
 void job_submit(struct run *r);
 void job_cancel(struct run *r);
 /* Members model and fallbacks of a job. */

@@ -6,6 +6,7 @@
 #include "chat.h"
 #include "clock.h"
 #include "jscan.h"
+#include "json.h"
 #include "settings.h"
 
 static void tail(struct jw *w, struct view run_id, const char *id, int64_t ts, bool user)
@@ -51,6 +52,37 @@ static const char *api_of(const struct run *r)
     return r->hub && r->hub->settings ? settings_api(r->hub->settings, r->provider, r->model) : "";
 }
 
+/* Calls of a client's tools: more parts of the content. */
+static void put_calls(const struct run *r, bool behind, struct buf *out)
+{
+    json_t *list = NULL;
+    const json_t *call;
+    struct err e = ERR_INIT;
+    size_t i;
+
+    if (!r->result.calls || json_parse(view_str(r->result.calls), &list, &e) < 0)
+        return;
+    json_array_foreach(list, i, call)
+    {
+        struct jw w = JW_INIT(out);
+        struct view args = json_view(call, "arguments");
+        struct jscan js;
+
+        if (behind || i)
+            buf_put_char(out, ',');
+        jw_obj(&w);
+        jw_kcstr(&w, "type", "toolCall");
+        jw_kstr(&w, "id", json_view(call, "id"));
+        jw_kstr(&w, "name", json_view(call, "name"));
+        if (jscan(args, &js, &e) == 0 && js.type == JSCAN_OBJECT)
+            jw_kraw(&w, "arguments", args);
+        else
+            jw_kstr(&w, "arguments", args);
+        jw_obj_end(&w);
+    }
+    json_decref(list);
+}
+
 void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, struct view text,
                         int64_t ts)
 {
@@ -58,10 +90,16 @@ void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, st
 
     jw_obj(&w);
     jw_kcstr(&w, "role", "assistant");
-    buf_put_view(out, V(",\"content\":[{\"type\":\"text\",\"text\":"));
-    w.after_key = true;
-    jw_str(&w, text);
-    buf_put_view(out, V("}]"));
+    if (text.n || !r->result.calls) {
+        buf_put_view(out, V(",\"content\":[{\"type\":\"text\",\"text\":"));
+        w.after_key = true;
+        jw_str(&w, text);
+        buf_put_char(out, '}');
+    } else {
+        buf_put_view(out, V(",\"content\":["));
+    }
+    put_calls(r, text.n > 0, out);
+    buf_put_char(out, ']');
     w.has_item |= 1u << w.depth;
     jw_kcstr(&w, "api", api_of(r));
     jw_kcstr(&w, "provider", r->provider);

@@ -381,7 +381,7 @@ bool compact_overflow(struct run *r, const struct ipc_run_done *m)
     struct err e = ERR_INIT;
     struct compact *c = NULL;
 
-    if (m->outcome != RUN_ERROR || !view_eq(m->error_kind, V("context_length")) ||
+    if (m->outcome != RUN_ERROR || !view_eq(m->error_kind, V("context_length")) || run_given(r) ||
         r->said.n > r->said_seg || r->live->compact || r->compactions >= COMPACT_ROUNDS ||
         r->overflows >= COMPACT_OVERFLOWS)
         return false;

@@ -21,6 +21,7 @@ struct auth;       /* who may connect (auth.h) */
 struct http;       /* HTTP requests under way (http.h) */
 struct setups;     /* setup codes (pairing_setup.h) */
 struct tailnet;    /* connects that wait for tailscaled's word (tailnet.h) */
+struct apis;       /* turns that OpenAI's interfaces asked for (api.h) */
 struct hello;      /* the constant parts of hello-ok (hello.h) */
 struct dispatch;   /* compiled method table (dispatch.h) */
 struct devices;    /* paired devices (devices.h) */
@@ -41,6 +42,7 @@ struct hub {
     struct http *http;
     struct setups *setups;
     struct tailnet *tailnet;
+    struct apis *apis;
     struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;

@@ -41,6 +41,34 @@ int job_prompt(struct hub *h, const struct session *s, struct prompt **out, stru
     return rc < 0 ? rc : prompt_of(h, s->sid, compact_first(&row), out, e);
 }
 
+/* Options behind the model that a run may bring. */
+static const char *options_of(const struct run *r, struct view *pick)
+{
+    const char *p = r->options, *end;
+
+    *pick = VIEW_EMPTY;
+    if (strncmp(p, RUN_PICK, sizeof(RUN_PICK) - 1) != 0)
+        return p;
+    p += sizeof(RUN_PICK) - 1;
+    if (!(end = strchr(p, '"')))
+        return r->options;
+    *pick = view_of(p, (size_t)(end - p));
+    return end[1] == ',' ? end + 2 : end + 1;
+}
+
+static bool begins(const char *options, const char *with)
+{
+    return strncmp(options, with, strlen(with)) == 0;
+}
+
+bool run_given(const struct run *r)
+{
+    struct view pick;
+    const char *options = options_of(r, &pick);
+
+    return begins(options, RUN_MESSAGES) || begins(options, RUN_APPEND);
+}
+
 /* The payload as a sealed file: what is before the messages, they as they lie in the prompt, and
  * the end. A long conversation is copied once, into the file. */
 static int payload(struct run *r, int *out, struct err *e)
@@ -52,10 +80,14 @@ static int payload(struct run *r, int *out, struct err *e)
     struct model_pick pick;
     struct view *part = NULL;
     struct prompt *p;
+    struct view own;
+    const char *options = options_of(r, &own), *append = NULL;
     unsigned n;
     int rc;
 
     session_model(h, &r->live->s, &pick);
+    if (own.n)
+        model_split(h, own, &pick);
     prompt_limit(&h->runs->prompt, pick.context_tokens, &fits);
     jw_obj(&w);
     jw_kcstr(&w, "runId", r->run_id);
@@ -63,17 +95,32 @@ static int payload(struct run *r, int *out, struct err *e)
     jw_kcstr(&w, "agentId", r->live->s.agent);
     rc = job_put_model(h, &r->live->s, &pick, &w, e);
     jw_ku64(&w, "timeoutMs", r->timeout_ms);
-    if (r->options[0]) {
+    if (begins(options, RUN_MESSAGES)) {
+        struct view whole[] = {VIEW_EMPTY, V(","), view_str(options), V("}")};
+
+        whole[0] = buf_view(&head);
+        if (rc == 0 && (rc = buf_check(&head, e)) == 0)
+            rc = fd_sealed_parts("job", whole, COUNT_OF(whole), out, e);
+        buf_fini(&head);
+        return rc;
+    }
+    if (begins(options, RUN_APPEND)) {
+        append = options + sizeof(RUN_APPEND) - 1;
+    } else if (options[0]) {
         buf_put_char(&head, ',');
-        buf_put_str(&head, r->options);
+        buf_put_str(&head, options);
     }
     buf_put_view(&head, V(",\"messages\":["));
     if (rc == 0 && (rc = buf_check(&head, e)) == 0 &&
         (rc = job_prompt(h, &r->live->s, &p, e)) == 0 &&
-        (rc = mem_new(&part, (2 * (size_t)p->count + 2) * sizeof(*part), e)) == 0) {
+        (rc = mem_new(&part, (2 * (size_t)p->count + 4) * sizeof(*part), e)) == 0) {
         part[0] = buf_view(&head);
         n = 1 + prompt_parts(p, &h->runs->prompt, fits.room, part + 1);
-        part[n++] = V("]}");
+        if (append && n > 1)
+            part[n++] = V(",");
+        if (append) /* it closes the list itself */
+            part[n++] = view_str(append);
+        part[n++] = append ? V("}") : V("]}");
         rc = fd_sealed_parts("job", part, n, out, e);
     }
     mem_free(part);
@@ -107,7 +154,7 @@ void job_submit(struct run *r)
     struct err e = ERR_INIT;
     int rc;
 
-    if (compact_before(r))
+    if (!run_given(r) && compact_before(r))
         return;
     if ((rc = payload(r, &m.payload, &e)) < 0 ||
         (rc = msg_send_job_submit(r->hub->w.sup, &m, &e)) < 0) {

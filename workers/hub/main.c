@@ -5,6 +5,7 @@
  * Dies: at any moment; it is back from the store in milliseconds, the fronts keep their clients
  * meanwhile.
  */
+#include "api.h"
 #include "auth.h"
 #include "channels.h"
 #include "clock.h"
@@ -328,6 +329,7 @@ static void close_all(struct hub *h)
         return;
     loop_undefer(h->w.loop, &h->commit);
     inbound_close(h);
+    api_close(h);
     if (h->runs)
         runs_close(h);
     deliveries_close(h);

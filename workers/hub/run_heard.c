@@ -14,6 +14,8 @@
 
 void run_text_reset(struct run *r)
 {
+    if (r->said.n > r->said_seg)
+        run_watch_reset(r);
     buf_cut(&r->said, r->said_seg);
     if (r->shown.n > r->shown_seg) {
         r->replace = true;
@@ -122,6 +124,7 @@ int run_on_delta(struct hub *h, struct link *from, struct ipc_run_delta *m, stru
         return 0;
     }
     chat_text(r);
+    run_watch_text(r);
     return 0;
 }
 
@@ -140,6 +143,7 @@ int run_on_resume(struct hub *h, struct link *from, struct ipc_run_resume *m, st
         r->replace = true;
     text_is(r, m->text);
     chat_text(r);
+    run_watch_text(r);
     return 0;
 }
 
@@ -195,6 +199,8 @@ void run_take_result(struct run *r, const struct ipc_run_done *m)
         r->result.error = mem_dup(m->error.p, m->error.n);
     if (m->usage.n && !r->result.usage)
         r->result.usage = mem_dup(m->usage.p, m->usage.n);
+    if (m->calls.n && !r->result.calls)
+        r->result.calls = mem_dup(m->calls.p, m->calls.n);
 }
 
 int run_on_done(struct hub *h, struct link *from, struct ipc_run_done *m, struct err *e)

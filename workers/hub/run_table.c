@@ -174,6 +174,7 @@ void run_free(struct run *r)
     struct runs *rs = r->hub->runs;
     struct run **at = &rs->by_id[bucket(r->hub, view_str(r->run_id))];
 
+    run_watch_end(r); /* the last chance to hear of it; usually nobody is left */
     compact_leave(r);
     while (*at != r)
         at = &(*at)->id_next;
@@ -195,6 +196,7 @@ void run_free(struct run *r)
     mem_free(r->ids);
     mem_free(r->result.error);
     mem_free(r->result.usage);
+    mem_free(r->result.calls);
     buf_fini(&r->said);
     buf_fini(&r->shown);
     mem_free(r);

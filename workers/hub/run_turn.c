@@ -86,6 +86,7 @@ static void next_segment(struct run *r)
     r->answer_id[0] = '\0';
     mem_free(r->result.error);
     mem_free(r->result.usage);
+    mem_free(r->result.calls);
     memset(&r->result, 0, sizeof(r->result));
     r->provider[0] = '\0'; /* the next part says which model it uses */
 }
