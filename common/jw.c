@@ -62,6 +62,7 @@ void jw_key(struct jw *w, const char *key)
     to = buf_room(w->b, n + 3);
     if (to) {
         to[0] = '"';
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a buffer of known length */
         memcpy(to + 1, key, n);
         to[n + 1] = '"';
         to[n + 2] = ':';

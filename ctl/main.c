@@ -104,7 +104,6 @@ static int take_url(struct ctl *c, struct view url, struct err *e)
     static const struct view schemes[] = {
         {"ws://", 5}, {"http://", 7}, {"wss://", 6}, {"https://", 8}};
     size_t colon;
-    int r;
 
     for (size_t i = 0; i < COUNT_OF(schemes); i++)
         if (view_starts(url, schemes[i])) {
@@ -115,7 +114,7 @@ static int take_url(struct ctl *c, struct view url, struct err *e)
     for (colon = url.n; colon > 0 && url.p[colon - 1] != ':'; colon--)
         ;
     if (colon > 0 && !(url.n && url.p[url.n - 1] == ']')) {
-        if ((r = num_u32(view_from(url, colon), 1, 65535, &c->port, e)) < 0)
+        if (num_u32(view_from(url, colon), 1, 65535, &c->port, e) < 0)
             return err_wrap(e, "--url: port");
         url.n = colon - 1;
     }

@@ -2,6 +2,7 @@
 
 #include "fd.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 const char *role_name(enum role r)
@@ -117,6 +118,15 @@ uint64_t msg_schema(void)
     return h;
 }
 
+/* Of a type that is ours to name: there is a row. */
+static const struct msg_rule *own_rule(enum msg_type type)
+{
+    const struct msg_rule *r = msg_rule(type);
+
+    assert(r);
+    return r;
+}
+
 /* -- codec -- */
 static const void *at(const void *m, const struct msg_field *f)
 {
@@ -125,7 +135,7 @@ static const void *at(const void *m, const struct msg_field *f)
 
 size_t msg_size(enum msg_type type, const void *m, struct err *e)
 {
-    const struct msg_rule *r = msg_rule(type);
+    const struct msg_rule *r = own_rule(type);
     size_t n = 0;
 
     for (unsigned k = 0; k < r->count; k++) {
@@ -168,7 +178,7 @@ size_t msg_size(enum msg_type type, const void *m, struct err *e)
 
 void msg_encode(enum msg_type type, const void *m, char *out)
 {
-    const struct msg_rule *r = msg_rule(type);
+    const struct msg_rule *r = own_rule(type);
 
     for (unsigned k = 0; k < r->count; k++) {
         const struct msg_field *f = &r->fields[k];
@@ -329,6 +339,8 @@ static int on_frame(void *ctx, struct ipc *i, uint16_t type, struct view body, i
     int ret;
 
     (void)i;
+    if (!r)
+        return err_set(e, ERR_INVALID, "message type %u: there is none", type);
     if ((ret = msg_decode(type, body, fds, nfds, &m, e)) < 0 ||
         (ret = check_rule(l, r, type, e)) < 0)
         return ret;
@@ -437,7 +449,7 @@ struct ipc *link_ipc(struct link *l)
 
 int msg_send(struct link *l, enum msg_type type, const void *m, struct err *e)
 {
-    const struct msg_rule *r = msg_rule(type);
+    const struct msg_rule *r = own_rule(type);
     int fds[IPC_FRAME_FDS_MAX];
     unsigned nfds = 0;
     size_t n;

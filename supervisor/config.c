@@ -104,6 +104,7 @@ static int bad_syntax(struct config_report *report, struct err *e)
     struct config_issue where = {.error = true};
     int used = 0;
 
+    /* NOLINTNEXTLINE(cert-err34-c): our own sentence, nine digits at most */
     if (sscanf(e->text, "line %9u, column %9u: %n", &where.line, &where.column, &used) == 2 && used)
         config_report_add(report, &where, "%s", e->text + used);
     else

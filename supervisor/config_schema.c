@@ -3,6 +3,7 @@
 #include "jw.h"
 #include "mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -148,6 +149,7 @@ static void put_node(struct jw *w, const struct tree *t, size_t from, size_t to,
 
     jw_obj(w);
     if (from == to) {
+        assert(self); /* a place without anything below it is a row */
         put_type(w, self);
     } else if (t->row[from]->path[at] == '[') {
         jw_kcstr(w, "type", "array");
@@ -191,10 +193,12 @@ int config_schema(struct buf *out, struct err *e)
     struct tree t = {.n = config_key_count()};
     struct jw w = JW_INIT(out);
 
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
     if (!(t.row = mem_calloc(t.n, sizeof(*t.row))))
         return err_set(e, ERR_NOMEM, "out of memory for the schema");
     for (size_t i = 0; i < t.n; i++)
         t.row[i] = &config_keys[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the same */
     qsort(t.row, t.n, sizeof(*t.row), by_path);
     jw_obj(&w);
     jw_key(&w, "schema");

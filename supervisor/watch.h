@@ -1,5 +1,5 @@
-/* supervisor/watch.h - notices that the configuration file was changed: written in place, or
- * replaced by a rename. */
+/* supervisor/watch.h - notices that a file was changed: written in place, replaced by a rename, or
+ * reached through a link that was exchanged, wherever on the way to it. */
 #ifndef WATCH_H
 #define WATCH_H
 

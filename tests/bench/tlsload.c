@@ -2,10 +2,12 @@
  * tests/bench/tlsload.c - connects over and over: TCP, TLS (full, resumed, or none), upgrade,
  * challenge, connect, hello; from several processes, because a client's share of a TLS handshake is
  * as dear as a server's.
- *   tlsload PORT TOKEN full|resumed|plain PROCESSES SECONDS   prints per_s=N hello=N
+ *   tlsload PORT TOKEN full|resumed|plain|signed PROCESSES SECONDS   prints per_s=N hello=N
+ * signed: in the clear, as a device that signs its challenge (Ed25519, version 3)
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,10 +23,13 @@ enum { ROOM = 65536, PROCESSES_MAX = 64 };
 struct load {
     int port, fd;
     const char *token;
-    bool tls, resume;
+    bool tls, resume, sign;
+    EVP_PKEY *device; /* signs; NULL: a client without a device */
+    char key[64], id[65];
     SSL_CTX *ctx;
     SSL *ssl;
     SSL_SESSION *session;
+    size_t got; /* in room */
     char room[ROOM];
 };
 
@@ -54,22 +59,86 @@ static bool until(struct load *l, const char *text)
         if (r <= 0)
             return false;
         n += (size_t)r;
+        l->got = n;
+        l->room[n < ROOM ? n : ROOM - 1] = 0;
         if (memmem(l->room, n, text, strlen(text)))
             return true;
     }
     return false;
 }
 
+static void b64url(const unsigned char *p, size_t n, char *out)
+{
+    unsigned char text[128];
+    size_t k = 0;
+
+    (void)EVP_EncodeBlock(text, p, (int)n);
+    for (; text[k] && text[k] != '='; k++)
+        out[k] = (char)(text[k] == '+' ? '-' : text[k] == '/' ? '_' : text[k]);
+    out[k] = 0;
+}
+
+static bool make_device(struct load *l)
+{
+    unsigned char key[32], sum[32];
+    size_t n = sizeof(key);
+
+    l->device = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (!l->device || !EVP_PKEY_get_raw_public_key(l->device, key, &n) ||
+        !EVP_Q_digest(NULL, "SHA256", NULL, key, n, sum, NULL))
+        return false;
+    b64url(key, n, l->key);
+    for (size_t i = 0; i < sizeof(sum); i++)
+        (void)snprintf(l->id + 2 * i, 3, "%02x", sum[i]);
+    return true;
+}
+
+/* The member "device" of connect, for the challenge that was just read; empty without a device. */
+static bool device_member(struct load *l, char *out, size_t room)
+{
+    char nonce[128] = "", text[512], sig[128];
+    /* the frame's head may hold a NUL */
+    const char *at = memmem(l->room, l->got, "\"nonce\":\"", 9);
+    unsigned char raw[64];
+    struct timespec t;
+    size_t n = sizeof(raw);
+    EVP_MD_CTX *ctx;
+    long long ms;
+    bool ok;
+    int len;
+
+    *out = 0;
+    if (!l->device)
+        return true;
+    if (at)
+        (void)sscanf(at + 9, "%127[^\"]", nonce);
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    ms = (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    len = snprintf(text, sizeof(text),
+                   "v3|%s|gateway-client|backend|operator|operator.read|%lld|%s|%s|linux|", l->id,
+                   ms, l->token, nonce);
+    ctx = EVP_MD_CTX_new();
+    ok = ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, l->device) == 1 &&
+         EVP_DigestSign(ctx, raw, &n, (unsigned char *)text, (size_t)len) == 1;
+    EVP_MD_CTX_free(ctx);
+    b64url(raw, sizeof(raw), sig);
+    (void)snprintf(out, room,
+                   ",\"device\":{\"id\":\"%s\",\"publicKey\":\"%s\",\"signature\":\"%s\","
+                   "\"signedAt\":%lld,\"nonce\":\"%s\"}",
+                   l->id, l->key, sig, ms, nonce);
+    return ok;
+}
+
 static bool say_connect(struct load *l)
 {
-    char text[2048], frame[2048 + 8];
+    char text[2048], frame[2048 + 8], device[768];
     int n = snprintf(text, sizeof(text),
                      "{\"type\":\"req\",\"id\":\"c\",\"method\":\"connect\",\"params\":{"
                      "\"minProtocol\":4,\"maxProtocol\":4,\"client\":{\"id\":\"gateway-client\","
                      "\"version\":\"1\",\"platform\":\"linux\",\"mode\":\"backend\"},"
                      "\"role\":\"operator\",\"scopes\":[\"operator.read\"],\"auth\":{\"token\":"
-                     "\"%s\"}}}",
-                     l->token);
+                     "\"%s\"}%s}}",
+                     l->token, device_member(l, device, sizeof(device)) ? device : "");
 
     /* masked with zeros: the text as it is */
     (void)snprintf(frame, sizeof(frame), "%c%c%c%c", (char)0x81, (char)(0x80 | 126), n >> 8,
@@ -128,6 +197,8 @@ static long run(struct load *l, double seconds)
     double end = now() + seconds;
     long done = 0;
 
+    if (l->sign && !make_device(l))
+        return -1;
     if (l->tls)
         l->ctx = SSL_CTX_new(TLS_client_method());
     while (now() < end) {
@@ -146,12 +217,14 @@ int main(int argc, char **argv)
     double seconds, began;
 
     if (argc != 6) {
-        (void)fprintf(stderr, "usage: tlsload PORT TOKEN full|resumed|plain PROCESSES SECONDS\n");
+        (void)fprintf(stderr,
+                      "usage: tlsload PORT TOKEN full|resumed|plain|signed PROCESSES SECONDS\n");
         return 2;
     }
     l.port = atoi(argv[1]);
     l.token = argv[2];
-    l.tls = strcmp(argv[3], "plain") != 0;
+    l.sign = strcmp(argv[3], "signed") == 0;
+    l.tls = strcmp(argv[3], "plain") != 0 && !l.sign;
     l.resume = strcmp(argv[3], "resumed") == 0;
     count = atoi(argv[4]);
     seconds = atof(argv[5]);

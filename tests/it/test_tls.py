@@ -282,6 +282,30 @@ def test_renewal(t):
     assert shown(g) == fingerprint_of(a[0])
 
 
+def test_links_are_exchanged(t):
+    """As Kubernetes does it: the files lie behind a folder that is a link; and as certbot does: a link is removed and made anew."""
+    folder = os.path.join(t.folder, "secret")
+    pairs = [make_pair(t.folder, name) for name in ("a", "b", "c", "d")]
+    for name, (cert, key) in zip("ab", pairs):
+        os.makedirs(os.path.join(folder, name))
+        for source, to in ((cert, "tls.crt"), (key, "tls.key")):
+            os.rename(source, os.path.join(folder, name, to))
+    os.symlink("a", os.path.join(folder, "..data"))
+    for name in ("tls.crt", "tls.key"):
+        os.symlink(os.path.join("..data", name), os.path.join(folder, name))
+    want = [fingerprint_of(os.path.join(folder, n, "tls.crt")) for n in "ab"] + [fingerprint_of(p[0]) for p in pairs[2:]]
+    g = secure(t, certPath=os.path.join(folder, "tls.crt"), keyPath=os.path.join(folder, "tls.key"))
+    assert shown(g) == want[0]
+    os.symlink("b", os.path.join(folder, "..new"))
+    os.rename(os.path.join(folder, "..new"), os.path.join(folder, "..data"))
+    until(lambda: shown(g) == want[1], "the folder that the link leads to now")
+    for n in (2, 3):  # twice: what is watched follows
+        for source, name in zip(pairs[n], ("tls.crt", "tls.key")):
+            os.unlink(os.path.join(folder, name))
+            os.symlink(source, os.path.join(folder, name))
+        until(lambda: shown(g) == want[n], "the file that the new link leads to")
+
+
 def served(g):
     try:
         return b"live" in get(dial(g, context()))

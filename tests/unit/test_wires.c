@@ -58,6 +58,7 @@ START_TEST(test_dead_peer)
     ck_assert_int_eq(loop_new(&loop, &e), 0);
     ck_assert_msg(fleet_new(&f, loop, &conf, &e) == 0, "%s", e.text);
     hub = find(f, ROLE_HUB);
+    ck_assert(hub && find(f, ROLE_FRONT));
     ck_assert_int_eq(fd_pair(s, 0, &e), 0);
     ck_assert_int_eq(link_open(&hub->link, loop, s[0], &lc, &e), 0);
     hub->fsm.state = FSM_UP;
