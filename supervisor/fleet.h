@@ -167,7 +167,9 @@ int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, c
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;
-void jobs_configure(struct fleet *f, unsigned main_lane, unsigned subagents);
+struct conf;
+/* How many turns of each lane run at once. */
+void jobs_configure(struct fleet *f, const struct conf *conf);
 void jobs_dispatch(void *fleet);
 void jobs_agent_gone(struct fleet *f, struct proc *agent);
 int jobs_on_submit(struct fleet *f, struct link *from, struct ipc_job_submit *m,

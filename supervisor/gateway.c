@@ -323,8 +323,7 @@ static void reload(void *ctx)
         reload_site(g);
     log_set_level(level_of(g));
     fleet_log_level(g->fleet, (uint32_t)log_level());
-    jobs_configure(g->fleet, config_conf(next)->agents_max_concurrent,
-                   config_conf(next)->subagents_max_concurrent);
+    jobs_configure(g->fleet, config_conf(next));
     if (set_channels(g, &e) < 0)
         log_error("channels.not_configured", KV("why", e.text));
     if (fleet_whois(g->fleet, wants_whois(config_conf(next)), &e) < 0)
@@ -488,7 +487,7 @@ static int start(struct gateway *g, struct err *e)
     if ((r = loop_new(&g->loop, e)) < 0 || (r = open_tls(g, conf, e)) < 0 ||
         (r = load_site(g, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
-    jobs_configure(g->fleet, conf->agents_max_concurrent, conf->subagents_max_concurrent);
+    jobs_configure(g->fleet, conf);
     if ((r = set_channels(g, e)) < 0 || (r = fleet_whois(g->fleet, wants_whois(conf), e)) < 0)
         return r;
     for (int i = 0; i < SIGNALS; i++)

@@ -1,5 +1,6 @@
 /* supervisor/jobs.c - lanes between the hub, which knows what must run, and the agents, which run
  * it. */
+#include "config.h"
 #include "fd.h"
 #include "fleet.h"
 #include "log.h"
@@ -7,13 +8,20 @@
 #include <inttypes.h>
 
 enum { LANES_TELL_MS = 250 };
+enum { JOBS_MAIN, JOBS_CRON, JOBS_SUBAGENT, JOBS_NESTED, JOBS_LANES };
+
+static const struct {
+    struct view name;
+    unsigned concurrency; /* until the configuration says otherwise */
+} lanes[JOBS_LANES] = {
+    [JOBS_MAIN] = {{"main", 4}, 4},
+    [JOBS_CRON] = {{"cron", 4}, 8},
+    [JOBS_SUBAGENT] = {{"subagent", 8}, 8},
+    [JOBS_NESTED] = {{"nested", 6}, 4},
+};
 
 int jobs_init(struct fleet *f, struct err *e)
 {
-    static const struct {
-        struct view name;
-        unsigned concurrency; /* until the configuration says otherwise */
-    } lanes[] = {{{"main", 4}, 4}, {{"cron", 4}, 1}, {{"subagent", 8}, 8}, {{"nested", 6}, 4}};
     int r = lanes_new(&f->lanes, e);
 
     for (size_t i = 0; i < COUNT_OF(lanes) && r == 0; i++)
@@ -21,13 +29,19 @@ int jobs_init(struct fleet *f, struct err *e)
     return r;
 }
 
-void jobs_configure(struct fleet *f, unsigned main_lane, unsigned subagents)
+void jobs_configure(struct fleet *f, const struct conf *conf)
 {
+    const unsigned at_once[JOBS_LANES] = {
+        [JOBS_MAIN] = conf->agents_max_concurrent,
+        [JOBS_CRON] = conf->cron_max_concurrent,
+        [JOBS_SUBAGENT] = conf->subagents_max_concurrent,
+        [JOBS_NESTED] = conf->workers_nested_turns,
+    };
     struct err e = ERR_INIT;
 
-    if (lanes_set(f->lanes, V("main"), main_lane, &e) < 0 ||
-        lanes_set(f->lanes, V("subagent"), subagents, &e) < 0)
-        log_error("lanes.not_set", KV("why", e.text));
+    for (size_t i = 0; i < COUNT_OF(lanes); i++)
+        if (lanes_set(f->lanes, lanes[i].name, at_once[i], &e) < 0)
+            log_error("lanes.not_set", KV("why", e.text));
     loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);
 }
 
@@ -51,11 +65,13 @@ static void tell_hub(struct fleet *f, uint64_t id, uint32_t attempt, uint8_t sta
         log_error("job.untold", KV("job", id), KV("why", e.text));
 }
 
-/* The agent with the most room, or NULL. */
-static struct proc *pick_agent(struct fleet *f)
+/* The agent with the most room, or NULL; *room: of all of them. */
+static struct proc *pick_agent(struct fleet *f, unsigned *room)
 {
     struct proc *best = NULL;
     unsigned least = f->conf.jobs_per_agent;
+
+    *room = 0;
 
     for (unsigned i = 0; i < f->count; i++) {
         struct proc *p = &f->proc[i];
@@ -66,6 +82,8 @@ static struct proc *pick_agent(struct fleet *f)
         n = lanes_running_on(f->lanes, p->instance);
         if (p->retiring && p->successor->fsm.state == FSM_UP)
             continue;
+        if (n < f->conf.jobs_per_agent)
+            *room += f->conf.jobs_per_agent - n;
         if (n < least) {
             least = n;
             best = p;
@@ -79,8 +97,10 @@ void jobs_dispatch(void *fleet)
     struct fleet *f = fleet;
     struct lane_job j;
     struct proc *agent;
+    unsigned room;
 
-    while (!f->stopping && (agent = pick_agent(f)) && lanes_next(f->lanes, agent->instance, &j)) {
+    while (!f->stopping && (agent = pick_agent(f, &room)) &&
+           lanes_next(f->lanes, agent->instance, room, &j)) {
         struct err e = ERR_INIT;
         struct ipc_job m = {.job_id = j.id,
                             .attempt = j.attempt,

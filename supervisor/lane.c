@@ -133,6 +133,9 @@ int lanes_push(struct lanes *l, const struct lane_job *job, enum lane_known *kno
         return err_set(e, ERR_INVALID, "no lane %.*s", VIEW_FMT(job->lane));
     if (l->held >= LANE_JOBS_MAX)
         return err_set(e, ERR_LIMIT, "%u jobs wait or run, limit %d", l->held, LANE_JOBS_MAX);
+    if (ln->waiting + ln->running >= LANE_JOBS_MAX - LANE_SHARE * (l->count - 1))
+        return err_set(e, ERR_LIMIT, "lane %s: %u jobs wait or run, limit %u", ln->name,
+                       ln->waiting + ln->running, LANE_JOBS_MAX - LANE_SHARE * (l->count - 1));
     if ((r = mem_new(&j, sizeof(*j), e)) < 0)
         return r;
     j->session = mem_dup(job->session.p, job->session.n);
@@ -171,12 +174,47 @@ static bool may_start(const struct lanes *l, const struct lane *ln, const struct
     return true;
 }
 
-bool lanes_next(struct lanes *l, unsigned agent, struct lane_job *out)
+/* A session that had its turn lets all others go first: what else it has waits at the end. */
+static void step_back(struct lane *ln, const struct job *started)
+{
+    struct job *back = NULL, **end = &back;
+
+    for (struct job **at = &ln->first; *at;) {
+        struct job *q = *at;
+
+        if (!same_session(q, started)) {
+            at = &q->next;
+            continue;
+        }
+        *at = q->next;
+        if (ln->last == &q->next)
+            ln->last = at;
+        q->next = NULL;
+        *end = q;
+        end = &q->next;
+    }
+    if (back) {
+        *ln->last = back;
+        ln->last = end;
+    }
+}
+
+/* Of the places that are left one is kept for each lane that has none. */
+static bool leaves_room(const struct lanes *l, const struct lane *ln, unsigned room)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < l->count; i++)
+        kept += &l->lane[i] != ln && l->lane[i].running == 0;
+    return ln->running == 0 || room > kept;
+}
+
+bool lanes_next(struct lanes *l, unsigned agent, unsigned room, struct lane_job *out)
 {
     for (unsigned k = 0; k < l->count; k++) {
         struct lane *ln = &l->lane[(l->turn + k) % l->count];
 
-        if (ln->running >= ln->concurrency)
+        if (ln->running >= ln->concurrency || !leaves_room(l, ln, room))
             continue;
         for (struct job **at = &ln->first; *at; at = &(*at)->next) {
             struct job *j = *at;
@@ -186,6 +224,7 @@ bool lanes_next(struct lanes *l, unsigned agent, struct lane_job *out)
             *at = j->next;
             if (ln->last == &j->next)
                 ln->last = at;
+            step_back(ln, j);
             ln->waiting--;
             ln->running++;
             j->running = true;

@@ -1,7 +1,9 @@
 /*
  * supervisor/lane.h - jobs waiting for an agent process.
  * Invariants: a job is waiting or running, once; per lane running <= its concurrency; per session
- * at most one runs, and jobs of one session run in order of arrival. Not here: what a job does
+ * at most one runs, and jobs of one session run in order of arrival. A session
+ * that had its turn lets the others of its lane go first. However full a lane is, each other one
+ * finds places to wait and, where agents have more than one, one to run. Not here: what a job does
  * (agent), whether it is durable or may start (hub). In memory only: the hub submits again whatever
  * is unfinished after a restart.
  */
@@ -17,6 +19,7 @@ enum {
     LANE_JOBS_MAX =
         1024, /* jobs held in all: each waiting one holds a descriptor; the hub tries later */
     LANE_MAX = 8,
+    LANE_SHARE = 32, /* of them are kept for each other lane, however full one is */
     LANE_NAME_MAX = 16,
 };
 
@@ -42,9 +45,10 @@ int lanes_set(struct lanes *l, struct view name, unsigned concurrency, struct er
  * LANE_JOBS_MAX are held, ERR_INVALID no such lane. */
 int lanes_push(struct lanes *l, const struct lane_job *job, enum lane_known *known,
                struct err *e) MUST_USE;
-/* The next job that may start; it counts as running on this agent from now on. false: none may.
+/* The next job that may start; it counts as running on this agent from now on. room: how many more
+ * the agents can run in all. false: none may.
  * Owns: job->payload becomes the caller's; the views are valid until the job ends. */
-bool lanes_next(struct lanes *l, unsigned agent, struct lane_job *job);
+bool lanes_next(struct lanes *l, unsigned agent, unsigned room, struct lane_job *job);
 /* Put a job back that could not be handed over (front of its lane); takes the payload again. */
 void lanes_unstart(struct lanes *l, uint64_t id, int payload);
 /* The job is over. false: not held (already over). */

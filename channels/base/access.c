@@ -116,6 +116,34 @@ const json_t *access_group(const json_t *conf, const struct channel_event *ev, b
     return NULL;
 }
 
+bool access_mention_needed(const json_t *conf, const json_t *group)
+{
+    const json_t *all = json_object_get(json_object_get(conf, "groups"), "*");
+
+    return json_flag(group, "requireMention",
+                     json_flag(all, "requireMention", json_flag(conf, "requireMention", true)));
+}
+
+struct view access_owner(const struct channel_ops *ops, const json_t *conf,
+                         const struct channel_person *who, char room[24])
+{
+    const json_t *list = json_object_get(conf, "allowFrom"), *v;
+    struct view first = VIEW_EMPTY;
+    char other[24];
+    size_t i;
+
+    json_array_foreach(list, i, v)
+    {
+        struct view e = view_trim(entry_text(v, first.n ? other : room));
+
+        if (view_eq(e, V("*")) || (first.n && e.n && !same(ops, first, e)))
+            return VIEW_EMPTY;
+        if (!first.n)
+            first = e;
+    }
+    return first.n && (same(ops, first, who->id) || same(ops, first, who->alias)) ? who->id : first;
+}
+
 static void decide(struct access *out, enum access_verdict v, const char *why)
 {
     out->verdict = v;

@@ -28,6 +28,13 @@ void access_judge(const struct channel_ops *ops, const json_t *conf, const json_
 /* The section of the group that the event is of: ops's, groups.<peer>, groups.<parent>,
  * groups."*"; NULL when there is none. *listed: a map of groups names it, or there is none. */
 const json_t *access_group(const json_t *conf, const struct channel_event *ev, bool *listed);
+/* Whether a message of the group must name the agent: the group's word, that of "*", else yes.
+ * group: as access_judge looks it up, or NULL. */
+bool access_mention_needed(const json_t *conf, const json_t *group);
+/* The only person who may write directly, when allowFrom names just one and no "*": the sender's
+ * own id when it is that one, else the configured text; "" otherwise. room holds numbers. */
+struct view access_owner(const struct channel_ops *ops, const json_t *conf,
+                         const struct channel_person *who, char room[24]);
 /* Whether a list of configured ids names the person. */
 bool access_listed(const struct channel_ops *ops, const json_t *list,
                    const struct channel_person *who, bool by_name);

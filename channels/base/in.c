@@ -147,7 +147,43 @@ static void put(struct jw *w, const char *key, struct view v)
         jw_kstr(w, key, v);
 }
 
-static void write_peer(const struct channel_event *ev, const struct access *a, struct buf *out)
+/* What the hub decides by: whether a group's message is for the agent, whose word counts
+ * (workers/hub/source.h). */
+static void write_facts(struct channel *c, const struct channel_event *ev, const struct access *a,
+                        struct jw *w)
+{
+    const json_t *group = c->ops->group_conf ? c->ops->group_conf(c, ev) : NULL, *history;
+    char room[24];
+    bool listed;
+
+    if (!group)
+        group = access_group(c->conf, ev, &listed);
+    history = json_object_get(group, "historyLimit");
+    if (!history)
+        history = json_object_get(c->conf, "historyLimit");
+    jw_kbool(w, "commands", a->may_command);
+    jw_kbool(w, "mentioned", ev->mention == MENTION_SELF);
+    jw_kbool(w, "mentionsOthers", ev->mention == MENTION_OTHER);
+    jw_kbool(w, "repliesToUs", ev->reply_to_self);
+    if (ev->kind != PEER_DIRECT)
+        jw_kbool(w, "requireMention", access_mention_needed(c->conf, group));
+    else
+        put(w, "ownerId", access_owner(c->ops, c->conf, &ev->from, room));
+    if (json_is_integer(history))
+        jw_ki64(w, "historyLimit", json_integer_value(history));
+    if (ev->media_n)
+        jw_kbool(w, "media", true);
+    if (ev->role_n) {
+        jw_key(w, "roles");
+        jw_arr(w);
+        for (unsigned i = 0; i < ev->role_n; i++)
+            jw_str(w, ev->roles[i]);
+        jw_arr_end(w);
+    }
+}
+
+static void write_peer(struct channel *c, const struct channel_event *ev, const struct access *a,
+                       struct buf *out)
 {
     struct jw w = JW_INIT(out);
 
@@ -167,8 +203,7 @@ static void write_peer(const struct channel_event *ev, const struct access *a, s
     jw_kstr(&w, "senderId", ev->from.id);
     put(&w, "senderName", ev->from.name);
     put(&w, "senderUsername", ev->from.username);
-    jw_kbool(&w, "commandAuthorized", a->may_command);
-    jw_kbool(&w, "wasMentioned", ev->mention == MENTION_SELF || ev->reply_to_self);
+    write_facts(c, ev, a, &w);
     if (ev->command)
         jw_kbool(&w, "command", true);
     put(&w, "quotedId", ev->reply_to);
@@ -212,7 +247,7 @@ static void write_words(struct channel *c, struct pending *p, const struct chann
     buf_put_view(b, ev->update_id);
     view_into(b, at, &p->update_id);
     at = b->n;
-    write_peer(ev, a, b);
+    write_peer(c, ev, a, b);
     view_into(b, at, &p->peer);
     at = b->n;
     if (p->what == WHAT_INBOUND)

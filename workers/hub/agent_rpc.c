@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "jscan.h"
 #include "json.h"
+#include "lastroute.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -352,6 +353,60 @@ int rpc_agent_wait(struct call *c)
     return 0;
 }
 
+static struct view first_of(const json_t *params, const char *a, const char *b)
+{
+    struct view v = view_trim(json_view(params, a));
+
+    return v.n ? v : view_trim(json_view(params, b));
+}
+
+/* deliver: where the answer goes, as asked for, else where the session was last spoken to from.
+ * true: it is known nowhere, and the call is answered. */
+static bool put_target(struct call *c, const struct session_key *key, struct buf *options, int *rc)
+{
+    const json_t *p = c->params;
+    struct view channel = first_of(p, "replyChannel", "channel");
+    struct source to = {.to = first_of(p, "replyTo", "to"), .thread = json_view(p, "threadId")};
+    struct lastroute last = {.channel = ""};
+    char name[ID_MAX + 1], account[ID_MAX + 1];
+    struct session s;
+    struct err e = ERR_INIT;
+
+    if (session_load(c->hub, session_key_view(key), &s, &e) == 0) {
+        (void)lastroute_of(&s, &last);
+        session_fini(&s);
+    }
+    if (channel.n == 0 || view_ieq(channel, V("last"))) {
+        channel = view_str(last.channel);
+        if (to.to.n == 0) {
+            to.to = view_str(last.to);
+            to.thread = to.thread.n ? to.thread : view_str(last.thread);
+        }
+    }
+    if (channel.n == 0 || to.to.n == 0 || channel.n > ID_MAX || to.to.n > SOURCE_TO_MAX ||
+        to.thread.n > SOURCE_THREAD_MAX) {
+        if (json_flag(p, "bestEffortDeliver", false))
+            return false;
+        *rc = call_error(c, RPC_INVALID_REQUEST,
+                         "invalid agent params: deliver: the session was never spoken to from a "
+                         "channel; name channel and to");
+        return true;
+    }
+    (void)snprintf(name, sizeof(name), "%.*s", VIEW_FMT(channel));
+    channel = first_of(p, "replyAccountId", "accountId");
+    (void)snprintf(account, sizeof(account), "%.*s",
+                   channel.n && channel.n <= ID_MAX ? (int)channel.n : 0,
+                   channel.n ? channel.p : "");
+    to.channel = name;
+    to.account = account[0]                                           ? account
+                 : strcmp(name, last.channel) == 0 && last.account[0] ? last.account
+                                                                      : "default";
+    if (options->n > 1)
+        buf_put_char(options, ',');
+    source_origin(&to, options);
+    return false;
+}
+
 int rpc_agent(struct call *c)
 {
     struct view asked = json_view(c->params, "sessionKey"), agent = json_view(c->params, "agentId"),
@@ -363,6 +418,7 @@ int rpc_agent(struct call *c)
         .key = &key,
         .message = view_trim(json_view(c->params, "message")),
         .run_id = json_view(c->params, "idempotencyKey"),
+        .lane = json_view(c->params, "lane"),
         .timeout_ms = seconds == 0 ? TIMEOUT_MAX_MS /* none asked for: the longest */
                       : seconds > 0 && seconds <= TIMEOUT_MAX_MS / 1000 ? (uint32_t)seconds * 1000u
                                                                         : 0,
@@ -387,6 +443,8 @@ int rpc_agent(struct call *c)
                           "attachments are not supported by this gateway yet");
     if (in.message.n == 0)
         return call_error(c, RPC_INVALID_REQUEST, "message or attachment required");
+    if (in.lane.n && !job_lane_known(in.lane))
+        in.lane = VIEW_EMPTY; /* lanes of the reference that stand for a session */
     jw_obj(&w);
     extra = json_view(c->params, "thinking");
     if (extra.n)
@@ -394,6 +452,10 @@ int rpc_agent(struct call *c)
     extra = json_view(c->params, "extraSystemPrompt");
     if (extra.n)
         jw_kstr(&w, "system", extra);
+    if (json_flag(c->params, "deliver", false) && put_target(c, &key, &options, &rc)) {
+        buf_fini(&options);
+        return rc;
+    }
     if (options.failed) {
         buf_fini(&options);
         return call_error(c, RPC_INVALID_REQUEST,

@@ -81,6 +81,7 @@ struct run {
     bool announced_end; /* clients saw an empty final: the answer comes under another id */
     uint8_t quiet;      /* enum run_quiet */
     char digest[65];
+    char lane[17];       /* "": the session's */
     char message_id[37]; /* of the user's message */
     char answer_id[37];  /* of the answer under way */
     char *text;          /* owned; the user's message while it waits, else NULL */
@@ -261,6 +262,8 @@ void run_unheard(struct hub *h, const struct ipc_run_done *m);
 bool run_given(const struct run *r);
 void job_submit(struct run *r);
 void job_cancel(struct run *r);
+/* A lane of that name. */
+bool job_lane_known(struct view name);
 /* Members model and fallbacks of a job. */
 int job_put_model(struct hub *h, const struct session *s, const struct model_pick *pick,
                   struct jw *w, struct err *e) MUST_USE;
@@ -320,6 +323,7 @@ struct chat_input {
     struct view message, run_id;
     struct view mode;    /* as the request names it; empty: the session's */
     uint32_t timeout_ms; /* 0: the configured one */
+    struct view lane;    /* as mode */
     struct view options; /* members for the job as JSON text without braces */
     struct view extra;   /* what else makes the request another one: attachments */
     bool plain;          /* not a command, whatever it looks like */

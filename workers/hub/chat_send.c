@@ -203,6 +203,7 @@ int chat_take(struct call *c, struct chat_input *in)
     r->timeout_ms = in->timeout_ms ? in->timeout_ms : chat_conf(h)->timeout_ms;
     queue_settings(h->w.conf, &l->s, VIEW_EMPTY, &r->q);
     (void)queue_mode_read(in->mode, &r->q.mode);
+    (void)snprintf(r->lane, sizeof(r->lane), "%.*s", VIEW_FMT(in->lane));
     r->announced_end = in->form != FORM_AGENT && (l->active || l->waiting) &&
                        (r->q.mode == QUEUE_FOLLOWUP || r->q.mode == QUEUE_COLLECT);
     r->quiet = in->form == FORM_AGENT ? QUIET_ALL : QUIET_NOT;

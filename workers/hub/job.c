@@ -10,6 +10,7 @@
 #include "log.h"
 #include "prompt.h"
 #include "settings.h"
+#include "skey.h"
 
 enum { AGAIN_FIRST_MS = 200, AGAIN_MAX_MS = 5000 };
 
@@ -143,11 +144,32 @@ static void again(struct run *r)
     loop_timer_set(&r->again, r->again_ms); /* the run's own limit ends this */
 }
 
+bool job_lane_known(struct view name)
+{
+    return view_eq(name, V("main")) || view_eq(name, V("cron")) || view_eq(name, V("subagent")) ||
+           view_eq(name, V("nested"));
+}
+
+/* The one asked for, else that of the session's kind: what runs in the background takes no place
+ * from people. */
+static struct view lane_of(const struct run *r)
+{
+    struct view agent, rest;
+
+    if (r->lane[0])
+        return view_str(r->lane);
+    if (!skey_parse(view_str(r->live->s.key), &agent, &rest))
+        return V("main");
+    return view_starts(rest, V("subagent:")) ? V("subagent")
+           : view_starts(rest, V("cron:"))   ? V("cron")
+                                             : V("main");
+}
+
 void job_submit(struct run *r)
 {
     struct ipc_job_submit m = {.job_id = r->job_id,
                                .attempt = r->attempt,
-                               .lane = V("main"),
+                               .lane = lane_of(r),
                                .session = view_str(r->live->s.key),
                                .timeout_ms = r->timeout_ms,
                                .payload = -1};

@@ -36,6 +36,10 @@ static void write_params(const struct run *r, struct buf *out)
         jw_kbool(&w, "waits", true);
     if (r->phase == RUN_WAITS && r->pause_ms)
         jw_ku64(&w, "pause", r->pause_ms);
+    if (r->lane[0])
+        jw_kcstr(&w, "lane", r->lane);
+    if (r->route[0])
+        jw_kbool(&w, "inbound", true);
     if (r->gather)
         jw_kbool(&w, "gather", true);
     if (r->rank)

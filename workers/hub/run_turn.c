@@ -340,13 +340,15 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
     r->quiet = (uint8_t)json_i64(p, "quiet", QUIET_NOT);
     cut(r->digest, sizeof(r->digest), row->digest);
     cut(r->message_id, sizeof(r->message_id), json_view(p, "msg"));
+    cut(r->lane, sizeof(r->lane), json_view(p, "lane"));
     cut(r->device, sizeof(r->device), json_view(p, "device"));
     cut(r->owner, sizeof(r->owner), json_view(p, "owner"));
     if (options.n) {
         mem_free(r->options);
         if (!(r->options = mem_dup(options.p, options.n)))
             r->options = mem_dup("", 0);
-        source_names(r->options, r->route, r->who);
+        if (json_flag(p, "inbound", false))
+            source_names(r->options, r->route, r->who);
     }
     if (json_view(p, "context").n)
         r->context = mem_dup(json_view(p, "context").p, json_view(p, "context").n);
