@@ -123,7 +123,7 @@ export function startShell(gw, {only}) {
         }
         shown?.view.leave?.();
         const mine = shown = {page: place.page, view: {}};
-        const main = h("main", {id: "main", tabIndex: -1, class: `main ${place.page}`});
+        const main = h("main", {id: "main", tabIndex: -1, class: `main at-${place.page}`});
         put(app, only ? null : rail(gw, place), h("div", {class: "body"}, bar, place.known && !only ? tabs(gw, place) : null, main));
         app.className = only ? "frame only" : "frame";
         let view;

@@ -184,7 +184,7 @@ export function ask({title, body, fields = [], ok = "OK", danger = false}) {
                 answer = {};
                 for (const el of dialog.querySelectorAll("[name]")) answer[el.name] = el.value;
             }},
-            h("h2", {id: "dialog-title"}, title), body && h("p", {}, body), inputs,
+            h("h2", {id: "dialog-title"}, title), body && (typeof body === "string" ? h("p", {}, body) : h("div", {}, body)), inputs,
             h("div", {class: "row end"},
               h("button", {type: "button", class: "button", onclick: () => dialog.close()}, "Cancel"),
               h("button", {type: "submit", class: danger ? "button danger" : "button primary"}, ok))));
