@@ -242,8 +242,8 @@ static const char *why_ended(int status)
         [EXIT_ASKED] = "by itself",
         [EXIT_FAILED] = "as it says above",
         [EXIT_NEVER] = "its configuration",
-        [EXIT_STORAGE] = "its storage failed: nothing unanswered is kept, it is opened again and "
-                         "checked; look at the disk and its log",
+        [EXIT_STORAGE] = ("its storage failed: nothing unanswered is kept, it is opened again and "
+                          "checked; look at the disk and its log"),
     };
 
     if (WIFSIGNALED(status))
