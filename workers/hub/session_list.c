@@ -216,37 +216,19 @@ int rpc_sessions_describe(struct call *c)
     return call_end(c);
 }
 
-struct wanted {
-    struct view label, id;
-    char key[SESSION_KEY_MAX + 1];
-    size_t n;
-};
-
-static int on_wanted(void *ctx, const struct rec_session_put *r)
-{
-    struct wanted *x = ctx;
-
-    if ((x->label.n && !view_eq(r->label, x->label)) || (x->id.n && !view_eq(r->session_id, x->id)))
-        return 0;
-    memcpy(x->key, r->key.p, r->key.n);
-    x->n = r->key.n;
-    return 1;
-}
-
 bool session_labelled(struct hub *h, struct view label, struct session_key *out)
 {
-    struct wanted x = {.label = label};
+    struct rec_session_put row;
     struct err e = ERR_INIT;
 
-    return label.n && store_sessions_page(h->store, 0, SIZE_MAX, on_wanted, &x, &e) == 0 && x.n &&
-           session_key(h, view_of(x.key, x.n), VIEW_EMPTY, out, &e) != ERR_INVALID;
+    return label.n && store_session_by_label(h->store, label, &row, &e) == 0 &&
+           session_key(h, row.key, VIEW_EMPTY, out, &e) != ERR_INVALID;
 }
 
 int rpc_sessions_resolve(struct call *c)
 {
     struct view asked = json_view(c->params, "key");
-    struct wanted x = {.label = json_view(c->params, "label"),
-                       .id = json_view(c->params, "sessionId")};
+    struct view label = json_view(c->params, "label"), id = json_view(c->params, "sessionId");
     struct rec_session_put row;
     struct session_key key;
     struct err e = ERR_INIT;
@@ -259,17 +241,19 @@ int rpc_sessions_resolve(struct call *c)
         if (session_key(c->hub, asked, json_view(c->params, "agentId"), &key, &e) == ERR_INVALID)
             return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
         found = store_session_get(c->hub->store, session_key_view(&key), &row, &e) == 0;
-    } else if (x.label.n || x.id.n) {
-        found = store_sessions_page(c->hub->store, 0, SIZE_MAX, on_wanted, &x, &e) == 0 && x.n &&
-                session_key(c->hub, view_of(x.key, x.n), VIEW_EMPTY, &key, &e) != ERR_INVALID;
+    } else if (label.n || id.n) {
+        found = (id.n ? store_session_by_id(c->hub->store, id, &row, &e)
+                      : store_session_by_label(c->hub->store, label, &row, &e)) == 0 &&
+                (!label.n || view_eq(row.label, label)) &&
+                session_key(c->hub, row.key, VIEW_EMPTY, &key, &e) != ERR_INVALID;
     } else {
         return call_error(c, RPC_INVALID_REQUEST, "Either key, sessionId or label is required");
     }
     if (!found && !json_flag(c->params, "allowMissing", false))
         return call_error(c, RPC_INVALID_REQUEST, "No session found: %.*s",
-                          VIEW_FMT(asked.n     ? asked
-                                   : x.label.n ? x.label
-                                               : x.id));
+                          VIEW_FMT(asked.n   ? asked
+                                   : label.n ? label
+                                             : id));
     w = call_ok(c);
     jw_obj(w);
     jw_kbool(w, "ok", found);

@@ -85,6 +85,11 @@ int store_session_get(struct store *s, struct view key, struct rec_session_put *
                       struct err *e) MUST_USE;
 int store_session_by_sid(struct store *s, uint32_t sid, struct rec_session_put *out,
                          struct err *e) MUST_USE;
+/* The session of that id or label, of several the one that changed last. */
+int store_session_by_id(struct store *s, struct view session_id, struct rec_session_put *out,
+                        struct err *e) MUST_USE;
+int store_session_by_label(struct store *s, struct view label, struct rec_session_put *out,
+                           struct err *e) MUST_USE;
 int store_message_by_id(struct store *s, struct view id, struct rec_message_add *out,
                         struct err *e) MUST_USE;
 int store_run_get(struct store *s, struct view run_id, struct rec_run_put *out,

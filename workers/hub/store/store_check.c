@@ -88,7 +88,8 @@ struct walk {
     MDB_txn *t;
     uint32_t sid; /* of the transcript under way */
     uint64_t seq;
-    bool session; /* it belongs to a session, not to a grave */
+    bool session;   /* it belongs to a session, not to a grave */
+    uint64_t names; /* of all sessions */
 };
 
 static int check_meta(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e)
@@ -108,8 +109,18 @@ static int check_session(struct walk *w, MDB_val *k, const struct store_rec *r, 
     if ((rc = expect(w->s, w->t, DB_SESSION_KEY, key_session(&x, p->key), k->mv_data, 4,
                      "session.key", e)) < 0)
         return rc;
-    return expect(w->s, w->t, DB_SESSION_TIME, key_time_u32(&x, p->updated_at, p->sid), NULL, 0,
-                  "session.time", e);
+    if ((rc = expect(w->s, w->t, DB_SESSION_TIME, key_time_u32(&x, p->updated_at, p->sid), NULL, 0,
+                     "session.time", e)) < 0)
+        return rc;
+    w->names += (p->session_id.n > 0 ? 1u : 0u) + (p->label.n > 0 ? 1u : 0u);
+    if (p->session_id.n &&
+        (rc = expect(w->s, w->t, DB_SESSION_NAME, key_session_name(&x, 'i', p->session_id, p->sid),
+                     NULL, 0, "session.name", e)) < 0)
+        return rc;
+    return p->label.n
+               ? expect(w->s, w->t, DB_SESSION_NAME, key_session_name(&x, 'l', p->label, p->sid),
+                        NULL, 0, "session.name", e)
+               : 0;
 }
 
 static int check_message(struct walk *w, MDB_val *k, const struct store_rec *r, struct err *e)
@@ -213,6 +224,7 @@ int store_check(struct store *s, struct err *e)
 {
     struct walk w = {.s = s};
     struct store_rec rec;
+    uint64_t names;
     MDB_cursor *c;
     MDB_val k, v;
     int r, rc;
@@ -234,7 +246,9 @@ int store_check(struct store *s, struct err *e)
         if (rc != MDB_NOTFOUND)
             return store_err(s, rc, "check", e);
     }
-    return 0;
+    if ((r = entries(s, w.t, DB_SESSION_NAME, &names, e)) < 0)
+        return r;
+    return names == w.names ? 0 : bad("a name without its session", e);
 }
 
 int store_backup_fd(struct store *s, int fd, struct err *e)

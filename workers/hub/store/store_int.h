@@ -16,6 +16,7 @@ enum db {
     DB_SESSION,        /* u32 sid -> row */
     DB_SESSION_KEY,    /* key, a digest when too long -> u32 sid */
     DB_SESSION_TIME,   /* i64 updated_at, u32 sid -> nothing */
+    DB_SESSION_NAME,   /* 'i' or 'l', id or label, a digest when long, 0, u32 sid -> nothing */
     DB_MESSAGE,        /* u32 sid, u64 seq -> row */
     DB_MESSAGE_ID,     /* id, 16 bytes + tag when it is a UUID -> u32 sid, u64 seq */
     DB_RUN,            /* u64 job_id -> row */
@@ -35,7 +36,7 @@ enum db {
     DB_COUNT
 };
 
-enum { STORE_SCHEMA = 3, KEY_MAX = 511 };
+enum { STORE_SCHEMA = 4, KEY_MAX = 511 };
 
 struct counters {
     uint64_t next_sid, next_job;
@@ -96,6 +97,8 @@ int store_find_job(struct store *s, MDB_txn *t, struct view run_id, uint64_t *ou
 /* Bring an older schema up to date, inside wtxn. */
 int store_migrate(struct store *s, uint64_t from, struct err *e) MUST_USE;
 int store_check_quick(struct store *s, struct err *e) MUST_USE;
+/* The names of a session into the index, of one that was not in it; an LMDB code. */
+int store_put_names(struct store *s, const struct rec_session_put *r) MUST_USE;
 /* Validate *r against what is stored and fill in its zeros; reads only. */
 int store_prepare(struct store *s, struct store_rec *r, struct err *e) MUST_USE;
 /* Write a prepared record (row = its encoding) into all its tables. On failure the transaction is
@@ -156,6 +159,8 @@ MDB_val *key_time_u64(struct key *k, int64_t t, uint64_t a);
 MDB_val *key_text(struct key *k, struct view v); /* at most KEY_MAX bytes */
 MDB_val *key_session(struct key *k, struct view v);
 MDB_val *key_message_id(struct key *k, struct view v);
+/* sid 0: the beginning that the keys of all sessions of that name share. */
+MDB_val *key_session_name(struct key *k, char tag, struct view v, uint32_t sid);
 uint32_t key_get_u32(const void *p);
 uint64_t key_get_u64(const void *p);
 int64_t key_get_time(const void *p);

@@ -4,7 +4,7 @@
 #include <endian.h>
 #include <openssl/evp.h>
 
-enum { KEY_RAW_MAX = KEY_MAX, KEY_CUT = 440, KEY_DIGEST = 32, UUID_TEXT = 36 };
+enum { KEY_RAW_MAX = KEY_MAX, KEY_CUT = 440, KEY_DIGEST = 32, UUID_TEXT = 36, NAME_RAW_MAX = 128 };
 
 static MDB_val *sized(struct key *k, size_t n)
 {
@@ -82,6 +82,28 @@ MDB_val *key_session(struct key *k, struct view v)
     if (!EVP_Q_digest(NULL, "SHA256", NULL, v.p, v.n, (unsigned char *)k->b + KEY_CUT + 1, NULL))
         memset(k->b + KEY_CUT + 1, 0, KEY_DIGEST); /* no digest: a collision, seen by the compare */
     return sized(k, KEY_CUT + 1 + KEY_DIGEST);
+}
+
+MDB_val *key_session_name(struct key *k, char tag, struct view v, uint32_t sid)
+{
+    size_t n = 0;
+
+    k->b[n++] = tag;
+    if (v.n <= NAME_RAW_MAX) {
+        memcpy(k->b + n, v.p, v.n);
+        n += v.n;
+    } else {
+        k->b[n++] = (char)0xff;
+        if (!EVP_Q_digest(NULL, "SHA256", NULL, v.p, v.n, (unsigned char *)k->b + n, NULL))
+            memset(k->b + n, 0, KEY_DIGEST); /* as above */
+        n += KEY_DIGEST;
+    }
+    k->b[n++] = '\0';
+    if (sid) {
+        put32(k->b + n, sid);
+        n += 4;
+    }
+    return sized(k, n);
 }
 
 static int hex(char c)

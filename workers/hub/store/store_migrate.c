@@ -9,9 +9,31 @@ static int add_tables(struct store *s, struct err *e)
     return 0;
 }
 
+/* Schema 4 finds sessions by id and label. */
+static int add_names(struct store *s, struct err *e)
+{
+    struct store_rec rec;
+    MDB_cursor *c;
+    MDB_val k, v;
+    int r = 0, rc;
+
+    if ((rc = mdb_drop(s->wtxn, s->db[DB_SESSION_NAME], 0)) ||
+        (rc = mdb_cursor_open(s->wtxn, s->db[DB_SESSION], &c)))
+        return store_err(s, rc, "names", e);
+    for (rc = mdb_cursor_get(c, &k, &v, MDB_FIRST); rc == 0 && r == 0;
+         rc = mdb_cursor_get(c, &k, &v, MDB_NEXT))
+        if ((r = store_row(&v, REC_session_put, &rec, e)) == 0 &&
+            (rc = store_put_names(s, &rec.session_put)))
+            break;
+    mdb_cursor_close(c);
+    if (r < 0)
+        return r;
+    return rc == MDB_NOTFOUND ? 0 : store_err(s, rc, "names", e);
+}
+
 /* step[i] leads from schema i + 1 to i + 2, inside s->wtxn. */
 typedef int store_step(struct store *s, struct err *e);
-static store_step *const steps[STORE_SCHEMA] = {add_tables, add_tables};
+static store_step *const steps[STORE_SCHEMA] = {add_tables, add_tables, add_names};
 
 int store_migrate(struct store *s, uint64_t from, struct err *e)
 {

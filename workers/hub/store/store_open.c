@@ -18,6 +18,7 @@ static const char *const db_names[DB_COUNT] = {
     [DB_SESSION] = "session",
     [DB_SESSION_KEY] = "session.key",
     [DB_SESSION_TIME] = "session.time",
+    [DB_SESSION_NAME] = "session.name",
     [DB_MESSAGE] = "message",
     [DB_MESSAGE_ID] = "message.id",
     [DB_RUN] = "run",

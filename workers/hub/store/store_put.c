@@ -166,6 +166,27 @@ static int put_meta(struct store *s, const struct rec_meta_set *r, struct view r
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Old and new name of one kind; either may be empty. */
+static int put_name(struct store *s, char tag, struct view before, struct view after, uint32_t sid)
+{
+    struct key k;
+    int rc;
+
+    if (view_eq(before, after))
+        return 0;
+    if (before.n && (rc = del(s, DB_SESSION_NAME, key_session_name(&k, tag, before, sid))))
+        return rc;
+    return after.n ? put(s, DB_SESSION_NAME, key_session_name(&k, tag, after, sid), VIEW_EMPTY, 0)
+                   : 0;
+}
+
+int store_put_names(struct store *s, const struct rec_session_put *r)
+{
+    int rc = put_name(s, 'i', VIEW_EMPTY, r->session_id, r->sid);
+
+    return rc ? rc : put_name(s, 'l', VIEW_EMPTY, r->label, r->sid);
+}
+
 static int put_session(struct store *s, const struct rec_session_put *r, struct view row)
 {
     struct store_rec old;
@@ -177,12 +198,18 @@ static int put_session(struct store *s, const struct rec_session_put *r, struct 
         if (r->sid >= s->now.next_sid)
             s->now.next_sid = (uint64_t)r->sid + 1;
         if ((rc = put(s, DB_SESSION_KEY, key_session(&k, r->key), view_of(sid.b, 4),
-                      MDB_NOOVERWRITE)))
+                      MDB_NOOVERWRITE)) ||
+            (rc = store_put_names(s, r)))
             return rc;
     } else if (rc) {
         return rc;
     } else {
         before = old.session_put.updated_at;
+        /* what is written makes the views of the old row void: it is read again */
+        if ((rc = put_name(s, 'l', old.session_put.label, r->label, r->sid)) ||
+            (rc = old_row(s, DB_SESSION, key_u32(&sid, r->sid), REC_session_put, &old)) ||
+            (rc = put_name(s, 'i', old.session_put.session_id, r->session_id, r->sid)))
+            return rc;
         if (before == r->updated_at)
             return put(s, DB_SESSION, &sid.v, row, 0);
         if ((rc = del(s, DB_SESSION_TIME, key_time_u32(&k, before, r->sid))))
@@ -240,6 +267,10 @@ static int put_session_del(struct store *s, const struct rec_session_del *r)
     if (store_find_sid(s, s->wtxn, r->key, &n, &e) < 0 || n == 0)
         return MDB_CORRUPTED;
     if ((rc = old_row(s, DB_SESSION, key_u32(&sid, n), REC_session_put, &old)) ||
+        (rc = put_name(s, 'l', old.session_put.label, VIEW_EMPTY, n)) ||
+        (rc = old_row(s, DB_SESSION, key_u32(&sid, n), REC_session_put, &old)) ||
+        (rc = put_name(s, 'i', old.session_put.session_id, VIEW_EMPTY, n)) ||
+        (rc = old_row(s, DB_SESSION, key_u32(&sid, n), REC_session_put, &old)) ||
         (rc = del(s, DB_SESSION_TIME, key_time_u32(&k, old.session_put.updated_at, n))) ||
         (rc = del(s, DB_SESSION_KEY, key_session(&k, r->key))) ||
         (rc = del(s, DB_SESSION, &sid.v)) || (rc = put(s, DB_GRAVE, &sid.v, VIEW_EMPTY, 0)))

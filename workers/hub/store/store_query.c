@@ -132,6 +132,57 @@ int store_session_get(struct store *s, struct view key, struct rec_session_put *
     return dangling(store_session_by_sid(s, sid, out, e), "session.key", e);
 }
 
+enum { NAMESAKES_MAX = 64 }; /* looked at: one is the rule */
+
+static int by_name(struct store *s, char tag, struct view name, struct rec_session_put *out,
+                   struct err *e)
+{
+    struct key first;
+    MDB_val want = *key_session_name(&first, tag, name, 0), k = want, v;
+    struct rec_session_put row;
+    MDB_cursor *c;
+    MDB_txn *t;
+    bool found = false;
+    int r, rc;
+
+    if ((r = store_read(s, &t, e)) < 0)
+        return r;
+    if ((rc = mdb_cursor_open(t, s->db[DB_SESSION_NAME], &c)))
+        return store_err(s, rc, "names", e);
+    rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+    for (unsigned i = 0; rc == 0 && i < NAMESAKES_MAX && k.mv_size == want.mv_size + 4 &&
+                         memcmp(k.mv_data, first.b, want.mv_size) == 0;
+         i++, rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        uint32_t sid = key_get_u32((const char *)k.mv_data + want.mv_size);
+
+        if ((r = dangling(store_session_by_sid(s, sid, &row, e), "session.name", e)) < 0)
+            break;
+        if (view_eq(tag == 'i' ? row.session_id : row.label, name) && /* a digest is no proof */
+            (!found || row.updated_at > out->updated_at)) {
+            *out = row;
+            found = true;
+        }
+    }
+    mdb_cursor_close(c);
+    if (r < 0)
+        return r;
+    if (rc && rc != MDB_NOTFOUND)
+        return store_err(s, rc, "names", e);
+    return found ? 0 : err_set(e, ERR_NOT_FOUND, "no such session");
+}
+
+int store_session_by_id(struct store *s, struct view session_id, struct rec_session_put *out,
+                        struct err *e)
+{
+    return by_name(s, 'i', session_id, out, e);
+}
+
+int store_session_by_label(struct store *s, struct view label, struct rec_session_put *out,
+                           struct err *e)
+{
+    return by_name(s, 'l', label, out, e);
+}
+
 int store_message_by_id(struct store *s, struct view id, struct rec_message_add *out, struct err *e)
 {
     struct store_rec rec;
