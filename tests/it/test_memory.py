@@ -61,6 +61,29 @@ def test_front_of_slow_readers(t):
     assert not [l for l in g.lines if l.get("event") in ("worker.died", "worker.over_memory")]
 
 
+def test_slow_readers_end_first(t):
+    """Together they may not have what the front may: who holds much is ended before the front would be, and nobody else."""
+    g = t.new_gateway(workers=dict(EARLY, fronts=1))
+    g.start()
+    front, writer = g.worker("front"), g.client()
+    for i in range(12):
+        writer.turn("agent:main:long", "[fake ok chunks=1] %d " % i + "x" * 400000)
+    slow = [g.client() for _ in range(4)]
+    for c in slow:
+        c.ws.pause()
+    for i in range(8):  # up to 150 MiB
+        for c in slow:
+            c.start("chat.history", {"sessionKey": "agent:main:long", "limit": 200, "maxChars": 500000}, "big%d" % i)
+        assert writer.ask("health")["ok"] is True
+    assert writer.turn("agent:main:b", "still here [fake ok chunks=2]")[1]["state"] == "final"
+    for c in slow:
+        c.ws.reading.set()
+    g.wait_log(lambda l: l.get("event") == "conn.memory", "somebody is ended")
+    until(lambda: any(c.ws.ended for c in slow), "and notices")
+    assert g.worker("front") == front and writer.open
+    assert not [l for l in g.lines if l.get("event") in ("worker.recycled", "worker.died", "worker.over_memory")]
+
+
 def test_hub_begins_again(t):
     """Clients stay connected, what was acknowledged is there, and a turn under way ends."""
     g = limited(t, hub=0.75)

@@ -274,6 +274,19 @@ void conn_touch(struct conn *c)
     loop_defer(c->f->w.loop, &c->f->flush, LOOP_FLUSH);
 }
 
+/* What lies for all of them together stays below the front's memory limit: otherwise a few who do
+ * not read would cost everybody else their connections. Only who holds much himself looks. */
+static bool too_much_for_all(const struct conn *c, size_t more)
+{
+    size_t all = more;
+
+    if (c->out.n < FRONT_BACKLOG_SHARE)
+        return false;
+    for (struct list *l = c->f->open.next; l != &c->f->open; l = l->next)
+        all += LIST_OF(l, struct conn, on_open)->out.n;
+    return all > FRONT_BACKLOG_ALL;
+}
+
 void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppable)
 {
     uint8_t head[WS_HEAD_MAX];
@@ -286,6 +299,12 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
         total += parts[i].n;
     if (total > c->f->lim.backlog_bytes || c->out.n > c->f->lim.backlog_bytes - total) {
         conn_close(c, WS_POLICY, V("slow consumer"));
+        return;
+    }
+    if (too_much_for_all(c, total)) { /* at once: a close frame would wait behind all of it */
+        if (front_may_log(c->f))
+            log_warn("conn.memory", KV("conn", c->id), KV("bytes", c->out.n));
+        conn_kill(c);
         return;
     }
     head_n = ws_head(head, WS_OP_TEXT, total, NULL);

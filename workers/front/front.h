@@ -33,6 +33,9 @@ enum {
     /* bytes */
     FRONT_PARAMS_MAX = 64 * 1024,          /* of connect (ipc.def) */
     FRONT_BACKLOG_MAX = 256 * 1024 * 1024, /* the most that gateway.limits.bufferedBytes allows */
+    FRONT_BACKLOG_ALL = 52 * 1024 * 1024,  /* of all: below MEMORY of front.def; one alone ends at
+                                              its own limit, 50 MiB, with a word */
+    FRONT_BACKLOG_SHARE = 4 * 1024 * 1024, /* who holds less than this is not the one that ends */
     FRONT_BACKLOG_DROP = 1024 * 1024, /* droppable events are skipped above: old news by then */
     FRONT_BACKLOG_PAUSE = 256 * 1024, /* who does not read is not read */
     FRONT_SCRATCH = 128 * 1024,       /* one read */
