@@ -574,6 +574,41 @@ START_TEST(test_cut_everywhere)
 }
 END_TEST
 
+/* A provider that fails for everybody: after ten failures it is not asked, the fallback is; the
+ * next run learns it from this one. */
+START_TEST(test_circuit)
+{
+    static struct answer answers[ANSWERS_MAX];
+    static struct world w;
+    struct run_result res;
+    unsigned asked;
+
+    for (size_t i = 0; i < COUNT_OF(answers); i++)
+        answers[i] = (struct answer){ERR("503 Oops", "", "x"), "", CLOSE};
+    world_open(&w, answers);
+    for (int i = 0; i < 3; i++) { /* 4 + 4 + 2 attempts */
+        begin(&w, "mock/m", "", 0);
+        wait_done(&w);
+        w.fake.requests = 0;
+        run_result(w.run, &res);
+        ck_assert_int_eq(res.outcome, TURN_ERROR);
+        run_free(&w.run);
+    }
+    asked = w.fake.conns;
+    ck_assert_uint_eq(asked, CIRCUIT_FAILURES);
+    buf_reset(&w.log, 4096);
+    begin(&w, "mock/m", "\"dead/d\"", 0);
+    wait_done(&w);
+    run_result(w.run, &res);
+    ck_assert_int_eq(res.outcome, TURN_ERROR);
+    ck_assert_msg(memmem(res.error.p, res.error.n, "left alone", 10), "%.*s", VIEW_FMT(res.error));
+    ck_assert_msg(view_starts(buf_view(&w.log), V("begin mock/m|begin dead/d|")), "%.*s",
+                  VIEW_FMT(buf_view(&w.log)));
+    ck_assert_uint_eq(w.fake.conns, asked);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(test_waits)
 {
     static const struct {
@@ -683,6 +718,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_abort);
     tcase_add_test(tc, test_tls_is_verified);
     tcase_add_loop_test(tc, test_cut_everywhere, 0, 2);
+    tcase_add_test(tc, test_circuit);
     tcase_add_loop_test(tc, test_waits, 0, 7);
     tcase_add_loop_test(tc, test_bad_jobs, 0, 6);
 }

@@ -135,6 +135,13 @@ bool fail_retryable(const struct failure *f, uint64_t wait_max_ms)
     return rows[f->reason].retry && f->retry_after_ms <= wait_max_ms;
 }
 
+bool fail_of_provider(const struct failure *f)
+{
+    return f->reason == FAIL_RATE_LIMIT || f->reason == FAIL_OVERLOADED ||
+           f->reason == FAIL_SERVER || f->reason == FAIL_NETWORK || f->reason == FAIL_TIMEOUT ||
+           f->reason == FAIL_INTERRUPTED;
+}
+
 bool fail_try_next(const struct failure *f)
 {
     return rows[f->reason].next;

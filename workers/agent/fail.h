@@ -51,6 +51,8 @@ const char *fail_kind(enum fail_reason reason);
 /* The same request to the same model may succeed a little later, within the wait we are ready for.
  */
 bool fail_retryable(const struct failure *f, uint64_t wait_max_ms);
+/* It says nothing of the request, but that the provider is in trouble. */
+bool fail_of_provider(const struct failure *f);
 /* Another model may do better. */
 bool fail_try_next(const struct failure *f);
 

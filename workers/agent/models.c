@@ -28,7 +28,8 @@ struct provider {
     unsigned lines;
     struct secret key;
     struct patience patience;
-    uint32_t max_tokens; /* 0: the service's own limit */
+    struct circuit *circuit; /* owned */
+    uint32_t max_tokens;     /* 0: the service's own limit */
     struct params params;
     struct model *model;
     unsigned models;
@@ -315,7 +316,8 @@ static int read_provider(struct provider *p, const char *id, json_t *conf,
     p->id = mem_dup(id, strlen(id));
     p->base_url = dup_view(json_view(conf, "baseUrl"));
     p->api = dup_view(api.n ? api : V("openai-completions"));
-    if (!p->id || !p->api)
+    p->circuit = mem_alloc(sizeof(*p->circuit));
+    if (!p->id || !p->api || !p->circuit)
         return err_set(e, ERR_NOMEM, "no memory for a provider");
     check_base(p);
     if (!provider_find(view_str(p->api)))
@@ -367,6 +369,7 @@ static void provider_fini(struct provider *p)
     mem_free(p->id);
     mem_free(p->base_url);
     mem_free(p->api);
+    mem_free(p->circuit);
 }
 
 int models_new(struct models **out, json_t *conf, struct err *e)
@@ -569,6 +572,7 @@ bool models_route(const struct models *m, struct view ref, struct model_route *o
         return false;
     }
     out->patience = p->patience;
+    out->circuit = p->circuit;
     out->spec.base_url = view_str(p->base_url);
     out->spec.native = is_native(out->spec.base_url);
     if (row) {

@@ -8,6 +8,7 @@
 #ifndef MODELS_H
 #define MODELS_H
 
+#include "circuit.h"
 #include "http.h"
 #include "provider.h"
 #include "secret.h"
@@ -54,6 +55,7 @@ struct model_route {
     const struct provider_ops *ops; /* NULL: the built-in demo */
     struct model_spec spec;
     struct patience patience;
+    struct circuit *circuit;           /* of the provider, shared by all runs; NULL: the demo */
     const char *lines[HTTP_LINES_MAX]; /* headers, the key's among them */
     unsigned line_count;
     struct view key; /* to keep it out of what people read; empty without one */

@@ -32,6 +32,7 @@ struct run {
     struct loop_timer limit, wait;
     struct loop_task turn; /* what has come is looked at once a turn */
     bool ended;            /* the transfer is over */
+    bool shut;             /* it was not even asked: its circuit is open */
     struct failure broke;  /* how it ended */
     enum run_outcome outcome;
     struct failure last;
@@ -119,11 +120,16 @@ static void put_status(struct run *r, const struct failure *f, uint64_t delay_ms
 
 static void on_failure(struct run *r, struct failure *f)
 {
+    uint64_t now = loop_now_ms(r->conf.loop);
+
     fail_redact(f, r->route.key);
     http_cancel(&r->call);
     r->failed++;
-    if (r->told == 0 && fail_retryable(f, r->route.patience.retry_after_max_ms) &&
-        r->failed < r->route.patience.attempts) {
+    if (r->route.circuit && !r->shut)
+        circuit_saw(r->route.circuit, now, fail_of_provider(f));
+    if (r->told == 0 && !r->shut && fail_retryable(f, r->route.patience.retry_after_max_ms) &&
+        r->failed < r->route.patience.attempts &&
+        (!r->route.circuit || circuit_retry(r->route.circuit, now))) {
         uint64_t ms = run_wait_ms(r->failed, &r->route.patience, f->retry_after_ms, rand_u64());
 
         r->last = *f;
@@ -223,6 +229,8 @@ static void on_turn(void *ctx)
     take_calls(r);
     if (r->reply.done && reply_complete(&r->reply)) {
         tell(r);
+        if (r->route.circuit)
+            circuit_saw(r->route.circuit, loop_now_ms(r->conf.loop), false);
         http_release(&r->call);
         end(r, TURN_OK);
         return;
@@ -322,8 +330,9 @@ static void send_request(struct run *r)
 static void ask(struct run *r)
 {
     bool first = r->failed == 0, can;
+    uint64_t now = loop_now_ms(r->conf.loop), wait = 0;
 
-    r->ended = false;
+    r->ended = r->shut = false;
     r->broke = (struct failure){0};
     reply_reset(&r->reply);
     sse_fini(&r->sse);
@@ -335,6 +344,15 @@ static void ask(struct run *r)
     }
     if (first && can)
         r->conf.on->on_begin(r->conf.ctx, r);
+    if (can && r->route.circuit && !circuit_may(r->route.circuit, now, &wait)) {
+        fail_set(&r->broke, FAIL_OVERLOADED,
+                 "the model server failed too often and is left alone for %u s",
+                 (unsigned)((wait + 999) / 1000));
+        r->shut = true;
+        can = false;
+    }
+    if (first && can && r->route.circuit)
+        circuit_asked(r->route.circuit, now);
     if (can) {
         send_request(r);
         return;
