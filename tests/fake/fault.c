@@ -62,19 +62,25 @@ extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t n);
 
+static bool is(const char *name, const char *program, bool longer)
+{
+    size_t n = strlen(program);
+
+    return strncmp(name, program, n) == 0 &&
+           (longer || !name[n] || name[n] == ':' || name[n] == ' ');
+}
+
 __attribute__((constructor(101))) static void begin(void)
 {
     const char *path = getenv("FAULT_PAGE");
     void *p;
     int fd;
 
-    for (int i = 0; i < (int)(sizeof(programs) / sizeof(programs[0])); i++) {
-        size_t n = strlen(programs[i]);
-
-        if (strncmp(program_invocation_short_name, programs[i], n) == 0 &&
-            (i == 4 || !program_invocation_short_name[n]))
+    /* a worker's name may say more: "openclaw-hub 0", "openclaw-channel-x account" */
+    for (int i = 0; i < (int)(sizeof(programs) / sizeof(programs[0])); i++)
+        if (is(program_invocation_short_name, programs[i], i == 4) ||
+            is(program_invocation_name, programs[i], i == 4))
             me = i;
-    }
     if (!path || me < 0 || (fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
         return;
     (void)backtrace(&p, 1); /* loads what it needs, while it may */

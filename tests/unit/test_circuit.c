@@ -1,4 +1,5 @@
-/* tests/unit/test_circuit.c - when a provider is left alone, and how often a request is repeated. */
+/* tests/unit/test_circuit.c - when a provider is left alone, and how often a request is repeated.
+ */
 #include "circuit.h"
 #include "ck.h"
 #include "mem.h"

@@ -1,9 +1,9 @@
 /*
- * workers/agent/circuit.h - a provider that fails is left alone for a while, and is never asked much
- * more often than its users ask. One for each key: what one turn learns spares the next.
- * Open at 10 failures among the last 20 attempts of the last 30 s; after 30 s one attempt may try,
- * and what becomes of it decides. Retries: one for ten first attempts, and some for a quiet day.
- * Pure: no clock, no memory of its own.  Source: robustness 2.7.
+ * workers/agent/circuit.h - a provider that fails is left alone for a while, and is never asked
+ * much more often than its users ask. One for each key: what one turn learns spares the next. Open
+ * at 10 failures among the last 20 attempts of the last 30 s; after 30 s one attempt may try, and
+ * what becomes of it decides. Retries: one for ten first attempts, and some for a quiet day. Pure:
+ * no clock, no memory of its own.  Source: robustness 2.7.
  */
 #ifndef CIRCUIT_H
 #define CIRCUIT_H
@@ -16,8 +16,8 @@ enum {
     CIRCUIT_FAILURES = 10,
     CIRCUIT_WINDOW_MS = 30000,
     CIRCUIT_OPEN_MS = 30000,
-    CIRCUIT_RETRIES = 20,             /* saved up at most */
-    CIRCUIT_RETRY_PERCENT = 10,       /* of the first attempts */
+    CIRCUIT_RETRIES = 20,               /* saved up at most */
+    CIRCUIT_RETRY_PERCENT = 10,         /* of the first attempts */
     CIRCUIT_RETRY_EVERY_MS = 10 * 1000, /* one more, however few ask */
 };
 
