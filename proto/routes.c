@@ -5,6 +5,7 @@
 
 #define READS  (HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_HEAD))
 #define POSTS  HTTP_BIT(HTTP_POST)
+#define HOOKED (HTTP_BIT(HTTP_GET) | HTTP_BIT(HTTP_POST))
 #define IS     false
 #define BELOW  true
 #define OPEN   ROUTE_OPEN
@@ -51,7 +52,7 @@ const struct route *route_find(const struct route_mounts *m, struct view path, s
         const struct route *r = &table[i];
         struct view at = m->at[r->mount], v;
 
-        if (m->off[r->mount] || !view_starts(path, at))
+        if (r->mount == ROUTE_LISTED || m->off[r->mount] || !view_starts(path, at))
             continue;
         v = view_of(path.p + at.n, path.n - at.n);
         if (!(r->below ? view_starts(v, r->path) : view_eq(v, r->path)))

@@ -24,7 +24,7 @@ enum http_method {
 #define HTTP_BIT(m) (1u << (m))
 
 enum route_auth { ROUTE_OPEN, ROUTE_BEARER, ROUTE_OWN };
-enum route_mount { ROUTE_ROOT, ROUTE_UI, ROUTE_HOOKS, ROUTE_MOUNT_COUNT };
+enum route_mount { ROUTE_ROOT, ROUTE_UI, ROUTE_HOOKS, ROUTE_LISTED, ROUTE_MOUNT_COUNT };
 enum route_owner { ROUTE_LIVE, ROUTE_READY, ROUTE_MOVED, ROUTE_HUB };
 
 enum route_id {
@@ -49,7 +49,7 @@ struct route {
     struct view to;
 };
 
-/* Where the mounts are: no "/" at the end, "" is the root. A mount that is NULL is not there. */
+/* Where the mounts are: no "/" at the end, "" is the root. LISTED is never found here. */
 struct route_mounts {
     struct view at[ROUTE_MOUNT_COUNT];
     bool off[ROUTE_MOUNT_COUNT];

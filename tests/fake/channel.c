@@ -187,7 +187,8 @@ static void send_state(struct channel *c)
     struct ipc_channel_state m = {.flags = (c->down ? 0 : CHANNEL_CONNECTED) |
                                            (c->client_ids ? CHANNEL_CLIENT_IDS : 0) | CHANNEL_POLLS,
                                   .text_limit = c->text_limit,
-                                  .state = V("{\"mode\":\"folder\"}")};
+                                  .state =
+                                      V("{\"mode\":\"folder\",\"webhookPath\":\"/fake/events\"}")};
     struct link *l = hub(c);
     struct err e = ERR_INIT;
     size_t n = 0;
@@ -454,8 +455,33 @@ static int configure(struct channel *c, struct err *e)
     return 0;
 }
 
-static const struct ipc_handlers channel_on = {
-    .deliver = on_deliver, .deliver_ack = on_deliver_ack, .inbound_ack = on_inbound_ack};
+/* What came is the answer: its signature has to be that of these bytes. "hold" in the path: none.
+ */
+static int on_hook(void *ctx, struct link *from, struct ipc_hook *m, struct err *e)
+{
+    struct buf b = BUF_INIT(64 * KIB);
+    int r;
+
+    (void)ctx;
+    if (memmem(m->path.p, m->path.n, "hold", 4))
+        return 0;
+    buf_printf(&b, "%.*s %.*s?%.*s\n", VIEW_FMT(m->method), VIEW_FMT(m->path), VIEW_FMT(m->query));
+    buf_put_view(&b, m->headers);
+    buf_put_view(&b, m->body);
+    r = msg_send_hook_answer(from,
+                             &(struct ipc_hook_answer){.req = m->req,
+                                                       .status = m->body.n ? 200 : 403,
+                                                       .type = V("text/html"),
+                                                       .body = buf_view(&b)},
+                             e);
+    buf_fini(&b);
+    return r;
+}
+
+static const struct ipc_handlers channel_on = {.hook = on_hook,
+                                               .deliver = on_deliver,
+                                               .deliver_ack = on_deliver_ack,
+                                               .inbound_ack = on_inbound_ack};
 
 int main(void)
 {

@@ -169,6 +169,7 @@ static const struct ipc_handlers hub_on = {.connect = on_connect,
 static const struct ipc_handlers sup_on = {.conn_state = on_state};
 static const struct ipc_handlers front_on = {.connect_ok = hub_on_connect_ok,
                                              .connect_refused = hub_on_connect_refused,
+                                             .http_paths = hub_on_http_paths,
                                              .http_go = hub_on_http_go,
                                              .http_answer = hub_on_http_answer,
                                              .http_part = hub_on_http_part,

@@ -577,3 +577,40 @@ def test_ctl(t):
     assert ctl("deliveries", "drop", str(row["id"]))[0] == 1
     assert ctl("deliveries", "drop", "x")[0] == 2 and ctl("deliveries", "nonsense")[0] == 2
     assert "0 set aside" in ctl("deliveries")[1]
+
+
+def test_webhooks(t):
+    """A platform's request reaches its channel, byte by byte, and nobody else's path is taken."""
+    from test_http import ask
+    g, platforms = setup(t)
+    body = b'{"text":"\\u00e9 \xc3\xa9",  "x":1}\r\n'
+    for path, below in (("/webhooks/fake/default", ""), ("/webhooks/fake/default/a/b", "/a/b"), ("/fake/events", "")):
+        s, h, b = until(lambda: (lambda x: x if x[0] == 200 else None)(
+            ask(g, path + "?q=1&r", "POST", body, token="platform", X_Signature="v0=AbC", Cookie="no=1")), path)
+        lines, got = b.split(b"\n", 1)[0], b
+        assert lines == b"POST %s?q=1&r" % below.encode(), b
+        assert got.endswith(b"\r\n" + body) and b"x-signature: v0=AbC\r\n" in got, got
+        assert b"authorization: Bearer platform\r\n" in got and b"cookie" not in got, got
+        assert h["content-type"].startswith("text/plain") and "sandbox" not in h, h  # nothing a browser runs
+    s, h, b = ask(g, "/webhooks/fake/default?hub.challenge=7", token=False)
+    assert s == 403 and b.startswith(b"GET ?hub.challenge=7\n"), (s, b)  # the channel says no
+    for path in ("/webhooks/fake/none", "/webhooks/none/default", "/webhooks/fake/", "/webhooks/", "/fake/events/x", "/fake/even"):
+        assert ask(g, path, "POST", b"x", token=False)[0] == 404, path
+    assert ask(g, "/fake/events", "PUT", b"x", token=False)[0] == 405
+    assert ask(g, "/fake/events", "POST", b"x" * (1024 * 1024 + 1), token=False)[0] == 413
+    # nobody answers: whoever sent it is told to come again
+    out = []
+    waits = threading.Thread(target=lambda: out.append(ask(g, "/webhooks/fake/default/hold", "POST", b"x", token=False)[0]))
+    waits.start()
+    time.sleep(0.2)
+    channel = g.worker("channel")
+    g.kill("channel")
+    waits.join()
+    assert out == [503], out
+    g.wait_replaced("channel", channel)
+    until(lambda: ask(g, "/fake/events", "POST", b"x", token=False)[0] == 200, "the path is back")
+    front = g.worker("front")
+    g.kill("front")
+    g.wait_replaced("front", front)
+    until(lambda: g.client_soon(), "the front is back")
+    until(lambda: ask(g, "/fake/events", "POST", b"x", token=False)[0] == 200, "the next front knows the path")

@@ -54,12 +54,12 @@ static bool is_private(struct view name)
     return false;
 }
 
-void door_headers(const struct http_req *q, struct buf *out)
+void door_headers(const struct http_req *q, bool own, struct buf *out)
 {
     for (unsigned i = 0; i < q->headers; i++) {
         const struct http_header *h = &q->header[i];
 
-        if (is_private(h->name))
+        if (is_private(h->name) && !(own && view_ieq(h->name, V("authorization"))))
             continue;
         for (size_t k = 0; k < h->name.n; k++) {
             char c = h->name.p[k];

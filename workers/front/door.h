@@ -13,9 +13,9 @@ enum { DOOR_CREDENTIAL_MAX = 4 * 1024 }; /* ipc.def, http_ask */
 bool door_bearer(struct view authorization, struct view *credential);
 /* What the request shows: its bearer, or X-OpenClaw-Token where a route judges for itself. */
 void door_credential(const struct http_req *q, enum route_auth auth, struct view *out);
-/* "name: value\n" lines with the name in lower case, without credentials and without what belongs
- * to the connection or its framing. */
-void door_headers(const struct http_req *q, struct buf *out);
+/* "name: value\n" lines with the name in lower case, without what belongs to the connection or its
+ * framing, and without credentials, except Authorization where a platform proves itself with it. */
+void door_headers(const struct http_req *q, bool own, struct buf *out);
 /* traceparent when it is one (W3C Trace Context, 2.2), else empty. */
 struct view door_trace(const struct http_req *q);
 

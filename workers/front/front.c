@@ -94,6 +94,20 @@ bool front_may_log(struct front *f)
     return f->log_budget && f->log_budget--;
 }
 
+bool front_path_listed(const struct front *f, struct view path)
+{
+    struct view v = buf_view(&f->paths);
+
+    while (v.n) {
+        size_t end = view_find(v, '\n');
+
+        if (end && view_eq(view_of(v.p, end), path))
+            return true;
+        v = view_from(v, end + 1);
+    }
+    return false;
+}
+
 struct view front_snapshot_get(const struct front *f, struct view name)
 {
     for (unsigned i = 0; i < f->snap_n; i++)
@@ -196,6 +210,7 @@ int front_init(struct front *f, struct err *e)
     wheel_init(&f->wheel, now);
     loop_timer_init(&f->tick, f->w.loop, on_tick, f);
     buf_init(&f->why, 8 * KIB);
+    buf_init(&f->paths, 64 * KIB);
     if ((r = mem_new(&f->scratch, FRONT_SCRATCH, e)) < 0)
         return r;
     f->hangups = epoll_create1(EPOLL_CLOEXEC);
@@ -223,6 +238,7 @@ void front_fini(struct front *f)
         buf_fini(&f->snap[i].payload);
     }
     buf_fini(&f->why);
+    buf_fini(&f->paths);
     loop_io_fini(&f->hangups_io);
     fd_close(&f->hangups);
     tls_ctx_free(&f->tls);

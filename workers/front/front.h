@@ -107,6 +107,7 @@ struct front {
     uint64_t asks;     /* requests shown to the hub so far */
     size_t body_bytes; /* of requests' bodies that are being received */
     struct route_mounts mounts;
+    struct buf paths;  /* that channels named, one a line */
     struct site *site; /* what is served as the control page; NULL: what was compiled in */
     bool configured;
     bool open_auth; /* gateway.auth.mode none: nobody has to show anything */
@@ -123,6 +124,8 @@ void front_limits_read(struct front_limits *lim, const json_t *conf);
 int front_configure(struct front *f, const json_t *conf, struct err *e) MUST_USE;
 /* Whether a line about something a stranger caused may be logged now (10 a second). */
 bool front_may_log(struct front *f);
+/* Whether a channel named this path. */
+bool front_path_listed(const struct front *f, struct view path);
 /* The snapshot's payload text, or empty. */
 struct view front_snapshot_get(const struct front *f, struct view name);
 struct view front_snapshot_of(const struct front *f, enum rpc_index method);

@@ -57,6 +57,16 @@ static struct xchg *xchg_of(struct front *f, struct link *from, uint64_t conn_id
     return c ? http_conn_xchg(c, number) : NULL;
 }
 
+int hub_on_http_paths(void *ctx, struct link *from, struct ipc_http_paths *m, struct err *e)
+{
+    struct front *f = ctx;
+
+    (void)from;
+    buf_reset(&f->paths, f->paths.max);
+    buf_put_view(&f->paths, m->paths);
+    return buf_check(&f->paths, e);
+}
+
 int hub_on_http_go(void *ctx, struct link *from, struct ipc_http_go *m, struct err *e)
 {
     struct xchg *x = xchg_of(ctx, from, m->conn_id, m->req);

@@ -431,6 +431,11 @@ void site_missing(const struct front *f, const struct http_req *q, struct site_a
     out->a.policy = view_of(own_policy, sizeof(own_policy) - 1);
 }
 
+bool site_has(const struct front *f, struct view path)
+{
+    return below_base(f, path, &path) && (path.n == 0 || file_at(f, path));
+}
+
 void site_find(const struct front *f, const struct http_req *q, struct site_answer *out)
 {
     const struct site_file *file = NULL;

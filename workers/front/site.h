@@ -40,6 +40,8 @@ int site_rebase(struct site *s, struct view base, struct err *e) MUST_USE;
 struct site *site_ref(struct site *s); /* NULL is fine */
 void site_unref(struct site **s);
 
+/* There is a file of this name. */
+bool site_has(const struct front *f, struct view path);
 /* What GET of this request's path gives: a file, or a page that says that there is none. */
 void site_find(const struct front *f, const struct http_req *q, struct site_answer *out);
 /* The page that says so. */

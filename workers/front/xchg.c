@@ -216,7 +216,7 @@ static void ask(struct xchg *x, const struct http_req *q, struct view rest, bool
         m.peer = view_str(text);
         m.flags |= CONN_PROXIED;
     }
-    door_headers(q, &headers);
+    door_headers(q, x->route->auth == ROUTE_OWN, &headers);
     m.headers = buf_view(&headers);
     door_credential(q, x->route->auth, &m.credential);
     m.trace = door_trace(q);
@@ -247,6 +247,10 @@ void xchg_begin(struct xchg *x, const struct http_req *q)
 
     x->head = q->method == HTTP_HEAD;
     x->route = route_find(&c->f->mounts, q->path, &rest);
+    if (!x->route && front_path_listed(c->f, q->path) && !site_has(c->f, q->path)) {
+        x->route = route_row(ROUTE_channel_path);
+        rest = q->path;
+    }
     if (!x->route) {
         serve_file(x, q);
     } else if (!(x->route->methods & HTTP_BIT(q->method))) {

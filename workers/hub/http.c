@@ -62,6 +62,7 @@ static void request_free(struct http_request *r)
     if (loop_timer_pending(&r->late))
         t->late--;
     loop_timer_fini(&r->late);
+    mem_wipe(r->text, r->text_n); /* a platform's secret may be among the headers */
     mem_free(r->text);
     mem_free(r);
 }
@@ -107,6 +108,8 @@ static struct http_request *request_new(struct hub *h, struct link *from,
 {
     struct http_request *r;
     struct http_request **bucket;
+    size_t n =
+        m->peer.n + m->host.n + m->rest.n + m->query.n + m->headers.n + m->trace.n + m->origin.n;
     char *at;
 
     if (h->http->count >= HTTP_REQUESTS_MAX || !(r = mem_alloc(sizeof(*r))))
@@ -118,8 +121,8 @@ static struct http_request *request_new(struct hub *h, struct link *from,
                                .route = route_row((enum route_id)m->route),
                                .method = (enum http_method)m->method,
                                .local = (m->flags & CONN_LOCAL) && !(m->flags & CONN_PROXIED)};
-    r->text = mem_alloc(m->peer.n + m->host.n + m->rest.n + m->query.n + m->headers.n + m->trace.n +
-                        m->origin.n + 1);
+    r->text = mem_alloc(n + 1);
+    r->text_n = n;
     if (!r->text) {
         mem_free(r);
         return NULL;

@@ -40,7 +40,8 @@ struct http_request {
     unsigned scopes; /* what who asks may do, expanded */
     /* text of the request; they live as long as it does */
     struct view peer, host, rest, query, headers, trace, origin;
-    char *text;    /* owned: of the above */
+    char *text; /* owned: of the above */
+    size_t text_n;
     size_t in_air; /* bytes of parts that its client has not taken */
     struct loop_timer late;
     const struct http_work *work;

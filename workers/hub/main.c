@@ -15,6 +15,7 @@
 #include "health.h"
 #include "hello.h"
 #include "http.h"
+#include "http_channel.h"
 #include "inbound.h"
 #include "job.h"
 #include "json.h"
@@ -63,6 +64,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
         runs_on_peer(h, l, up);
     if (link_peer(l) == ROLE_CHANNEL)
         deliveries_on_peer(h, l, up);
+    if (link_peer(l) == ROLE_CHANNEL && !up)
+        http_channel_gone(h, l);
     if (link_peer(l) == ROLE_WHOIS && !up && !worker_peer(&h->w, ROLE_WHOIS))
         tailnet_worker_gone(h);
     if (link_peer(l) != ROLE_FRONT || !h->conns)
@@ -74,8 +77,10 @@ static void on_peer(void *ctx, struct link *l, bool up)
         conns_front_gone(h, link_instance(l));
         http_front_gone(h, link_instance(l));
     }
-    if (up && h->health)
+    if (up && h->health) {
         health_to_front(h, l);
+        http_channel_to_front(h, l);
+    }
 }
 
 /* ---- messages ---- */
@@ -167,7 +172,15 @@ static int on_run_done(void *ctx, struct link *from, struct ipc_run_done *m, str
 static int on_channel_state(void *ctx, struct link *from, struct ipc_channel_state *m,
                             struct err *e)
 {
-    return deliveries_on_state(ctx, from, m, e);
+    int r = deliveries_on_state(ctx, from, m, e);
+
+    http_channel_paths(ctx);
+    return r;
+}
+
+static int on_hook_answer(void *ctx, struct link *from, struct ipc_hook_answer *m, struct err *e)
+{
+    return http_channel_on_answer(ctx, from, m, e);
 }
 
 static int on_deliver_result(void *ctx, struct link *from, struct ipc_deliver_result *m,
@@ -214,6 +227,7 @@ static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct er
 
 static const struct ipc_handlers hub_on = {
     .connect = on_connect,
+    .hook_answer = on_hook_answer,
     .http_ask = on_http_ask,
     .http_body = on_http_body,
     .http_gone = on_http_gone,
@@ -330,6 +344,7 @@ static void close_all(struct hub *h)
     loop_undefer(h->w.loop, &h->commit);
     inbound_close(h);
     api_close(h);
+    http_channel_close(h);
     if (h->runs)
         runs_close(h);
     deliveries_close(h);
