@@ -4,6 +4,7 @@ A platform subclasses Web and answers handle(request). Under /fake/ every one of
     GET  /fake/log                        each call: n, t_ms, method (the platform's name for it), params, status
     GET  /fake/wait?method=M&text=T&count=N&timeout=S   answers when N calls of M whose params hold T were answered
     POST /fake/fault {"method": M, "fault": F, "times": N, ...}   the next N calls of M ("*": any) misbehave
+    POST /fake/mend                       forgets the faults
     POST /fake/reset                      forgets everything but who may log in
 Faults that need no knowledge of the platform:
     cut     the connection ends without an answer, and nothing has happened
@@ -195,6 +196,9 @@ class Web:
             return await self.wait(doc)
         if what == "fault" and req.method == "POST":
             self.faults.append({"method": "*", "times": 1, **doc})
+            return 200, {"ok": True}
+        if what == "mend" and req.method == "POST":
+            self.faults = []
             return 200, {"ok": True}
         if what == "reset" and req.method == "POST":
             self.forget()

@@ -10,11 +10,17 @@ A platform's class has:
     fail(**how)         the next sends fail: transient=N, permanent=N, hang=N, lose=N (accepted, no answer)
     close()
 """
+import atexit
+import http.client
 import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
+
+from gateway import until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -141,4 +147,84 @@ class External:
         self.socket.close()
 
 
-PLATFORMS = {p.name: p for p in (External,)}
+class WebFake:
+    """A platform of tests/fake that is a process of its own and takes orders over HTTP (tests/fake/web.py)."""
+    program = None
+
+    def __init__(self, folder, *argv):
+        self.log = open(os.path.join(folder, self.name + "-fake.log"), "ab")
+        self.proc = subprocess.Popen([sys.executable, os.path.join(HERE, "..", "fake", self.program), *argv],
+                                     stdout=subprocess.PIPE, stderr=self.log)
+        words = self.proc.stdout.readline().split()
+        self.port, self.control = int(words[1]), int(words[-1])
+        _started.append(self.proc)
+
+    def order(self, what, **doc):
+        c = http.client.HTTPConnection("127.0.0.1", self.control, timeout=120)
+        try:
+            c.request("POST" if doc else "GET", "/fake/" + what, json.dumps(doc) if doc else None,
+                      {"Content-Type": "application/json"} if doc else {})
+            r = c.getresponse()
+            return json.loads(r.read())
+        finally:
+            c.close()
+
+    def fault(self, method, fault, **more):
+        self.order("fault", method=method, fault=fault, **more)
+
+    def calls(self, method):
+        return [r for r in self.order("log") if r["method"] == method]
+
+    def close(self):
+        self.proc.kill()
+        self.proc.wait()
+        self.log.close()
+
+
+class Irc(WebFake):
+    """tests/fake/irc.py. IRC has no receipts and no history: what is written while the bot is away is gone."""
+    name, program = "irc", "irc.py"
+
+    def __init__(self, folder, *argv, **_):
+        super().__init__(folder, *argv)
+
+    def channel(self):
+        return "irc"
+
+    def section(self, **more):
+        return dict({"host": "127.0.0.1", "port": self.port, "tls": False, "nick": "bot", "channels": ["#room"],
+                     "flood": {"burst": 1000, "everyMs": 1}, "dmPolicy": "open", "allowFrom": ["*"],
+                     "groupPolicy": "open"}, **more)
+
+    def there(self, nick="bot"):
+        who = self.order("who").get(nick)
+        return bool(who) and "#room" in who["rooms"]
+
+    def write(self, update, text, to="42", kind="direct", group=None, **more):
+        until(lambda: self.there(more.get("bot", "bot")), "the bot is in the room")
+        self.order("say", **{"from": "%s!u@host.example" % to, "to": group or more.get("bot", "bot"), "text": text,
+                             "tags": "msgid=%s" % update})
+
+    def sent(self):
+        return self.order("shown")
+
+    def texts(self):
+        return [m["text"] for m in self.sent()]
+
+    def fail(self, **how):
+        for kind, n in how.items():
+            fault = {"transient": ("numeric", {"code": 439}), "permanent": ("numeric", {"code": 401}),
+                     "lose": ("lost", {}), "hang": ("hang", {})}[kind]
+            self.fault("PRIVMSG", fault[0], times=n, **fault[1])
+
+    def down(self, yes):
+        if yes:
+            self.fault("connect", "cut", times=1 << 30)
+            self.order("kill", nick="bot")
+        else:
+            self.order("mend", all=True)
+
+
+_started = []
+atexit.register(lambda: [p.kill() for p in _started])
+PLATFORMS = {p.name: p for p in (External, Irc)}
