@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class External:
     """A chat server on a TCP port, and tests/fake/chat_program.py between it and the gateway."""
     name = "external"
+    receipts = True  # it is told what was taken, and says the rest again
 
     def __init__(self, folder, client_ids=False, text_limit=4000, token="chat-token"):
         self.client_ids, self.text_limit, self.token = client_ids, text_limit, token
@@ -36,8 +37,8 @@ class External:
         self.failures, self.known, self.is_down = [], {}, False
         self.program = os.path.join(folder, "chat_program.py")  # where the channels' uid can read it
         shutil.copy(os.path.join(HERE, "..", "fake", "chat_program.py"), self.program)
-        for path in (os.path.dirname(folder), folder):
-            os.chmod(path, 0o711)
+        for path in (os.path.dirname(folder), folder):  # never less than it had: it may be /tmp
+            os.chmod(path, os.stat(path).st_mode | 0o011)
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(("127.0.0.1", 0))
@@ -184,6 +185,7 @@ class WebFake:
 class Irc(WebFake):
     """tests/fake/irc.py. IRC has no receipts and no history: what is written while the bot is away is gone."""
     name, program = "irc", "irc.py"
+    receipts = False
 
     def __init__(self, folder, *argv, **_):
         super().__init__(folder, *argv)
@@ -210,6 +212,10 @@ class Irc(WebFake):
 
     def texts(self):
         return [m["text"] for m in self.sent()]
+
+    def acked(self):
+        """Nothing is: the suite leaves out what rests on it (receipts)."""
+        return []
 
     def fail(self, **how):
         for kind, n in how.items():

@@ -47,4 +47,5 @@ def test_inbound_to_answer(t, name):
     until(lambda: p.sent(), "the answer is there")
     assert "hello you" in p.texts()[0], p.texts()
     assert p.sent()[0]["to"] == "42", p.sent()
-    until(lambda: p.acked() == ["u1"], "the message was taken")
+    if p.receipts:
+        until(lambda: p.acked() == ["u1"], "the message was taken")
