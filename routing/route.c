@@ -96,8 +96,8 @@ static uint32_t find_binding(const struct index *ix, const struct facts *f, enum
     for (*by = BY_PEER; *by < BY_DEFAULT; (*by)++) {
         switch (*by) {
         case BY_PEER:
-            /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch): gather failed, and said so
-             * with a negative code (err_set), or it has filled all */
+            /* gather failed, and said so with a negative code (err_set), or it has filled all */
+            /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch) */
             if (f->peer.n && !view_eq(f->peer, V("*")))
                 at = first_of_tier(ix, BY_PEER, f, f->peer, f->kind);
             break;
