@@ -1,11 +1,16 @@
 """Failures of the C library in a running tree. The programs of a release cannot be told to fail: that is looked at here;
 in a build with -Dfaults=true a few failures of each kind are tried (all of them: scripts/enumerate)."""
+import calendar
 import os
+import socket
 import subprocess
 import sys
+import time
 
+from client import TERMINAL, text_of, try_connect
 from fault import BINARIES, FaultyGateway, Page, built_with_faults
 from gateway import config_for, until
+from ws import WAIT
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SESSION = "agent:main:f"
@@ -68,3 +73,83 @@ def test_flush_fails(t):
             said = [m for m in c.history(SESSION) if m["role"] == "user" and text in str(m["content"])]
             assert len(said) == 1, "%r is %d times in the history" % (text, len(said))
         runs[c.turn(SESSION, "after %d" % nth)[0]] = "after %d" % nth
+
+
+DAY = 86400
+STEPS = (("an hour ahead", 3600), ("an hour back", -3600), ("a day ahead", DAY), ("a day back", -DAY),
+         ("2038", "2038-01-19T03:14:05"), ("before 1970", "1969-12-31T12:00:00"), ("summer time begins", "2027-03-28T00:59:58"),
+         ("summer time ends", "2027-10-31T00:59:58"))
+
+
+def test_clock_steps(t):
+    """The wall clock jumps: connections stay, turns and deadlines go by the other clock, the log stays short."""
+    g = faulty(t)
+    if not g:
+        return
+    c = g.client()
+    runs = {}
+    hubs = {g.worker("hub")}
+    for n, (what, to) in enumerate(STEPS):
+        at = to if isinstance(to, int) else calendar.timegm(time.strptime(to, "%Y-%m-%dT%H:%M:%S")) - time.time()
+        start = len(g.lines)
+        slow = c.send(SESSION, "[fake ok chunks=8 delay=40] slow %d" % n)  # under way when it jumps
+        c.chat(slow, "delta")
+        g.page.wall(at)
+        assert c.chat(slow, TERMINAL)["state"] == "final", what
+        run, end = c.turn(SESSION, "at %s" % what)
+        assert end["state"] == "final", (what, end)
+        runs[run] = "at %s" % what
+        told = c.history(SESSION)[-1]["timestamp"] / 1000
+        assert abs(told - time.time() - at) < 60, "at %s the gateway's clock says %s" % (what, told)
+        assert g.http("/ready")[0] == 200, what
+        other = g.client()  # a new one is let in
+        assert other.ask("chat.send", {"sessionKey": SESSION, "message": "at %s" % what, "idempotencyKey": run})["runId"] == run
+        other.close()
+        if n % 2:  # a process that starts then finds itself in time, too
+            old = g.kill("hub")
+            hubs.add(old)
+            g.wait_replaced("hub", old)
+            c.turn(SESSION, "after a start at %s" % what)
+        assert c.open, "the connection ended at %s" % what
+        lines = [l for l in g.lines[start:] if l["event"] != "worker.sandbox"]
+        assert len(lines) < 40, "%d log lines at %s: %r" % (len(lines), what, [l["event"] for l in lines[:20]])
+        died = [l for l in lines if l["event"] == "worker.died" and l["child"] not in hubs]
+        assert not died, died
+    g.page.wall(0)
+    c.turn(SESSION, "and back")
+    said = [text_of(m) for m in c.history(SESSION, 1000) if m["role"] == "user"]
+    for text in runs.values():
+        assert sum(text in s and "after" not in s for s in said) == 1, "%r is not there once" % text
+    c.check_seq()
+
+
+def test_descriptors_out(t):
+    """accept finds no descriptor: one is shed, nobody spins, those who are connected go on, and then it is over."""
+    g = faulty(t)
+    if not g:
+        return
+    c = g.client()
+    g.page.arm("supervisor", "accept", 1, forever=True)
+    before, began, shed = cpu_of(g.pid), time.monotonic(), 0
+    waiting = []
+    while time.monotonic() - began < 2:
+        try:
+            waiting.append(socket.create_connection(("127.0.0.1", g.port), timeout=1))
+        except OSError:
+            pass
+        c.turn(SESSION, "meanwhile [fake ok chunks=1]")
+        shed += 1
+    spent = cpu_of(g.pid) - before
+    lines = sum(l["event"] == "accept.out_of_descriptors" for l in g.lines)
+    assert 0 < lines < 100, lines
+    g.page.disarm()
+    until(lambda: try_connect(g.port, g.token), "a client is let in", timeout=WAIT)
+    print("descriptors out for 2 s, %d turns meanwhile: %.0f %% of a processor, %d log lines" % (shed, spent * 50, lines))
+    for s in waiting:
+        s.close()
+
+
+def cpu_of(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

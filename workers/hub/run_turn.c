@@ -284,7 +284,11 @@ static void cut(char *out, size_t max, struct view v)
 /* Above every number that a hub before us can have used: two events per delta and a few more. */
 uint32_t run_seq_after(const struct run *r)
 {
-    return 64 + (uint32_t)((uint64_t)(clock_wall_ms() - r->accepted_ms) / (DELTA_MS / 3));
+    int64_t ago = clock_wall_ms() - r->accepted_ms;
+
+    if (ago < 0) /* the clock was set back: rather too high a number */
+        ago = -ago;
+    return 64 + (uint32_t)((uint64_t)ago / (DELTA_MS / 3));
 }
 
 static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, struct err *e)

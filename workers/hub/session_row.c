@@ -82,23 +82,38 @@ static void put_raw(struct pen *p, struct view v)
         put_u64((p), (v));                                                                         \
     } while (0)
 
+/* A clock may stand before 1970. */
+#define PUT_I64(p, name, v)                                                                        \
+    do {                                                                                           \
+        int64_t put_ = (v);                                                                        \
+        PUT((p), ",\"" name "\":");                                                                \
+        if (put_ < 0)                                                                              \
+            PUT((p), "-");                                                                         \
+        put_u64((p), put_ < 0 ? (uint64_t)0 - (uint64_t)put_ : (uint64_t)put_);                    \
+    } while (0)
+
 /* ---- parts ---- */
 
 /* The numbers that session_save writes first; returns what is behind them. */
-static struct view extra_numbers(struct view extra, uint64_t *started, uint64_t *ended)
+static struct view extra_numbers(struct view extra, int64_t *started, int64_t *ended)
 {
     static const struct view names[] = {{"\"startedAt\":", 12}, {"\"endedAt\":", 10}};
-    uint64_t *const into[] = {started, ended};
+    int64_t *const into[] = {started, ended};
     struct view v = extra.n > 2 ? view_of(extra.p + 1, extra.n - 2) : VIEW_EMPTY;
 
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         size_t k = names[i].n;
+        uint64_t n = 0;
+        bool minus;
 
         *into[i] = 0;
         if (!view_starts(v, names[i]))
             continue;
+        minus = k < v.n && v.p[k] == '-';
+        k += minus;
         while (k < v.n && v.p[k] >= '0' && v.p[k] <= '9')
-            *into[i] = *into[i] * 10 + (uint64_t)(v.p[k++] - '0');
+            n = n * 10 + (uint64_t)(v.p[k++] - '0');
+        *into[i] = (int64_t)(minus ? (uint64_t)0 - n : n);
         v = view_from(v, k + 1);
     }
     return v;
@@ -202,7 +217,7 @@ static void put_texts(struct pen *p, struct hub *h, uint32_t sid, unsigned opts)
 
 static void put_stored(struct pen *p, struct hub *h, const struct rec_session_put *r, unsigned opts)
 {
-    uint64_t started, ended;
+    int64_t started, ended;
     struct view rest = extra_numbers(r->extra, &started, &ended);
 
     PUT(p, ",\"sessionId\":");
@@ -211,8 +226,8 @@ static void put_stored(struct pen *p, struct hub *h, const struct rec_session_pu
         PUT(p, ",\"label\":");
         put_str(p, r->label);
     }
-    PUT_U64(p, "createdAt", (uint64_t)r->created_at);
-    PUT_U64(p, "updatedAt", (uint64_t)r->updated_at);
+    PUT_I64(p, "createdAt", r->created_at);
+    PUT_I64(p, "updatedAt", r->updated_at);
     if (r->status != SESSION_IDLE && r->status < SESSION_STATUS_COUNT) {
         PUT(p, ",\"status\":\"");
         put(p, status_names[r->status], strlen(status_names[r->status]));
@@ -229,11 +244,11 @@ static void put_stored(struct pen *p, struct hub *h, const struct rec_session_pu
     PUT_U64(p, "totalTokens", r->total_tokens);
     PUT(p, ",\"totalTokensFresh\":true");
     if (started)
-        PUT_U64(p, "startedAt", started);
+        PUT_I64(p, "startedAt", started);
     if (ended)
-        PUT_U64(p, "endedAt", ended);
+        PUT_I64(p, "endedAt", ended);
     if (started && ended >= started)
-        PUT_U64(p, "runtimeMs", ended - started);
+        PUT_I64(p, "runtimeMs", ended - started);
     /* the label stands in for a title; a title in the free part is then left to a closer look */
     if (r->label.n && member(rest, V("\"displayName\":\"")).n == 0) {
         PUT(p, ",\"displayName\":");
@@ -326,7 +341,7 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
     PUT_FLAG(&p, "pinned", flags & SESSION_PINNED);
     PUT_FLAG(&p, "unread", flags & SESSION_UNREAD);
     put_model(&p, h, agent, r ? member(r->extra, V("\"modelRef\":\"")) : VIEW_EMPTY);
-    PUT_U64(&p, "snapshotAt", (uint64_t)clock_wall_ms());
+    PUT_I64(&p, "snapshotAt", clock_wall_ms());
     if (l && l->active) {
         PUT(&p, ",\"hasActiveRun\":true,\"activeRunIds\":[");
         put_str(&p, view_str(l->active->run_id));
