@@ -1,12 +1,11 @@
 """The IRC channel against tests/fake/irc.py, which misbehaves on order, and against a real server (ngircd)."""
 import os
-import re
-import shutil
-import socket
 import subprocess
 import tempfile
 
-from gateway import config_for, free_port, until
+import irc_servers
+from gateway import config_for, until
+from irc_servers import Person
 from platforms import Irc
 from test_channels import FAST
 
@@ -244,56 +243,9 @@ def test_flood_control(t):
     assert times[-1] - times[0] >= 30 * 20, times
 
 
-class Ngircd:
-    """The real server, on a free port."""
-
-    def __init__(self, t):
-        self.port = free_port()
-        self.folder = os.path.join(t.folder, "ngircd")
-        os.makedirs(self.folder)
-        conf = os.path.join(self.folder, "ngircd.conf")
-        with open(conf, "w") as f:
-            f.write("[Global]\nName = irc.test\nInfo = test\nListen = 127.0.0.1\nPorts = %d\nMotdPhrase = hello\n"
-                    "ServerGID = %d\nServerUID = %d\n[Limits]\nMaxConnectionsIP = 0\nMaxPenaltyTime = 0\n"
-                    "[Options]\nDNS = no\nIdent = no\nPAM = no\n" % (self.port, os.getgid(), os.getuid()))
-        self.proc = subprocess.Popen([shutil.which("ngircd") or "/usr/sbin/ngircd", "-n", "-f", conf],
-                                     stdout=open(os.path.join(self.folder, "log"), "wb"), stderr=subprocess.STDOUT)
-        until(self.open, "ngircd listens")
-
-    def open(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-
-
-class Person:
-    """Somebody with a plain IRC client."""
-
-    def __init__(self, port, nick):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.file = self.sock.makefile("rb")
-        self.say("NICK " + nick)
-        self.say("USER %s 0 * :%s" % (nick, nick))
-        self.wait(r" 001 ")
-
-    def say(self, line):
-        self.sock.sendall(line.encode() + b"\r\n")
-
-    def wait(self, pattern):
-        for line in self.file:
-            text = line.decode("utf-8", "replace").rstrip()
-            if text.startswith("PING"):
-                self.say("PONG" + text[4:])
-            if re.search(pattern, text):
-                return text
-        raise AssertionError("the connection ended before %r" % pattern)
-
-
 def test_real_server(t):
     """ngircd: a direct message, a room, a long answer, another nick while ours is taken."""
-    server = Ngircd(t)
+    server = irc_servers.ngircd(t)
     try:
         squatter = Person(server.port, "bot")
         config = config_for(t.fake.url)
@@ -322,5 +274,36 @@ def test_real_server(t):
             heard += " " + ada.wait(r"^:bot!.* PRIVMSG #room :").split(" :", 1)[1]
         assert heard.split()[-150:] == words.split(), heard
     finally:
-        server.proc.kill()
-        server.proc.wait()
+        server.close()
+
+
+def test_real_accounts(t):
+    """inspircd and atheme: an account is registered, the bot logs in with SASL and is known by it."""
+    server = irc_servers.inspircd(t)
+    try:
+        owner = Person(server.port, "acc")
+        owner.say("PRIVMSG NickServ :REGISTER pass-word a@b.cd")
+        owner.wait(r" 900 | NOTICE acc :.*registered")
+        config = config_for(t.fake.url)
+        config["agents"]["defaults"]["model"]["primary"] = "demo/demo-1"
+        config["channels"] = {"irc": {"host": "127.0.0.1", "port": server.port, "tls": False, "nick": "bot", "channels": ["#room"],
+                                      "flood": {"burst": 100, "everyMs": 10}, "dmPolicy": "allowlist", "allowFrom": ["acc"],
+                                      "groupPolicy": "open", "sasl": {"username": "acc", "password": "pass-word"}}}
+        g = t.new_gateway(config)
+        owner.say("JOIN #room")
+        owner.wait(" 366 ")
+        g.start()
+        owner.wait(r"^:bot!.* JOIN :?#room")
+        owner.say("WHOIS bot")
+        assert " acc " in owner.wait(r" 330 "), "logged in as the account"
+        stranger = Person(server.port, "stranger")
+        stranger.say("PRIVMSG bot :let me in")
+        owner.say("PRIVMSG bot :hello account")  # account-tag says who it is, whatever the mask
+        owner.wait(r"^:bot!.* PRIVMSG acc :.*hello account")
+        stranger.say("JOIN #room")
+        stranger.wait(" 366 ")
+        stranger.say("PRIVMSG #room :bot: hello room")
+        heard = stranger.wait(r"^:bot!.* PRIVMSG (stranger|#room) :.*(let me in|hello room)")
+        assert "hello room" in heard, heard
+    finally:
+        server.close()
