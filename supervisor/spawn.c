@@ -35,11 +35,14 @@ static void build_env(char *env[ENV_MAX], bool root_ready)
             env[n++] = *e;
 #endif
 #ifdef OPENCLAW_FAULTS
-    static char page[PATH_MAX];
+    static const char *const told[] = {"FAULT_PAGE",
+                                       "FAULT_IOLOG"}; /* which calls fail, what was written */
+    static char page[2][PATH_MAX];
 
-    if (getenv("FAULT_PAGE") && /* test builds: which calls fail */
-        (size_t)snprintf(page, sizeof(page), "FAULT_PAGE=%s", getenv("FAULT_PAGE")) < sizeof(page))
-        env[n++] = page;
+    for (size_t i = 0; i < COUNT_OF(told); i++)
+        if (getenv(told[i]) && (size_t)snprintf(page[i], sizeof(page[i]), "%s=%s", told[i],
+                                                getenv(told[i])) < sizeof(page[i]))
+            env[n++] = page[i];
 #endif
     env[n] = NULL;
 }

@@ -4,6 +4,7 @@
     chaos run    [--build DIR] [--seed N] [--seconds N] [--rate N] [--nemesis kill,all,...] [--gap S] --out DIR
     chaos check  DIR           PASS or FAIL per invariant; the last line: N passed, N failed
     chaos shrink DIR           the schedule with halves left out, as long as it still fails
+    chaos points --build build-faults --out DIR    dies at every write, flush and message of a scripted run
     chaos self-test            the checker on the records of a fake gateway that breaks one promise at a time
 """
 import argparse
@@ -16,8 +17,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "it"))
 import check  # noqa: E402
 import final  # noqa: E402
+import iolog  # noqa: E402
 import schedule  # noqa: E402
 from nemesis import Nemesis  # noqa: E402
 from tree import TOKEN, Tree, become_subreaper, free_port, memory_of, until  # noqa: E402
@@ -107,6 +110,8 @@ def run(opt):
     try:
         conf = {"seed": opt.seed, "seconds": opt.seconds, "rate": opt.rate, "clients": opt.clients, "port": tree.port, "token": TOKEN,
                 "platforms": platforms, "model": url, "weights": WEIGHTS, "ttl_s": opt.ttl, "options": vars(opt)}
+        if "power" in opt.nemesis.split(","):
+            tree.more_env["FAULT_IOLOG"] = iolog.begin(os.path.join(tree.state, "store"), os.path.join(folder, "iolog"))
         first_start = tree.start()
         time.sleep(0.5)
         conf["t0"] = now() + 1.5
@@ -146,7 +151,7 @@ def run(opt):
 def options():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter,
                                 epilog=__doc__.split("\n", 2)[2])
-    p.add_argument("command", choices=("run", "check", "shrink", "self-test"))
+    p.add_argument("command", choices=("run", "check", "shrink", "points", "self-test"))
     p.add_argument("folder", nargs="?")
     p.add_argument("--out")
     p.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"))
@@ -162,6 +167,8 @@ def options():
     p.add_argument("--model-ms", type=float, default=200, help="an answer takes 0 to this")
     p.add_argument("--ttl", type=float, default=60, help="seconds that a delivery may live")
     p.add_argument("--slack", type=float, default=1, help="how much slower than promised this machine may be")
+    p.add_argument("--only", help="points: PROGRAM:CALL")
+    p.add_argument("--stride", type=int, default=1, help="points: every N-th")
     p.add_argument("--schedule", help="a schedule to replay instead of drawing one")
     return p.parse_args()
 
@@ -176,6 +183,10 @@ def main():
     if opt.command == "shrink":
         import shrink
         return shrink.main(opt.folder or sys.exit("chaos shrink: which folder?"))
+    if opt.command == "points":
+        import points
+        opt.out = opt.out or opt.folder or sys.exit("chaos points: --out DIR is missing")
+        return points.main(opt)
     import selftest
     return selftest.main()
 

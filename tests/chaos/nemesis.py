@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import urllib.request
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from client import Client  # noqa: E402  (a plain blocking client is right for one probe at a time)
 import ws  # noqa: E402
 
+import iolog  # noqa: E402
 from tree import TOKEN, class_of, ports_of, state_of, until  # noqa: E402
 
 now = time.monotonic
@@ -174,12 +176,15 @@ class Nemesis:
         self.restart(now(), "supervisor")
 
     def do_power(self, f):
-        """As do_all, and what was not flushed is lost in part (iolog.py)."""
-        import iolog
+        """As do_all, in the middle of a write, and what was not flushed is lost in part (iolog.py)."""
+        hub = self.pid_of("hub 0")
+        if hub and self.n % 3:
+            until(lambda: state_of(hub) in ("D", None), 0.1, 0)
+        self.n += 1
         pids = self.tree.kill_all()
         self.note(fault="power", pids=pids)
         self.tree.reap(pids[1:])
-        got = iolog.cut(self.tree.state, os.path.join(self.folder, "iolog"), self.conf["seed"] * 1000 + f["i"])
+        got = iolog.cut(os.path.join(self.tree.state, "store"), os.path.join(self.folder, "iolog"), self.conf["seed"] * 1000 + f["i"])
         self.note(cut=got)
         self.check_store("power")
         self.restart(now(), "power")
@@ -192,7 +197,6 @@ class Nemesis:
         copy = os.path.join(self.folder, "copy")
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(os.path.join(self.tree.state, "store"), copy)
-        import subprocess
         p = subprocess.run([tool, os.path.join(copy, "state.mdb")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.note(store=p.returncode, why=why, said=p.stdout.decode("utf-8", "replace")[-300:])
 

@@ -146,6 +146,8 @@ def store_sound(r):
         raise NotYet("the final state was not read")
     bad, checks = [], [f for f in r.faults if "store" in f]
     bad += [(None, "the store's check after %s: %s" % (f["why"], f["said"])) for f in checks if f["store"] != 0]
+    cuts = [c for f in r.faults for c in (f.get("cut") or {}).values() if isinstance(c, dict)]
+    bad += [(None, "the log of writes does not give the file: this cut proves nothing") for c in cuts if not c["log_is_whole"]]
     for key in sorted(set(r.live["sessions"]) | set(r.again["sessions"])):
         a, b = r.live["sessions"].get(key), r.again["sessions"].get(key)
         if a != b:
@@ -154,7 +156,8 @@ def store_sound(r):
         a, b = ({x["id"] for x in w["deliveries"] if x["state"] == d} for w in (r.live, r.again))
         if a != b:
             bad.append((None, "%s deliveries differ: %r" % (d, sorted(a ^ b)[:10])))
-    return "%d sessions equal after a stop and a start; %d checks of stores after full kills" % (len(r.live["sessions"]), len(checks)), bad
+    return "%d sessions equal after a stop and a start; %d checks of stores after full kills; %d files cut, %d unflushed writes kept, %d lost, %d torn" % (
+        len(r.live["sessions"]), len(checks), len(cuts), *(sum(c[k] for c in cuts) for k in ("kept", "lost", "torn"))), bad
 
 
 def down_times(r):

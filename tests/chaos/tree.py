@@ -118,7 +118,7 @@ class Tree:
         self.config = config
         self.log = open(os.path.join(folder, "gateway.log"), "ab")
         self.proc = None
-        self.fault = None  # GW_FAULT of the next start
+        self.more_env = {}  # FAULT_PAGE, FAULT_IOLOG of a fault build
         self.write_config(config)
 
     def write_config(self, config):
@@ -128,12 +128,10 @@ class Tree:
         os.rename(self.config_path + ".new", self.config_path)
 
     def env(self):
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "GW_"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENCLAW_", "FAULT_"))}
         env.update(MOCK_KEY="mock-key-58cc", HOME=self.folder, UBSAN_OPTIONS="print_stacktrace=1",
                    ASAN_OPTIONS="abort_on_error=0:exitcode=66:handle_segv=0:detect_leaks=0")
-        if self.fault:
-            env["GW_FAULT"] = self.fault
-        return env
+        return dict(env, **self.more_env)
 
     def spawn(self):
         self.proc = subprocess.Popen([os.path.join(self.build, "openclawd"), "--config", self.config_path, "--state-dir",

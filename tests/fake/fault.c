@@ -7,10 +7,13 @@
  * own (the sandbox allows none for this). It also moves the wall clock.
  * Layout, in 64 bit words: see enum; tests/it/fault.py is the other side.
  */
+#include "iolog.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -45,6 +49,7 @@ enum { /* words of the page */
        W_LEFT,    /* calls until it fails: 1 the next one; <= 0 nothing fails */
        W_FOREVER, /* all after it, too, until W_LEFT is set anew */
        W_HITS,
+       W_ACTION,      /* 0 the call fails, 1 the program dies before it, 2 dies behind it */
        W_COUNTS = 16, /* [program][32]: calls so far */
        W_WHERE = 256, /* return addresses of the last call that failed, as offsets in the program */
        WHERE_MAX = 12,
@@ -57,6 +62,7 @@ static const char *const programs[] = {"openclawd", "openclaw-front", "openclaw-
                                        "openclaw-agent", "openclaw-channel"};
 static volatile int64_t *page;
 static int me = -1;
+static bool doomed;
 
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -81,6 +87,8 @@ __attribute__((constructor(101))) static void begin(void)
         if (is(program_invocation_short_name, programs[i], i == 4) ||
             is(program_invocation_name, programs[i], i == 4))
             me = i;
+    if (me == 2)
+        iolog_begin();
     if (!path || me < 0 || (fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
         return;
     (void)backtrace(&p, 1); /* loads what it needs, while it may */
@@ -104,6 +112,14 @@ static void note_where(void)
         page[W_WHERE + k] = 0;
 }
 
+/* As a kill from outside: nothing of ours runs any more. The sandbox may forbid the signal, and
+ * kills as well. */
+static void die(void)
+{
+    (void)syscall(SYS_kill, getpid(), SIGKILL);
+    __builtin_trap();
+}
+
 static bool fails(enum call c)
 {
     int64_t left;
@@ -121,6 +137,12 @@ static bool fails(enum call c)
     if (page[W_FOREVER])
         __atomic_store_n(&page[W_LEFT], 1, __ATOMIC_RELEASE);
     (void)__atomic_add_fetch(&page[W_HITS], 1, __ATOMIC_ACQ_REL);
+    if (page[W_ACTION] == 1)
+        die();
+    if (page[W_ACTION] == 2) {
+        doomed = true;
+        return false;
+    }
     note_where();
     errno = page[W_ERRNO] ? (int)page[W_ERRNO] : errors[c];
     return true;
@@ -141,43 +163,56 @@ void *realloc(void *p, size_t n)
     return fails(CALL_malloc) ? NULL : __libc_realloc(p, n);
 }
 
-#define WRAP(call, name, ret, bad, params, types, args)                                            \
+#define P(...) (__VA_ARGS__)
+/* note: what the log of writes is told behind a call that succeeded, with its result r. */
+#define WRAP_NOTED(call, name, ret, bad, params, types, args, note)                                \
     ret name params;                                                                               \
     ret name params                                                                                \
     {                                                                                              \
         static ret(*real) types;                                                                   \
+        ret r;                                                                                     \
                                                                                                    \
         if (fails(CALL_##call))                                                                    \
             return bad;                                                                            \
         if (!real)                                                                                 \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                             \
-        return real args;                                                                          \
+        r = real args;                                                                             \
+        if (r != bad)                                                                              \
+            note;                                                                                  \
+        if (doomed)                                                                                \
+            die();                                                                                 \
+        return r;                                                                                  \
     }
+#define WRAP(call, name, ret, bad, params, types, args)                                            \
+    WRAP_NOTED(call, name, ret, bad, params, types, args, (void)0)
 
-#define P(...) (__VA_ARGS__)
 WRAP(read, read, ssize_t, -1, P(int f, void *p, size_t n), P(int, void *, size_t), (f, p, n))
 WRAP(read, readv, ssize_t, -1, P(int f, const struct iovec *v, int n),
      P(int, const struct iovec *, int), (f, v, n))
 /* Both names of what has a file offset: our own code asks for the second, old libraries for the
  * first. */
+#define WRAP2_NOTED(call, name, ret, bad, params, types, args, note)                               \
+    WRAP_NOTED(call, name, ret, bad, params, types, args, note)                                    \
+    WRAP_NOTED(call, name##64, ret, bad, params, types, args, note)
 #define WRAP2(call, name, ret, bad, params, types, args)                                           \
-    WRAP(call, name, ret, bad, params, types, args)                                                \
-    WRAP(call, name##64, ret, bad, params, types, args)
+    WRAP2_NOTED(call, name, ret, bad, params, types, args, (void)0)
 WRAP2(read, pread, ssize_t, -1, P(int f, void *p, size_t n, off_t o), P(int, void *, size_t, off_t),
       (f, p, n, o))
-WRAP(write, write, ssize_t, -1, P(int f, const void *p, size_t n), P(int, const void *, size_t),
-     (f, p, n))
-WRAP(write, writev, ssize_t, -1, P(int f, const struct iovec *v, int n),
-     P(int, const struct iovec *, int), (f, v, n))
-WRAP2(write, pwrite, ssize_t, -1, P(int f, const void *p, size_t n, off_t o),
-      P(int, const void *, size_t, off_t), (f, p, n, o))
-WRAP2(write, pwritev, ssize_t, -1, P(int f, const struct iovec *v, int n, off_t o),
-      P(int, const struct iovec *, int, off_t), (f, v, n, o))
+WRAP_NOTED(write, write, ssize_t, -1, P(int f, const void *p, size_t n),
+           P(int, const void *, size_t), (f, p, n),
+           iolog_write_on(f, &(struct iovec){(void *)(uintptr_t)p, n}, 1, r))
+WRAP_NOTED(write, writev, ssize_t, -1, P(int f, const struct iovec *v, int n),
+           P(int, const struct iovec *, int), (f, v, n), iolog_write_on(f, v, n, r))
+WRAP2_NOTED(write, pwrite, ssize_t, -1, P(int f, const void *p, size_t n, off_t o),
+            P(int, const void *, size_t, off_t), (f, p, n, o),
+            iolog_write(f, &(struct iovec){(void *)(uintptr_t)p, n}, 1, o, r))
+WRAP2_NOTED(write, pwritev, ssize_t, -1, P(int f, const struct iovec *v, int n, off_t o),
+            P(int, const struct iovec *, int, off_t), (f, v, n, o), iolog_write(f, v, n, o, r))
 WRAP2(write, fallocate, int, -1, P(int f, int m, off_t o, off_t n), P(int, int, off_t, off_t),
       (f, m, o, n))
-WRAP2(write, ftruncate, int, -1, P(int f, off_t n), P(int, off_t), (f, n))
-WRAP(fsync, fsync, int, -1, P(int f), P(int), (f))
-WRAP(fsync, fdatasync, int, -1, P(int f), P(int), (f))
+WRAP2_NOTED(write, ftruncate, int, -1, P(int f, off_t n), P(int, off_t), (f, n), iolog_size(f, n))
+WRAP_NOTED(fsync, fsync, int, -1, P(int f), P(int), (f), iolog_sync(f))
+WRAP_NOTED(fsync, fdatasync, int, -1, P(int f), P(int), (f), iolog_sync(f))
 WRAP(fsync, msync, int, -1, P(void *p, size_t n, int l), P(void *, size_t, int), (p, n, l))
 WRAP(rename, rename, int, -1, P(const char *a, const char *b), P(const char *, const char *),
      (a, b))
@@ -187,8 +222,8 @@ WRAP(socket, socket, int, -1, P(int d, int t, int p), P(int, int, int), (d, t, p
 WRAP(socket, socketpair, int, -1, P(int d, int t, int p, int v[2]), P(int, int, int, int *),
      (d, t, p, v))
 WRAP(fork, fork, pid_t, -1, P(void), P(void), ())
-WRAP2(mmap, mmap, void *, MAP_FAILED, P(void *p, size_t n, int r, int g, int f, off_t o),
-      P(void *, size_t, int, int, int, off_t), (p, n, r, g, f, o))
+WRAP2(mmap, mmap, void *, MAP_FAILED, P(void *p, size_t n, int q, int g, int f, off_t o),
+      P(void *, size_t, int, int, int, off_t), (p, n, q, g, f, o))
 WRAP(send, send, ssize_t, -1, P(int f, const void *p, size_t n, int l),
      P(int, const void *, size_t, int), (f, p, n, l))
 WRAP(send, sendmsg, ssize_t, -1, P(int f, const struct msghdr *m, int l),
@@ -207,6 +242,7 @@ WRAP(memfd, memfd_create, int, -1, P(const char *name, unsigned l), P(const char
         static int(*real) types;                                                                   \
         unsigned mode = 0;                                                                         \
         va_list ap;                                                                                \
+        int fd;                                                                                    \
                                                                                                    \
         va_start(ap, flags);                                                                       \
         if (flags & (O_CREAT | __O_TMPFILE))                                                       \
@@ -216,7 +252,11 @@ WRAP(memfd, memfd_create, int, -1, P(const char *name, unsigned l), P(const char
             return -1;                                                                             \
         if (!real)                                                                                 \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                             \
-        return real args;                                                                          \
+        fd = real args;                                                                            \
+        iolog_opened(fd, flags);                                                                   \
+        if (doomed)                                                                                \
+            die();                                                                                 \
+        return fd;                                                                                 \
     }
 #define AT int dir, const char *path
 OPENS(open, const char *path, P(const char *, int, ...), (path, flags, mode))

@@ -13,7 +13,7 @@ with open(os.path.join(HERE, "..", "fake", "fault.def")) as f:
     CALLS = re.findall(r"^FAULT\((\w+),", f.read(), re.M)
 PROGRAMS = ("supervisor", "front", "hub", "agent", "channel")
 BINARIES = ("openclawd", "openclaw-front", "openclaw-hub", "openclaw-agent")
-MAGIC, WALL_NS, PROGRAM, CALL, ERRNO, LEFT, FOREVER, HITS, COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 16
+MAGIC, WALL_NS, PROGRAM, CALL, ERRNO, LEFT, FOREVER, HITS, ACTION, COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 16
 BYTES, CALLS_MAX, WHERE, WHERE_MAX = 4096, 32, 256, 12
 
 
@@ -42,9 +42,10 @@ class Page:
     def get(self, word):
         return struct.unpack_from("<q", self.map, word * 8)[0]
 
-    def arm(self, program, call, nth, error=0, forever=False):
-        """The nth of these calls from now fails (and all after it)."""
+    def arm(self, program, call, nth, error=0, forever=False, action=0):
+        """The nth of these calls from now fails (and all after it); action 1: the program dies before it, 2: behind it."""
         self.disarm()
+        self.put(ACTION, action)
         self.put(PROGRAM, PROGRAMS.index(program))
         self.put(CALL, CALLS.index(call))
         self.put(ERRNO, error)
