@@ -39,7 +39,8 @@ void iolog_opened(int fd, int flags)
         synced[fd] = (flags & O_DSYNC) != 0;
 }
 
-static void put(int fd, uint32_t kind, uint64_t offset, const struct iovec *v, int n, uint64_t bytes)
+static void put(int fd, uint32_t kind, uint64_t offset, const struct iovec *v, int n,
+                uint64_t bytes)
 {
     struct head h = {MAGIC, kind, 0, offset, bytes};
     uint64_t at, left = bytes;
@@ -66,8 +67,8 @@ static void put(int fd, uint32_t kind, uint64_t offset, const struct iovec *v, i
 void iolog_write(int fd, const struct iovec *v, int n, off_t offset, ssize_t done)
 {
     if (done > 0)
-        put(fd, fd < FDS_MAX && synced[fd] ? IOLOG_WRITE_SYNCED : IOLOG_WRITE, (uint64_t)offset, v, n,
-            (uint64_t)done);
+        put(fd, fd < FDS_MAX && synced[fd] ? IOLOG_WRITE_SYNCED : IOLOG_WRITE, (uint64_t)offset, v,
+            n, (uint64_t)done);
 }
 
 void iolog_write_on(int fd, const struct iovec *v, int n, ssize_t done)

@@ -1,7 +1,7 @@
 /*
- * tests/fake/iolog.h - what a program of a fault build writes to regular files, and when it flushes,
- * in the order in which it does; to the file FAULT_IOLOG. From it tests/chaos/iolog.py makes the
- * files that a power cut could have left: everything flushed, and any part of the rest.
+ * tests/fake/iolog.h - what a program of a fault build writes to regular files, and when it
+ * flushes, in the order in which it does; to the file FAULT_IOLOG. From it tests/chaos/iolog.py
+ * makes the files that a power cut could have left: everything flushed, and any part of the rest.
  */
 #ifndef IOLOG_H
 #define IOLOG_H
