@@ -302,7 +302,7 @@ int rpc_chat_send(struct call *c)
     return rc;
 }
 
-int rpc_sessions_send(struct call *c)
+static int session_send(struct call *c, struct view mode)
 {
     int64_t timeout = json_i64(c->params, "timeoutMs", 0);
     struct session_key key;
@@ -312,6 +312,7 @@ int rpc_sessions_send(struct call *c)
         .key = &key,
         .message = view_trim(json_view(c->params, "message")),
         .run_id = json_view(c->params, "idempotencyKey"),
+        .mode = mode,
         .timeout_ms = timeout > 0 && timeout <= TIMEOUT_MAX_MS ? (uint32_t)timeout : 0,
     };
     struct err e = ERR_INIT;
@@ -329,4 +330,15 @@ int rpc_sessions_send(struct call *c)
         in.run_id = view_str(made);
     }
     return chat_is_stop(in.message) ? chat_stop(c, &key) : chat_take(c, &in);
+}
+
+int rpc_sessions_send(struct call *c)
+{
+    return session_send(c, VIEW_EMPTY);
+}
+
+/* What is under way makes room for this message. */
+int rpc_sessions_steer(struct call *c)
+{
+    return session_send(c, V("interrupt"));
 }

@@ -1,10 +1,11 @@
-/* workers/hub/session_change.c - sessions made, changed, emptied and removed (protocol 9.3). */
+/* workers/hub/session_change.c - sessions made, emptied and removed (protocol 9.3). */
 #include "chat.h"
 #include "clock.h"
 #include "fresh.h"
 #include "json.h"
 #include "log.h"
 #include "rand.h"
+#include "session_int.h"
 #include "settings.h"
 #include "skey.h"
 
@@ -57,7 +58,7 @@ static void put_resolved(struct hub *h, struct jw *w, const struct session *s)
     jw_obj_end(w);
 }
 
-static int answer_entry(struct call *c, const struct session *s, bool path)
+int session_answer_entry(struct call *c, const struct session *s, bool path)
 {
     struct jw *w = call_ok(c);
 
@@ -76,215 +77,6 @@ static int answer_entry(struct call *c, const struct session *s, bool path)
 static int unavailable(struct call *c, const struct err *e)
 {
     return call_error_full(c, RPC_UNAVAILABLE, e->text, VIEW_EMPTY, 1, 1000);
-}
-
-/* ---- sessions.patch ---- */
-
-/* Free settings of a session that we keep and show; light ones need write, the others admin
- * (protocol 3.3). */
-static const struct {
-    const char *name;
-    bool light;
-} kept[] = {
-    {"icon", true},
-    {"color", true},
-    {"category", true},
-    {"statusNote", false},
-    {"attention", false},
-    {"boardFace", true},
-    {"boardPresentation", true},
-    {"thinkingLevel", true},
-    {"verboseLevel", false},
-    {"reasoningLevel", false},
-    {"traceLevel", false},
-    {"responseUsage", false},
-    {"fastMode", true},
-    {"sendPolicy", false},
-    {"groupActivation", false},
-};
-static const char *const handled[] = {"key",    "agentId",   "expectedSessionId",
-                                      "label",  "autoLabel", "archived",
-                                      "pinned", "unread",    "model"};
-
-static bool is_handled(const char *name, bool *light)
-{
-    *light = true;
-    for (size_t i = 0; i < COUNT_OF(handled); i++)
-        if (strcmp(name, handled[i]) == 0)
-            return true;
-    for (size_t i = 0; i < COUNT_OF(kept); i++)
-        if (strcmp(name, kept[i].name) == 0) {
-            *light = kept[i].light;
-            return true;
-        }
-    return false;
-}
-
-static void set_flag(struct session *s, const json_t *p, const char *name, uint32_t flag)
-{
-    const json_t *v = json_object_get(p, name);
-
-    if (json_is_boolean(v))
-        s->flags = json_is_true(v) ? s->flags | flag : s->flags & ~flag;
-}
-
-static int set_label(struct session *s, const json_t *p, const char *name, struct err *e)
-{
-    const json_t *v = json_object_get(p, name);
-    struct view text = view_trim(json_view_of(v));
-    char *label = NULL;
-
-    if (!v)
-        return 0;
-    if (text.n && !(label = mem_dup(text.p, text.n)))
-        return err_set(e, ERR_NOMEM, "session: out of memory");
-    mem_free(s->label);
-    s->label = label;
-    /* lists show it as the session's name, before a title made of the first message */
-    return text.n ? session_rest_set_str(s, "displayName", text, e)
-                  : session_rest_set(s, "displayName", VIEW_EMPTY, e);
-}
-
-static int set_kept(struct session *s, const json_t *p, struct err *e)
-{
-    struct buf b = BUF_INIT(64 * KIB);
-    int rc = 0;
-
-    for (size_t i = 0; i < COUNT_OF(kept) && rc == 0; i++) {
-        const json_t *v = json_object_get(p, kept[i].name);
-
-        if (!v)
-            continue;
-        buf_reset(&b, 4 * KIB);
-        if (!json_is_null(v))
-            rc = json_dump(v, &b, e);
-        if (rc == 0)
-            rc = session_rest_set(s, kept[i].name, buf_view(&b), e);
-    }
-    buf_fini(&b);
-    return rc;
-}
-
-static int set_model(struct hub *h, struct session *s, const json_t *p, struct err *e)
-{
-    const json_t *v = json_object_get(p, "model");
-    struct view ref = view_trim(json_view_of(v));
-    const struct model_conf *m;
-    char full[400];
-
-    if (!v)
-        return 0;
-    if (json_is_null(v) || ref.n == 0)
-        return session_rest_set(s, "modelRef", VIEW_EMPTY, e);
-    if (!(m = settings_model(h->settings, ref))) {
-        size_t slash = view_find(ref, '/');
-
-        for (unsigned i = 0; i < h->settings->model_count && slash < ref.n; i++)
-            if (view_eq(view_str(h->settings->models[i].provider), view_of(ref.p, slash)))
-                return err_set(e, ERR_INVALID,
-                               "model: nobody offers \"%.*s\"; models.list names them all",
-                               VIEW_FMT(ref));
-        return err_set(e, ERR_INVALID,
-                       "model: no provider is called \"%.*s\"; models.list names them all",
-                       VIEW_FMT(view_of(ref.p, slash)));
-    }
-    (void)snprintf(full, sizeof(full), "%s/%s", m->provider, m->id);
-    return session_rest_set_str(s, "modelRef", view_str(full), e);
-}
-
-static int check_patch(struct call *c, const struct session_key *key)
-{
-    json_t *v, *thinking = json_object_get(c->params, "thinkingLevel");
-    struct view label = view_trim(json_view(c->params, "label"));
-    struct session_key owner;
-    const char *name;
-    bool light;
-
-    json_object_foreach(c->params, name, v)
-    {
-        if (!is_handled(name, &light))
-            return call_error(c, RPC_INVALID_REQUEST, "%s cannot be set by this gateway yet",
-                              name) < 0
-                       ? -1
-                       : 1;
-        if (!light && !(c->conn->who.scopes & SCOPE_ADMIN))
-            return call_error(c, RPC_INVALID_REQUEST, "missing scope: operator.admin") < 0 ? -1 : 1;
-    }
-    if (json_is_string(thinking) && !view_eq(json_view_of(thinking), V("off"))) {
-        struct model_pick pick;
-        const struct model_conf *m;
-        struct view level = json_view_of(thinking);
-
-        model_split(c->hub, json_view(c->params, "model"), &pick);
-        m = settings_model(c->hub->settings, view_str(pick.model));
-        if (!m || !m->reasoning ||
-            !(view_eq(level, V("low")) || view_eq(level, V("medium")) || view_eq(level, V("high"))))
-            return call_error(c, RPC_INVALID_REQUEST, "thinkingLevel: one of %s",
-                              m && m->reasoning ? "off, low, medium, high" : "off") < 0
-                       ? -1
-                       : 1;
-    }
-    if (label.n && session_labelled(c->hub, label, &owner) &&
-        !view_eq(session_key_view(&owner), session_key_view(key)))
-        return call_error(c, RPC_INVALID_REQUEST, "label: another session has it already: %.*s",
-                          VIEW_FMT(label)) < 0
-                   ? -1
-                   : 1;
-    return 0;
-}
-
-int rpc_sessions_patch(struct call *c)
-{
-    struct view expected = json_view(c->params, "expectedSessionId");
-    struct session_key key;
-    struct session trial;
-    struct err e = ERR_INIT;
-    struct live *l;
-    int rc;
-
-    if (session_key(c->hub, json_view(c->params, "key"), json_view(c->params, "agentId"), &key,
-                    &e) < 0)
-        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
-    if ((rc = check_patch(c, &key)) != 0)
-        return rc < 0 ? rc : 0;
-    if (live_get(c->hub, &key, true, &l, &e) < 0)
-        return unavailable(c, &e);
-    if (expected.n && !view_eq(view_str(l->s.id), expected)) {
-        live_put(c->hub, l);
-        return call_error(c, RPC_INVALID_REQUEST, "session changed; reload and retry");
-    }
-    /* on a copy: a patch is taken whole or not at all */
-    trial = l->s;
-    trial.label = l->s.label ? mem_dup(l->s.label, strlen(l->s.label)) : NULL;
-    trial.rest = mem_dup(l->s.rest, strlen(l->s.rest));
-    if (!trial.rest || (l->s.label && !trial.label)) {
-        rc = err_set(&e, ERR_NOMEM, "session: out of memory");
-    } else if ((rc = set_label(&trial, c->params,
-                               json_object_get(c->params, "label") ? "label" : "autoLabel", &e)) ==
-                   0 &&
-               (rc = set_kept(&trial, c->params, &e)) == 0 &&
-               (rc = set_model(c->hub, &trial, c->params, &e)) == 0) {
-        set_flag(&trial, c->params, "archived", SESSION_ARCHIVED);
-        set_flag(&trial, c->params, "pinned", SESSION_PINNED);
-        set_flag(&trial, c->params, "unread", SESSION_UNREAD);
-        trial.updated_at = clock_wall_ms();
-        rc = session_save(c->hub, &trial, &e);
-    }
-    if (rc < 0) {
-        mem_free(trial.label);
-        mem_free(trial.rest);
-        live_put(c->hub, l);
-        return rc == ERR_INVALID || rc == ERR_LIMIT
-                   ? call_error(c, RPC_INVALID_REQUEST, "%s", e.text)
-                   : unavailable(c, &e);
-    }
-    mem_free(l->s.label);
-    mem_free(l->s.rest);
-    l->s = trial;
-    rc = answer_entry(c, &l->s, true);
-    session_changed_reason(c->hub, session_key_view(&key), "patch");
-    live_put(c->hub, l);
-    return rc;
 }
 
 /* ---- sessions.reset, sessions.delete ---- */
@@ -389,7 +181,7 @@ int rpc_sessions_reset(struct call *c)
     if (session_reset(c->hub, &key, &e) < 0 ||
         session_load(c->hub, session_key_view(&key), &s, &e) < 0)
         return unavailable(c, &e);
-    rc = answer_entry(c, &s, false);
+    rc = session_answer_entry(c, &s, false);
     session_fini(&s);
     return rc;
 }
@@ -468,8 +260,8 @@ static int create(struct call *c, const struct session_key *key, struct err *e)
 
     if ((rc = live_get(c->hub, key, true, &l, e)) < 0)
         return rc;
-    if ((rc = set_label(&l->s, c->params, "label", e)) == 0 &&
-        (rc = set_model(c->hub, &l->s, c->params, e)) == 0 &&
+    if ((rc = session_set_label(&l->s, c->params, "label", e)) == 0 &&
+        (rc = session_set_model(c->hub, &l->s, c->params, e)) == 0 &&
         (rc = name.n ? session_rest_set_str(&l->s, "displayName", name, e) : 0) == 0)
         rc = session_save(c->hub, &l->s, e);
     live_put(c->hub, l);

@@ -45,6 +45,35 @@ export const cases = {
     const h = await p.request("last-heartbeat");
     ok(h === null || (Number.isInteger(h.ts) && typeof h.status === "string"), "null or a heartbeat", h);
   }),
+  "sessions: groups": (t) => with_(t, async (p) => {
+    const name = `G-${randomUUID()}`;
+    const before = (await p.request("sessions.groups.list", {})).groups.map((g) => g.name);
+    const put = await p.request("sessions.groups.put", { names: [...before, name] });
+    has(put, "ok", "groups");
+    const key = await someSession(p);
+    await p.request("sessions.patch", { key, category: name });
+    const renamed = await p.request("sessions.groups.rename", { name, to: `${name}2` });
+    equal(renamed.updatedSessions, 1, "updatedSessions");
+    await p.request("sessions.groups.update", { name: `${name}2`, worktree: false });
+    const { defaults } = await p.request("sessions.groups.defaults", {});
+    ok(defaults.some((d) => d.name === `${name}2` && d.worktree === false), "defaults", defaults);
+    const gone = await p.request("sessions.groups.delete", { name: `${name}2` });
+    equal(gone.groups.length, before.length, "groups left");
+  }),
+  "sessions: patchMany, search, branches": (t) => with_(t, async (p) => {
+    const key = await someSession(p);
+    const many = await p.request("sessions.patchMany", { targets: [{ key }, { key: "agent:no-such-agent:x" }], patch: { pinned: true } });
+    equal(many.outcomes.length, 2, "outcomes");
+    equal(many.outcomes[0].ok, true, "the first");
+    equal(many.outcomes[1].ok, false, "the second");
+    has(many.outcomes[1].error, "code", "message");
+    const found = await p.request("sessions.search", { query: "hi [fake", sessionKeys: [key] });
+    equal(found.results.length, 1, "results");
+    has(found.results[0], "sessionKey", "sessionId", "messageId", "role", "timestamp", "snippet", "score");
+    const { branches } = await p.request("sessions.branches.list", { sessionKey: key });
+    equal(branches.length, 1, "branches");
+    has(branches[0], "leafEntryId", "headline", "messageCount", "active");
+  }),
   "read: sessions.list": (t) => with_(t, async (p) => {
     const key = await someSession(p);
     const list = await p.request("sessions.list", {});

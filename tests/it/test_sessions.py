@@ -1,0 +1,119 @@
+"""Methods about several sessions: groups, many at once, search, branches."""
+from client import text_of
+from gateway import until
+
+
+def names(c):
+    return [x["name"] for x in c.ask("sessions.groups.list")["groups"]]
+
+
+def category(c, key):
+    return c.ask("sessions.describe", {"key": key})["session"].get("category")
+
+
+def test_groups(t):
+    g = t.gateway()
+    c = g.client()
+    c.ask("sessions.subscribe")
+    assert c.ask("sessions.groups.list") == {"groups": [], "sectionOrder": []}
+    got = c.ask("sessions.groups.put", {"names": ["Work", " Home ", "Work"], "sectionOrder": ["pinned", "Work"]})
+    assert got == {"ok": True, "groups": [{"name": "Work", "position": 0}, {"name": "Home", "position": 1}],
+                   "sectionOrder": ["pinned", "Work"]}, got
+    assert c.event(lambda f: f["event"] == "sessions.changed" and f["payload"].get("reason") == "groups", "groups")
+    for i in range(3):
+        c.ask("sessions.patch", {"key": "s%d" % i, "category": "Work"})
+    c.ask("sessions.patch", {"key": "s9", "category": 'Odd "name"'})
+    assert names(c) == ["Work", "Home", 'Odd "name"']
+    e = c.refused("sessions.groups.put", {"names": ["Home"]})
+    assert e.code == "INVALID_REQUEST" and "not empty" in e.message, e
+    got = c.ask("sessions.groups.rename", {"name": "Work", "to": "Office"})
+    assert got["updatedSessions"] == 3 and names(c)[0] == "Office", got
+    assert [category(c, "s%d" % i) for i in range(3)] == ["Office"] * 3
+    c.ask("sessions.groups.rename", {"name": 'Odd "name"', "to": "Office"})  # into one that is there
+    assert names(c) == ["Office", "Home"] and category(c, "s9") == "Office"
+    e = c.refused("sessions.groups.rename", {"name": "Work", "to": "Again"})
+    assert e.message == "unknown session group: Work", e
+    e = c.refused("sessions.groups.update", {"name": "Office", "cwd": "relative"})
+    assert "absolute" in e.message, e
+    got = c.ask("sessions.groups.update", {"name": "Office", "cwd": "/srv/office", "worktree": True})
+    assert got["defaults"] == [{"name": "Office", "cwd": "/srv/office", "worktree": True}], got
+    old = g.kill("hub")
+    g.wait_replaced("hub", old)
+    c = g.client_soon()
+    assert names(c) == ["Office", "Home"] and c.ask("sessions.groups.defaults")["defaults"][0]["cwd"] == "/srv/office"
+    got = c.ask("sessions.groups.delete", {"name": "Office"})
+    assert got["updatedSessions"] == 4 and names(c) == ["Home"] and category(c, "s9") is None, got
+    assert c.ask("sessions.groups.defaults")["defaults"] == []
+
+
+def test_patch_many(t):
+    g = t.gateway()
+    c = g.client()
+    c.ask("sessions.patch", {"key": "s0", "label": "taken"})
+    sid = c.ask("sessions.describe", {"key": "s0"})["session"]["sessionId"]
+    got = c.ask("sessions.patchMany", {"targets": [
+        {"key": "s0", "expectedSessionId": sid}, {"key": "s1", "expectedSessionId": "another"}, {"key": "agent:nobody:x"},
+        {"key": "s2", "agentId": "main"}, {}], "patch": {"pinned": True, "category": "Many"}})["outcomes"]
+    assert [o["ok"] for o in got] == [True, False, False, True, False], got
+    assert got[0]["key"] == "agent:main:s0" and got[1]["error"]["code"] == "INVALID_REQUEST", got
+    rows = {r["key"]: r for r in c.ask("sessions.list", {"pinned": True})["sessions"]}
+    assert set(rows) == {"agent:main:s0", "agent:main:s2"} and rows["agent:main:s0"]["category"] == "Many", rows
+    got = c.ask("sessions.patchMany", {"targets": [{"key": "s3"}], "patch": {"nonsense": 1}})["outcomes"]
+    assert not got[0]["ok"] and "nonsense" in got[0]["error"]["message"], got
+    e = c.refused("sessions.patchMany", {"targets": [], "patch": {}})
+    assert e.code == "INVALID_REQUEST", e
+
+
+def test_search(t):
+    g = t.gateway()
+    c = g.client()
+    for i in range(3):
+        c.turn("s%d" % i, "the Needle of %d in the hay [fake ok chunks=1]" % i)
+    c.turn("s1", "nothing here [fake ok chunks=1 text=NEEDLE]")
+    got = c.ask("sessions.search", {"query": "needle"})
+    assert len(got["results"]) == 5 and not got.get("truncated"), got
+    assert [s["key"] for s in got["sessions"]] == ["agent:main:s1", "agent:main:s2", "agent:main:s0"], got["sessions"]
+    first = got["results"][0]
+    assert first["role"] == "assistant" and "NEEDLE" in first["snippet"], first
+    msg = c.ask("chat.message.get", {"sessionKey": first["sessionKey"], "messageId": first["messageId"]})
+    assert "NEEDLE" in text_of(msg["message"]), msg
+    got = c.ask("sessions.search", {"query": "needle", "sessionKeys": ["s0"], "limit": 1})
+    assert len(got["results"]) == 1 and got["results"][0]["sessionKey"] == "agent:main:s0", got
+    c.ask("sessions.patch", {"key": "s2", "archived": True})
+    got = c.ask("sessions.search", {"query": "needle of 2"})
+    assert got["results"] == [] and got["archivedTranscriptsExcluded"] == 1, got
+    assert len(c.ask("sessions.search", {"query": "needle of 2", "scope": {"archived": "all"}})["results"]) == 1
+    e = c.refused("sessions.search", {"query": ""})
+    assert e.code == "INVALID_REQUEST", e
+
+
+def test_branches_and_steer(t):
+    g = t.gateway()
+    c = g.client()
+    assert c.ask("sessions.branches.list", {"sessionKey": "none"}) == {"branches": []}
+    run = c.send("main", "first one [fake ok chunks=2 gate=g at=1]")
+    t.fake.wait("first one", "gated")
+    got = c.ask("sessions.steer", {"key": "main", "message": "rather this [fake ok chunks=1]", "idempotencyKey": "st"})
+    assert got["runId"] == "st" and got["interruptedActiveRun"], got
+    assert c.chat(run, ("aborted",))
+    c.chat("st", ("final",))
+    branches = c.ask("sessions.branches.list", {"sessionKey": "main"})["branches"]
+    last = c.history("main")[-1]
+    assert len(branches) == 1 and branches[0]["active"] and branches[0]["leafEntryId"] == last["__openclaw"]["id"], branches
+    assert branches[0]["messageCount"] == len(c.history("main")), branches
+
+
+def test_lookups(t):
+    g = t.gateway()
+    c = g.client()
+    c.ask("sessions.patch", {"key": "s1", "label": "One"})
+    sid = c.ask("sessions.describe", {"key": "s1"})["session"]["sessionId"]
+    for params in ({"label": "One"}, {"sessionId": sid}, {"key": "s1"}, {"label": "One", "sessionId": sid}):
+        assert c.ask("sessions.resolve", params)["key"] == "agent:main:s1", params
+    e = c.refused("sessions.resolve", {"label": "Two"})
+    assert e.message == "No session found: Two", e
+    assert c.ask("sessions.resolve", {"label": "Two", "sessionId": sid, "allowMissing": True}) == {"ok": False}
+    c.ask("sessions.patch", {"key": "s1", "label": "Two"})
+    assert c.ask("sessions.resolve", {"label": "One", "allowMissing": True}) == {"ok": False}
+    c.ask("sessions.delete", {"key": "s1"})
+    assert c.ask("sessions.resolve", {"sessionId": sid, "allowMissing": True}) == {"ok": False}
