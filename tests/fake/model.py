@@ -6,7 +6,7 @@ What it does is chosen by a directive in the last user message, or for all reque
     "any text [fake FAULT key=value ...]"       e.g. "hi [fake 429 times=1 retry_after=0]"
 
 FAULT (default ok)
-    ok            n chunks, then usage, then [DONE]
+    ok            n chunks, then usage, then [DONE]          echo       the last user message, in one chunk
     429 500 503 529 401 403 404   that status with a JSON error; retry_after=S adds the header
     400           context_length_exceeded
     stall         reads the request and never answers           stall-mid  n chunks, then silence
@@ -57,6 +57,12 @@ def text_of(content):
     if isinstance(content, list):
         return "".join(p.get("text", "") for p in content if isinstance(p, dict))
     return ""
+
+
+def prompt_of(doc):
+    # The original appends a user message of its own making, in <<<...>>>: not the user's words.
+    said = [text_of(m.get("content")) for m in doc.get("messages", []) if m.get("role") == "user"]
+    return next((s for s in reversed(said) if not s.startswith("<<<")), "")
 
 
 def parse_directive(prompt):
@@ -362,7 +368,7 @@ class Server:
         fault, model = plan["fault"], doc.get("model", "mock-1")
         n, delay = int(plan.get("chunks", 20)), int(plan.get("delay", 0)) / 1000
         word = plan.get("text", "word")
-        pieces = ["%s%d " % (word, i) for i in range(n)]
+        pieces = ["%s%d " % (word, i) for i in range(n)] if fault != "echo" else [prompt_of(doc)]
         if fault == "call":
             last = doc["messages"][-1]
             result = text_of(last.get("content")) if last.get("role") == "tool" else None
