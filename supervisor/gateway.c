@@ -54,6 +54,7 @@ struct gateway {
     struct watch *watch;
     struct tls_keys *tls; /* NULL: clear text */
     int site;             /* the control page of a folder, packed; -1: not yet */
+    uint64_t site_bytes;
     unsigned site_files;  /* in it; 0: the built-in page is served */
     int lock;
     bool made_token;
@@ -172,7 +173,7 @@ static int send_keys(void *ctx, struct link *front, struct err *e)
 {
     struct gateway *g = ctx;
 
-    struct ipc_site site = {.files = g->site_files, .pack = -1};
+    struct ipc_site site = {.files = g->site_files, .bytes = g->site_bytes, .pack = -1};
     int r;
 
     if (g->tls && (r = tls_keys_send(g->tls, front, e)) < 0)
@@ -190,14 +191,16 @@ static int load_site(struct gateway *g, struct err *e)
 {
     const char *root = config_conf(g->config)->control_ui_root;
     unsigned files = 0;
+    uint64_t bytes = 0;
     int fd = -1, r;
 
-    r = root && *root ? site_pack(root, &fd, &files, e) : fd_sealed("none", VIEW_EMPTY, &fd, e);
+    r = root && *root ? site_pack(root, &fd, &files, &bytes, e) : fd_sealed("none", VIEW_EMPTY, &fd, e);
     if (r < 0)
         return r;
     fd_close(&g->site);
     g->site = fd;
     g->site_files = files;
+    g->site_bytes = bytes;
     if (files)
         log_info("site.read", KV("root", root), KV("files", files));
     return 0;

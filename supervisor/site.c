@@ -16,7 +16,7 @@
 
 struct pack {
     int out, root;
-    uint64_t files, bytes;
+    uint64_t files, bytes, size;
     char path[SITE_PATH_MAX + 1];
     struct buf file;
 };
@@ -34,6 +34,7 @@ static int put(struct pack *p, const void *data, size_t n, struct err *e)
             return err_sys(e, "the pack of the control page");
         at += w;
         n -= (size_t)w;
+        p->size += (size_t)w;
     }
     return 0;
 }
@@ -111,7 +112,7 @@ static int add_folder(struct pack *p, size_t path_n, unsigned depth, struct err 
     return r;
 }
 
-int site_pack(const char *root, int *fd, unsigned *files, struct err *e)
+int site_pack(const char *root, int *fd, unsigned *files, uint64_t *size, struct err *e)
 {
     struct pack p = {.out = -1, .root = -1};
     int r;
@@ -132,6 +133,7 @@ int site_pack(const char *root, int *fd, unsigned *files, struct err *e)
     }
     *fd = fd_take(&p.out);
     *files = (unsigned)p.files;
+    *size = p.size;
 out:
     if (r < 0)
         r = err_wrap(e, "gateway.controlUi.root");

@@ -9,6 +9,8 @@
 
 #include "err.h"
 
+#include <stdint.h>
+
 enum {
     SITE_FILES_MAX = 8192,              /* five times the stock control page's */
     SITE_BYTES_MAX = 192 * 1024 * 1024, /* of all files */
@@ -18,8 +20,8 @@ enum {
 };
 
 /* Links are not followed, names that begin with a dot and what is no file are left out.
- * *fd: the sealed memory file; *files: how many.
+ * *fd: the sealed memory file of *size bytes; *files: how many.
  * Errors: ERR_LIMIT one of the numbers above, ERR_SYS. Blocks on the disk: at start and reload. */
-int site_pack(const char *root, int *fd, unsigned *files, struct err *e) MUST_USE;
+int site_pack(const char *root, int *fd, unsigned *files, uint64_t *size, struct err *e) MUST_USE;
 
 #endif

@@ -68,7 +68,7 @@ static int on_site(void *ctx, struct link *from, struct ipc_site *m, struct err 
     struct err why = ERR_INIT;
 
     (void)from, (void)e;
-    if (m->files && (site_new(&next, m->pack, &why) < 0 ||
+    if (m->files && (site_new(&next, m->pack, m->bytes, &why) < 0 ||
                      site_rebase(next, f->mounts.at[ROUTE_UI], &why) < 0)) {
         log_error("site.refused", KV("why", why.text));
         site_unref(&next);

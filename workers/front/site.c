@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 enum { PACK_NUMBER = 8, HASHES_MAX = 4 };
 
@@ -210,10 +209,18 @@ int site_rebase(struct site *s, struct view base, struct err *e)
     return 0;
 }
 
-int site_new(struct site **out, int fd, struct err *e)
+static int map(struct site *s, int fd, struct err *e)
+{
+    s->map = s->map_n ? mmap(NULL, s->map_n, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    if (s->map != MAP_FAILED)
+        return 0;
+    s->map = NULL;
+    return err_sys(e, "the control page's pack");
+}
+
+int site_new(struct site **out, int fd, uint64_t bytes, struct err *e)
 {
     struct site *s = NULL;
-    struct stat st;
     int r;
 
     if ((r = mem_new(&s, sizeof(*s), e)) < 0)
@@ -221,21 +228,16 @@ int site_new(struct site **out, int fd, struct err *e)
     s->refs = 1;
     buf_init(&s->policy, 2 * KIB);
     buf_init(&s->index, XCHG_PART); /* so that it is answered at once: it may change */
-    if (fstat(fd, &st) < 0) {
-        r = err_sys(e, "the control page's pack");
+    s->map_n = (size_t)bytes;
+    if ((r = map(s, fd, e)) < 0)
         goto out;
-    }
-    s->map_n = (size_t)st.st_size;
-    s->map = mmap(NULL, s->map_n, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (s->map == MAP_FAILED) {
-        s->map = NULL;
-        r = err_sys(e, "the control page's pack");
-        goto out;
-    }
     if ((r = read_pack(s, view_of(s->map, s->map_n), e)) < 0 || (r = make_policy(s, e)) < 0)
         goto out;
-    /* what was only hashed need not stay in this process */
-    (void)madvise(s->map, s->map_n, MADV_DONTNEED);
+    /* what was only hashed need not stay in this process: the same again, in the same place */
+    if (mmap(s->map, s->map_n, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        r = err_sys(e, "the control page's pack");
+        goto out;
+    }
     *out = TAKE(s);
 out:
     site_unref(&s);

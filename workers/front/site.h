@@ -33,8 +33,8 @@ struct site_answer {
 };
 
 /* The compiled-in table is used until the first of these.  Errors: ERR_INVALID, ERR_NOMEM, ERR_SYS.
- * fd stays the caller's. */
-int site_new(struct site **out, int fd, struct err *e) MUST_USE;
+ * fd, a sealed file of so many bytes, stays the caller's. */
+int site_new(struct site **out, int fd, uint64_t bytes, struct err *e) MUST_USE;
 /* The page is served below this path: addresses in its index.html are made to say so. */
 int site_rebase(struct site *s, struct view base, struct err *e) MUST_USE;
 struct site *site_ref(struct site *s); /* NULL is fine */
