@@ -49,6 +49,7 @@ PARTS = [
     ("check", None, [sys.executable, "scripts/check"], {}),
     ("unit and corpora, gcc", "gcc", meson("gcc"), {}),
     ("official client", "gcc", served("gcc", NODE, "tests/conformance/run.mjs"), {}),
+    ("OpenAI's package", "gcc", served("gcc", NODE, "tests/conformance/openai.mjs"), {}),
     ("fake Telegram", None, [NODE, "tests/conformance/telegram.mjs"], {}),
     ("captured conversations", "gcc", served("gcc", NODE, "tests/conformance/replay.mjs"), {}),
     ("control page in chromium", "gcc", served("gcc", NODE, "tests/browser/run.mjs"), {"BROWSER_SHOTS": os.path.join(OUT, "browser")}),

@@ -55,7 +55,7 @@ struct gateway {
     struct tls_keys *tls; /* NULL: clear text */
     int site;             /* the control page of a folder, packed; -1: not yet */
     uint64_t site_bytes;
-    unsigned site_files;  /* in it; 0: the built-in page is served */
+    unsigned site_files; /* in it; 0: the built-in page is served */
     int lock;
     bool made_token;
 };
@@ -194,7 +194,8 @@ static int load_site(struct gateway *g, struct err *e)
     uint64_t bytes = 0;
     int fd = -1, r;
 
-    r = root && *root ? site_pack(root, &fd, &files, &bytes, e) : fd_sealed("none", VIEW_EMPTY, &fd, e);
+    r = root && *root ? site_pack(root, &fd, &files, &bytes, e)
+                      : fd_sealed("none", VIEW_EMPTY, &fd, e);
     if (r < 0)
         return r;
     fd_close(&g->site);

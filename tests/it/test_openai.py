@@ -206,7 +206,7 @@ def test_failures(t):
         s, h, b = ask(g, PATH, "POST", {"messages": [{"role": "user", "content": "bad [fake %s]" % fault}]})
         doc = json.loads(b)
         assert (s, doc["error"]["type"], h["x-should-retry"]) == (status, kind, "false"), (fault, s, doc)
-    s, events, last = stream(g, {"messages": [{"role": "user", "content": "bad [fake cut chunks=3]"}]})
+    s, events, last = stream(g, {"messages": [{"role": "user", "content": "bad [fake cut chunks=3 delay=100]"}]})
     assert s == 200 and "error" in events[-1] and last == "[DONE]", events
     assert said(events).split() == ["word0", "word1", "word2"]
 
@@ -276,3 +276,28 @@ def test_hub_dies(t):
     g.wait_replaced("hub", hub)
     until(lambda: ask(g, "/v1/models")[0] == 200, "the API is back")
     assert chat(g, "again")[0] == 200
+
+
+def test_responses(t):
+    """Shapes and rules of /v1/responses; the official package is held against it in tests/conformance/openai.mjs."""
+    g = t.gateway()
+    path = "/v1/responses"
+    s, h, b = ask(g, path, "POST", {"input": "one shazam [fake ok chunks=2]", "max_output_tokens": 50})
+    doc = json.loads(b)
+    assert s == 200 and doc["id"].startswith("resp_") and doc["status"] == "completed", doc
+    assert doc["output"][0]["content"][0]["text"].split() == ["word0", "word1"], doc
+    assert doc["usage"]["total_tokens"] == 12 and t.fake.calls("shazam")[0]["asked"]["max_tokens"] == 50
+    s, h, b = ask(g, path, "POST", {"input": "two kapow", "previous_response_id": doc["id"]})
+    assert s == 200 and [m["role"] for m in t.fake.calls("kapow")[0]["asked"]["messages"]] == ["user", "assistant", "user"]
+    s, events, last = stream(g, {"input": "three [fake ok chunks=2]"}, path)
+    assert [e["sequence_number"] for e in events] == list(range(len(events))) and last == "[DONE]", events
+    assert events[-1]["type"] == "response.completed" and events[-1]["response"]["output"][0]["status"] == "completed"
+    s, events, last = stream(g, {"input": "four [fake cut chunks=2 delay=100]"}, path)
+    assert events[-1]["type"] == "response.failed" and events[-1]["response"]["error"]["code"] == "api_error", events[-1]
+    for body in ({}, {"input": []}, {"input": 1}, {"input": [1]}, {"input": [{"type": "x"}]}, {"input": [{"role": "boss", "content": "x"}]},
+                 {"input": "x", "tools": [{"type": "web_search"}]}, {"input": "x", "max_output_tokens": 0}, {"input": "x", "stream": 1},
+                 {"input": "x", "previous_response_id": "resp_00000000-0000-0000-0000-000000000000"},
+                 {"input": [{"type": "function_call", "name": "x"}]}, {"input": "x", "instructions": 5},
+                 {"input": [{"type": "function_call_output", "output": "x"}]}):
+        s, h, b = ask(g, path, "POST", body)
+        assert s == 400 and json.loads(b)["error"]["type"] == "invalid_request_error", (body, s, b)

@@ -27,7 +27,6 @@ struct api_turn;
 
 /* One interface. out is a buffer for what goes to the client. */
 struct api_form {
-    const char *prefix;                                 /* of ids: "chatcmpl_" */
     void (*begin)(struct api_turn *t, struct buf *out); /* of a stream, when it is accepted */
     void (*text)(struct api_turn *t, struct view piece, struct buf *out);
     void (*end)(struct api_turn *t, struct buf *out); /* it went well */

@@ -118,7 +118,7 @@ static void pump(struct api_turn *t)
 {
     struct buf out = BUF_INIT(1 << 20);
 
-    while (t->r && !t->must_call && http_room(t->r) > (size_t)12 * API_PIECE) {
+    while (t->r && (!t->must_call || t->over) && http_room(t->r) > (size_t)12 * API_PIECE) {
         struct view piece = piece_of(view_from(text_of(t), t->sent));
 
         if (!piece.n)
@@ -128,7 +128,7 @@ static void pump(struct api_turn *t)
         http_part(t->r, buf_view(&out));
         buf_reset(&out, out.max);
     }
-    if (t->over && t->r && (t->must_call || t->sent >= chat_whole(text_of(t)))) {
+    if (t->over && t->r && t->sent >= chat_whole(text_of(t))) {
         t->form->end(t, &out);
         t->r->work = NULL;
         http_end(TAKE(t->r), buf_view(&out));

@@ -471,9 +471,10 @@ unsigned prompt_cut(const struct prompt *p, uint64_t keep)
 
 /* ---- the messages of a job ---- */
 
-static bool is_told(const struct piece *x)
+/* last: calls of a client's tools, whose results come right behind the prompt. */
+static bool is_told(const struct piece *x, bool last)
 {
-    return TOOLS_TOLD || (x->kind != PIECE_TOOL && !x->silent);
+    return TOOLS_TOLD || (x->kind != PIECE_TOOL && (!x->silent || last));
 }
 
 static bool is_cleared(const struct piece *x, bool whole)
@@ -506,10 +507,10 @@ unsigned prompt_parts(const struct prompt *p, const struct prompt_conf *c, uint6
 
         if (i < from && x->kind != PIECE_SUMMARY)
             continue;
-        if (is_told(x) && is_cleared(x, tools <= c->keep_tools)) {
+        if (is_told(x, i + 1 == p->count) && is_cleared(x, tools <= c->keep_tools)) {
             n = add_part(out, n, view_of(text + x->from, x->at - x->from));
             n = add_part(out, n, marker);
-        } else if (is_told(x)) {
+        } else if (is_told(x, i + 1 == p->count)) {
             n = add_part(out, n, view_of(text + x->from, x->at + x->n + 2 - x->from));
         }
         if (x->kind == PIECE_TOOL)
