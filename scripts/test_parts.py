@@ -55,6 +55,10 @@ PARTS = [
     ("control page in chromium", "gcc", served("gcc", NODE, "tests/browser/run.mjs"), {"BROWSER_SHOTS": os.path.join(OUT, "browser")}),
     ("integration, release", "gcc", [sys.executable, "tests/it/run.py", "--build", folder("gcc")], {}),
     ("system calls that are used", "gcc", [sys.executable, "scripts/syscalls", "--smoke", "--build", folder("gcc")], {}),
+    # times are the machine's: here only what was lost, doubled, left behind counts
+    ("chaos, the judge", None, [sys.executable, "tests/chaos/chaos.py", "self-test"], {}),
+    ("chaos, 20 s of kills", "gcc", [sys.executable, "tests/chaos/chaos.py", "run", "--build", folder("gcc"), "--seconds", "20",
+                                     "--rate", "150", "--nemesis", "kill,all,reload", "--slack", "50"], {}),
     ("unit and corpora, sanitizers", "san", meson("san"), SAN_ENV),
     ("integration, sanitizers", "san", [sys.executable, "tests/it/run.py", "--build", folder("san")], SAN_ENV),
     ("unit and corpora, clang", "clang", meson("clang"), {}),

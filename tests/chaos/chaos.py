@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Kill workers under load; lose nothing that was acknowledged, do nothing twice. See README.md.
 
-    chaos run    [--build DIR] [--seed N] [--seconds N] [--rate N] [--nemesis kill,all,...] [--gap S] --out DIR
+    chaos run    [--build DIR] [--seed N] [--seconds N] [--rate N] [--nemesis kill,all,...] [--gap S] [--out DIR]
     chaos check  DIR           PASS or FAIL per invariant; the last line: N passed, N failed
     chaos shrink DIR           the schedule with halves left out, as long as it still fails
     chaos points --build build-faults --out DIR    dies at every write, flush and message of a scripted run
+    chaos recover [--sessions 10000] [--kills 40] --out DIR    how long until something serves again
     chaos self-test            the checker on the records of a fake gateway that breaks one promise at a time
 """
 import argparse
@@ -13,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -151,9 +153,9 @@ def run(opt):
 def options():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter,
                                 epilog=__doc__.split("\n", 2)[2])
-    p.add_argument("command", choices=("run", "check", "shrink", "points", "self-test"))
+    p.add_argument("command", choices=("run", "check", "shrink", "points", "recover", "self-test"))
     p.add_argument("folder", nargs="?")
-    p.add_argument("--out")
+    p.add_argument("--out", metavar="DIR", help="for the records; without it they are kept only when something failed")
     p.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"))
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--seconds", type=float, default=30)
@@ -168,6 +170,8 @@ def options():
     p.add_argument("--ttl", type=float, default=60, help="seconds that a delivery may live")
     p.add_argument("--slack", type=float, default=1, help="how much slower than promised this machine may be")
     p.add_argument("--only", help="points: PROGRAM:CALL")
+    p.add_argument("--sessions", type=int, default=10000, help="recover: so many are in the store")
+    p.add_argument("--kills", type=int, default=40, help="recover: of each worker")
     p.add_argument("--stride", type=int, default=1, help="points: every N-th")
     p.add_argument("--schedule", help="a schedule to replay instead of drawing one")
     return p.parse_args()
@@ -175,18 +179,32 @@ def options():
 
 def main():
     opt = options()
+    opt.out = opt.out or (opt.folder if opt.command not in ("check", "shrink") else None)
+    temporary = None
+    if not opt.out and opt.command in ("run", "points", "recover"):
+        opt.out = temporary = tempfile.mkdtemp(prefix="chaos-")
+    try:
+        failed = commands(opt)
+    except BaseException:
+        print("the records are in %s" % opt.out)
+        raise
+    if temporary and not failed:
+        shutil.rmtree(temporary)
+    elif temporary:
+        print("the records are in %s" % temporary)
+    return failed
+
+
+def commands(opt):
     if opt.command == "run":
-        opt.out = opt.out or opt.folder or sys.exit("chaos run: --out DIR is missing")
         return run(opt)
     if opt.command == "check":
         return check.main(opt.folder or sys.exit("chaos check: which folder?"))
     if opt.command == "shrink":
         import shrink
         return shrink.main(opt.folder or sys.exit("chaos shrink: which folder?"))
-    if opt.command == "points":
-        import points
-        opt.out = opt.out or opt.folder or sys.exit("chaos points: --out DIR is missing")
-        return points.main(opt)
+    if opt.command in ("points", "recover"):
+        return __import__(opt.command).main(opt)
     import selftest
     return selftest.main()
 

@@ -17,6 +17,7 @@ from client import Client  # noqa: E402  (a plain blocking client is right for o
 import ws  # noqa: E402
 
 import iolog  # noqa: E402
+from schedule import BURST, WINDOW  # noqa: E402
 from tree import TOKEN, class_of, ports_of, state_of, until  # noqa: E402
 
 now = time.monotonic
@@ -32,7 +33,7 @@ class Nemesis:
         self.probe_out = open(os.path.join(folder, "probe.jsonl"), "w", buffering=1)
         self.n = 0
         self.client = None
-        self.hung = {}
+        self.killed = {}  # who: when
         self.good = json.dumps(tree.config)
 
     def note(self, **fields):
@@ -119,12 +120,14 @@ class Nemesis:
     def pid_of(self, who):
         return self.tree.workers().get(who)
 
-    def strike(self, who, sig, wait_commit=False):
+    def strike(self, who, sig, wait_commit=False, crowd=False):
         """Kills; returns (pid, time) or None when it is not there now."""
         pid = self.pid_of(who)
-        if not pid:
-            self.note(skipped=who)
+        past = self.killed[who] = [t for t in self.killed.get(who, []) if now() - t < WINDOW]
+        if not pid or (len(past) >= BURST and not crowd):
+            self.note(skipped=who)  # gone already; or, late as we are, it would die too often
             return None
+        past.append(now())
         ports = ports_of(pid) if class_of(who) == "front" else None
         if wait_commit:
             until(lambda: state_of(pid) == "D", 0.1, 0)
@@ -155,7 +158,7 @@ class Nemesis:
     def restart(self, began, what):
         ms = self.tree.start()
         healthy = (now() - began) * 1000
-        self.client = None
+        self.client, self.killed = None, {}
         until(self.ready, 20)
         self.note(back_ms=round(healthy, 2), who=what, start_ms=round(ms, 2), hello_ms=round((now() - began) * 1000, 2))
 
@@ -220,6 +223,7 @@ class Nemesis:
         ports = ports_of(pid) if class_of(f["who"]) == "front" else None
         os.kill(pid, signal.SIGSTOP)
         at = now()
+        self.killed.setdefault(f["who"], []).append(at + 4)
         self.note(fault="hang", who=f["who"], pid=pid, ports=ports)
         until(lambda: self.pid_of(f["who"]) not in (None, pid), 15, 0.01)
         self.note(replaced_ms=round((now() - at) * 1000), who=f["who"], hung=True)
@@ -234,7 +238,7 @@ class Nemesis:
             pid = self.pid_of(f["who"])
             if pid and pid != old:
                 seen.append(round(now(), 4))
-                got = self.strike(f["who"], "KILL")
+                got = self.strike(f["who"], "KILL", crowd=True)
                 old = got[0] if got else pid
             time.sleep(0.002)
         self.note(loop=f["who"], born=seen)

@@ -2,7 +2,7 @@
 """Looks at the gateway from outside while others break it: watcher.py DIR SECONDS, writes DIR/samples.jsonl.
 
 Every 50 ms /healthz and /readyz (a connection each); every second the process table with memory, descriptors and, for each
-worker that has lived for half a second, what /proc says that it may do.
+worker that has lived for a while, what /proc says that it may do.
 """
 import json
 import os
@@ -37,7 +37,7 @@ def supervisor_of(folder):
     return pid if state_of(pid) not in (None, "Z") else 0
 
 
-def table(folder, ages, out):
+def table(folder, settled, ages, out):
     pid = supervisor_of(folder)
     rows = {"supervisor": pid} if pid else {}
     if pid:
@@ -47,7 +47,7 @@ def table(folder, ages, out):
         anon, fds = memory_of(p)
         procs.append({"name": name, "pid": p, "anon": anon, "fds": fds})
         seen = ages.setdefault(p, time.monotonic())
-        if p != pid and seen > 0 and time.monotonic() - seen > 0.5:
+        if p != pid and seen > 0 and time.monotonic() - seen > settled:
             ages[p] = -1.0
             got = privileges_of(p)
             if got:
@@ -58,7 +58,8 @@ def table(folder, ages, out):
 def main():
     folder, seconds = sys.argv[1], float(sys.argv[2])
     with open(os.path.join(folder, "run.json")) as f:
-        port = json.load(f)["port"]
+        conf = json.load(f)
+    port, settled = conf["port"], 0.5 * conf["options"]["slack"]  # by then it is in its sandbox
     ages, began, next_table = {}, time.monotonic(), 0
     with open(os.path.join(folder, "samples.jsonl"), "w", buffering=1) as out:
         while time.monotonic() - began < seconds and not os.path.exists(os.path.join(folder, "watch.stop")):
@@ -69,7 +70,7 @@ def main():
                 out.write('{"t":%.4f,"path":"%s","ms":%.2f,"code":%s}\n' % (t, path, ms, code or "null"))
             if at >= next_table:
                 next_table = at + 1
-                table(folder, ages, out)
+                table(folder, settled, ages, out)
             time.sleep(max(0, at + 0.05 - time.monotonic()))
 
 
