@@ -60,6 +60,8 @@ int cmd_auth(struct ctl *c, int argc, char **argv);
 int cmd_security(struct ctl *c, int argc, char **argv);
 int cmd_route(struct ctl *c, int argc, char **argv);
 int cmd_deliveries(struct ctl *c, int argc, char **argv);
+int cmd_channels(struct ctl *c, int argc, char **argv);
+int cmd_pairing(struct ctl *c, int argc, char **argv);
 int cmd_import(struct ctl *c, int argc, char **argv);
 int cmd_completion(struct ctl *c, int argc, char **argv);
 

@@ -128,7 +128,7 @@ static int want(struct fleet *f, const char *channel, const char *account, json_
     json_decref(p->channel->conf);
     p->channel->conf = json_incref(conf);
     (void)program_of(f, channel, conf, p->channel->program);
-    if (!f->started)
+    if (!f->started || p->channel->stopped)
         return 0;
     if (was)
         proc_event(p, FSM_EV_STOP);
@@ -189,6 +189,26 @@ int channels_configure(struct fleet *f, json_t *slice, struct err *e)
     }
     unwanted(f);
     return 0;
+}
+
+void channels_run(struct fleet *f, struct view channel, struct view account, bool run)
+{
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *p = &f->proc[i];
+
+        if (!p->channel || !p->channel->wanted || !view_eq(channel, view_str(p->channel->id)) ||
+            !view_eq(account, view_str(p->channel->account)))
+            continue;
+        p->channel->stopped = !run;
+        log_info(run ? "channel.start" : "channel.stop", KV("channel", channel),
+                 KV("account", account));
+        if (!run || p->fsm.state == FSM_UP || p->fsm.state == FSM_STARTING)
+            proc_event(p, FSM_EV_STOP); /* started anew: what has given up tries again */
+        if (run)
+            proc_event(p, FSM_EV_START);
+        fleet_changed(f);
+        return;
+    }
 }
 
 void channels_ended(struct proc *p)

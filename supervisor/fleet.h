@@ -39,6 +39,7 @@ struct channel {
     char program[CHANNEL_PROGRAM_BYTES];
     json_t *conf; /* owned reference: its section, secrets included */
     bool wanted, seen;
+    bool stopped; /* by a person */
 };
 
 struct proc {
@@ -144,6 +145,8 @@ extern const struct ipc_handlers fleet_inbox;
 /* channels.c: one process per configured account */
 /* Start, stop and restart processes so that they are what `slice` (of ROLE_CHANNEL) says. */
 int channels_configure(struct fleet *f, json_t *slice, struct err *e) MUST_USE;
+/* A person's word about one. */
+void channels_run(struct fleet *f, struct view channel, struct view account, bool run);
 /* Its process is gone: an account that is not wanted any more gives its slot back. */
 void channels_ended(struct proc *p);
 void channels_free(struct fleet *f);

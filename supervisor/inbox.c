@@ -114,6 +114,14 @@ static int on_conn_state(void *ctx, struct link *from, struct ipc_conn_state *m,
     return conns_on_state(p->fleet, p, m, e);
 }
 
+static int on_channel_run(void *ctx, struct link *from, struct ipc_channel_run *m, struct err *e)
+{
+    (void)from;
+    (void)e;
+    channels_run(((struct proc *)ctx)->fleet, m->channel, m->account, m->run);
+    return 0;
+}
+
 static int on_job_submit(void *ctx, struct link *from, struct ipc_job_submit *m, struct err *e)
 {
     return jobs_on_submit(((struct proc *)ctx)->fleet, from, m, e);
@@ -147,6 +155,7 @@ const struct ipc_handlers fleet_inbox = {
     .log = on_log,
     .link_lost = on_link_lost,
     .conn_state = on_conn_state,
+    .channel_run = on_channel_run,
     .job_submit = on_job_submit,
     .job_cancel = on_job_cancel,
     .job_done = on_job_done,

@@ -34,13 +34,15 @@ void wires_tell_hub(void *ctx)
         const struct proc *p = &f->proc[i];
 
         if ((p->role == ROLE_CHANNEL && !p->channel) ||
-            (p->fsm.state == FSM_DOWN && !p->fsm.wanted))
+            (p->fsm.state == FSM_DOWN && !p->fsm.wanted && !(p->channel && p->channel->stopped)))
             continue;
         jw_obj(&w);
         jw_kcstr(&w, "role", role_name(p->role));
         if (p->channel) {
             jw_kcstr(&w, "channel", p->channel->id);
             jw_kcstr(&w, "account", p->channel->account);
+            if (p->channel->stopped)
+                jw_kbool(&w, "manual", true);
         }
         jw_ku64(&w, "instance", p->instance);
         jw_kcstr(&w, "state", fsm_state_name(p->fsm.state));

@@ -157,8 +157,9 @@ struct channel_event {
     struct view parent;    /* the chat a topic or thread belongs to; "" when peer is it */
     enum channel_peer parent_kind;
     struct view guild, team; /* Discord, Slack and Teams */
-    struct view thread;
-    struct view target; /* where an answer goes when that is not peer */
+    struct view thread;      /* where in the conversation; answers go there */
+    struct view key_thread;  /* the same when what is said there is a session of its own */
+    struct view target;      /* where an answer goes when that is not peer */
     struct view text;
     struct view reply_to, reply_text, reply_sender; /* what it quotes; untrusted */
     bool reply_to_self;

@@ -59,6 +59,7 @@ void life_close(struct channel *c);
 void life_on_peer(void *ctx, struct link *l, bool up);
 int life_on_begin(void *ctx, struct link *from, struct ipc_channel_begin *m, struct err *e);
 int life_on_resume_ack(void *ctx, struct link *from, struct ipc_resume_ack *m, struct err *e);
+int life_on_do(void *ctx, struct link *from, struct ipc_channel_do *m, struct err *e);
 /* Something that channels.status shows has changed. */
 void life_changed(struct channel *c);
 /* Say again what was not saved. */

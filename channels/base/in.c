@@ -4,6 +4,7 @@
 #include "channel_int.h"
 
 #include "clock.h"
+#include "json.h"
 #include "jw.h"
 #include "log.h"
 #include "utf8.h"
@@ -199,7 +200,10 @@ static void write_peer(struct channel *c, const struct channel_event *ev, const 
     put(&w, "guildId", ev->guild);
     put(&w, "teamId", ev->team);
     put(&w, "threadId", ev->thread);
+    put(&w, "keyThread", ev->key_thread);
     put(&w, "messageId", ev->message_id);
+    if (c->ops->caps & CHANNEL_CAN_REPLY)
+        put(&w, "replyTo", ev->message_id);
     jw_kstr(&w, "senderId", ev->from.id);
     put(&w, "senderName", ev->from.name);
     put(&w, "senderUsername", ev->from.username);

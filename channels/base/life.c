@@ -259,6 +259,45 @@ int life_on_begin(void *ctx, struct link *from, struct ipc_channel_begin *m, str
     return 0;
 }
 
+/* ---- what a person asks ---- */
+
+static void did(struct channel *c, uint64_t req, bool ok, struct view details, const char *why)
+{
+    struct link *hub = channel_hub(c);
+    struct err e = ERR_INIT;
+
+    if (req && hub &&
+        msg_send_channel_did(
+            hub,
+            &(struct ipc_channel_did){
+                .req = req, .ok = ok, .details = details, .error = view_str(ok ? "" : why)},
+            &e) < 0)
+        log_warn("channel.answer_untold", KV("why", e.text));
+}
+
+void channel_probed(struct channel *c, void *ticket, bool ok, struct view details, const char *why)
+{
+    did(c, (uint64_t)(uintptr_t)ticket, ok, details, why ? why : "");
+}
+
+int life_on_do(void *ctx, struct link *from, struct ipc_channel_do *m, struct err *e)
+{
+    struct channel *c = ctx;
+
+    (void)from;
+    (void)e;
+    if (m->command == CHANNEL_DO_LOGOUT) {
+        if (c->ops->logout && c->prepared)
+            c->ops->logout(c);
+        return 0;
+    }
+    if (c->ops->probe && c->prepared && c->life != LIFE_FATAL)
+        c->ops->probe(c, (void *)(uintptr_t)m->req);
+    else
+        did(c, m->req, c->life == LIFE_UP, VIEW_EMPTY, c->why[0] ? c->why : life_names[c->life]);
+    return 0;
+}
+
 /* ---- what must outlive us ---- */
 
 struct view channel_resume(const struct channel *c)

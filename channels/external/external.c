@@ -18,6 +18,7 @@ enum {
     CALLS_MAX = 64, /* requests without an answer */
     START_MS = 30 * 1000,
     SEND_MS = 60 * 1000,
+    PROBE_MS = 9 * 1000,
     LINE_BYTES = 2 << 20,
     INBOUND_IDS = 1024,
 };
@@ -203,6 +204,38 @@ static void external_remove(struct channel *c, struct channel_op *op)
 static void external_react(struct channel *c, struct channel_op *op)
 {
     request(c, op, "react");
+}
+
+static void on_probed(struct external *x, struct call *k, const json_t *result, const json_t *error)
+{
+    struct buf b = BUF_INIT(16 << 10);
+    struct err e = ERR_INIT;
+    const char *why = json_string_value(json_object_get(error, "message"));
+
+    if (json_is_object(result) && json_dump(result, &b, &e) < 0)
+        buf_reset(&b, 0);
+    channel_probed(x->c, k->ticket, !error, b.failed ? VIEW_EMPTY : buf_view(&b), why);
+    buf_fini(&b);
+}
+
+static void external_probe(struct channel *c, void *ticket)
+{
+    struct external *x = channel_user(c);
+    struct call *k = begin_call(x, PROBE_MS);
+    struct buf b = BUF_INIT(LINE_BYTES);
+    struct jw w = JW_INIT(&b);
+    struct err e = ERR_INIT;
+
+    if (!k) {
+        channel_probed(c, ticket, false, VIEW_EMPTY, "the program has too much to do");
+        return;
+    }
+    k->ticket = ticket;
+    k->on_answer = on_probed;
+    open_request(&w, "probe", k->id);
+    if (close_request(x, &w, &e) < 0)
+        log_warn("external.probe", KV("why", e.text)); /* its limit answers */
+    buf_fini(&b);
 }
 
 static void external_typing(struct channel *c, struct channel_op *op)
@@ -501,4 +534,5 @@ const struct channel_ops channel_platform = {
     .remove = external_remove,
     .react = external_react,
     .typing = external_typing,
+    .probe = external_probe,
 };

@@ -95,7 +95,10 @@ class External:
             conn.close()
 
     def _tell(self, conn, doc):
-        conn.sendall(json.dumps(doc).encode() + b"\n")
+        try:
+            conn.sendall(json.dumps(doc).encode() + b"\n")
+        except OSError:
+            pass  # its other end was killed; it comes again with the next connection
 
     def _sent(self, conn, message):
         key = message["idempotencyKey"]

@@ -4,6 +4,8 @@ The platform is a fake of platforms.py; the channel's process, the hub and the a
 """
 import os
 import re
+import signal
+import subprocess
 
 from gateway import config_for, until
 from platforms import PLATFORMS
@@ -17,8 +19,19 @@ def rows():
         return re.findall(r"^CHANNEL\((\w+)\)", f.read(), re.M)
 
 
+def ctl(g, *words):
+    return subprocess.run([os.path.join(g.build, "openclawctl"), "--url", "ws://127.0.0.1:%d" % g.port, "--token", g.token] + list(words),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=g.env(), text=True, timeout=60)
+
+
 def each(fn):
     fn.params = [(name,) for name in rows()]
+    return fn
+
+
+def receipted(fn):
+    """Of platforms that say again what was not taken."""
+    fn.params = [(name,) for name in rows() if PLATFORMS[name].receipts]
     return fn
 
 
@@ -28,6 +41,8 @@ def setup(t, name, start=True, section=None, **how):
     config = config_for(t.fake.url)
     config["agents"]["defaults"]["model"]["primary"] = "demo/demo-1"
     config["channels"] = {p.channel(): p.section(**(section or {}))}
+    config["session"] = {"dmScope": "per-channel-peer"}
+    config["messages"] = {"queue": {"mode": "followup", "cap": 1000, "debounceMs": 0}}
     config["delivery"] = FAST
     g = t.new_gateway(config)
     if start:
@@ -49,3 +64,174 @@ def test_inbound_to_answer(t, name):
     assert p.sent()[0]["to"] == "42", p.sent()
     if p.receipts:
         until(lambda: p.acked() == ["u1"], "the message was taken")
+
+
+def status_of(c, **params):
+    got = c.ask("channels.status", params)
+    return {(ch, a["accountId"]): a for ch, rows in got["channelAccounts"].items() for a in rows}
+
+
+def pid_of(c):
+    fleet = c.ask("status").get("fleet") or {"processes": []}
+    return next((x["pid"] for x in fleet["processes"] if x.get("channel") and x["state"] == "up"), 0)
+
+
+def kill(c):
+    """The account's process; what is told of it may be a moment old."""
+    def killed():
+        pid = pid_of(c)
+        try:
+            return pid > 0 and os.kill(pid, signal.SIGKILL) is None
+        except ProcessLookupError:
+            return False
+    until(killed, "its process is killed", timeout=60)
+
+
+def connected(c):
+    until(lambda: any(a["connected"] for a in status_of(c).values()), "the account is connected", timeout=60)
+
+
+@receipted
+def test_pairing(t, name):
+    """A stranger gets a code, once; the owner lets them in; then they are answered."""
+    g, p = setup(t, name, section={"dmPolicy": "pairing", "allowFrom": []})
+    c = g.client()
+    p.write("u1", "hello", to="77")
+    until(lambda: len(p.sent()) == 1, "the notice is there")
+    asks = c.ask("channels.pairing.list", {})["requests"]
+    assert len(asks) == 1 and asks[0]["senderId"] == "77", asks
+    code = asks[0]["code"]
+    assert re.fullmatch("[A-HJ-NP-Z2-9]{8}", code) and code in p.texts()[0], (code, p.texts())
+    p.write("u2", "hello?", to="77")
+    until(lambda: p.acked() == ["u1", "u2"], "both were taken")
+    e = c.refused("channels.pairing.approve", {"channel": p.channel(), "accountId": "default", "requestId": "nope"})
+    assert e.code == "INVALID_REQUEST", e
+    out = ctl(g, "pairing", "approve", p.channel(), code.lower(), "--notify")
+    assert out.returncode == 0 and "77: let in" in out.stdout, (out.stdout, out.stderr)
+    until(lambda: len(p.sent()) == 2, "they are told")
+    p.write("u3", "and now?", to="77")
+    until(lambda: len(p.sent()) == 3, "an answer")
+    assert "and now?" in p.texts()[2], p.texts()
+    assert c.ask("channels.pairing.list", {})["requests"] == []
+    g.kill("hub")
+    p.write("u4", "still in?", to="77")
+    until(lambda: any("still in?" in x for x in p.texts()), "an answer after the hub's death")
+
+
+@receipted
+def test_blocked(t, name):
+    """Who is not listed is not answered, and does not learn why; the platform may forget the message."""
+    g, p = setup(t, name, section={"dmPolicy": "allowlist", "allowFrom": ["42"]})
+    p.write("u1", "let me in", to="66")
+    p.write("u2", "hello", to="42")
+    until(lambda: p.sent(), "the other one's answer")
+    until(lambda: sorted(p.acked()) == ["u1", "u2"], "both were taken")
+    assert [m["to"] for m in p.sent()] == ["42"], p.sent()
+
+
+@receipted
+def test_chunks(t, name):
+    """A long text comes in pieces within the limit, whole and in order, also when the process dies between two."""
+    g, p = setup(t, name, client_ids=True, text_limit=400)
+    c = g.client()
+    connected(c)
+    words = ["word%d" % i for i in range(600)]
+    p.fail(hang=0, transient=1)
+    c.start("send", {"to": "42", "message": " ".join(words), "idempotencyKey": "long"})
+    until(lambda: len(p.sent()) >= 4, "some pieces")
+    kill(c)
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "all is sent", timeout=60)
+    assert all(len(x) <= 400 for x in p.texts()), [len(x) for x in p.texts()]
+    assert " ".join(p.texts()).split() == words, "pieces are missing, doubled or out of order"
+
+
+@receipted
+def test_twice_is_once(t, name):
+    """What the platform says again is acknowledged again and means nothing, also to a new process and a new hub."""
+    g, p = setup(t, name)
+    c = g.client()
+    p.write("u1", "only once")
+    until(lambda: len(p.sent()) == 1 and p.acked() == ["u1"], "an answer")
+    p.write("u1", "only once")
+    until(lambda: len(p.acked()) == 2, "acknowledged again")
+    kill(c)
+    g.kill("hub")
+    p.write("u1", "only once")
+    p.write("u2", "something else")
+    until(lambda: any("something else" in x for x in p.texts()), "the next one's answer", timeout=60)
+    assert len(p.sent()) == 2, p.texts()
+
+
+@receipted
+def test_killed_while_sending(t, name):
+    """With client ids a send without an answer is repeated and shown once; without, it is set aside and said so."""
+    g, p = setup(t, name, client_ids=True)
+    c = g.client()
+    connected(c)
+    p.fail(lose=1)
+    c.start("send", {"to": "42", "message": "was it sent?", "idempotencyKey": "k"})
+    until(lambda: len(p.sent()) == 1, "the platform has it")
+    kill(c)
+    until(lambda: c.ask("deliveries.list", {"state": "sent"})["deliveries"], "sent, as it turns out", timeout=60)
+    assert p.texts() == ["was it sent?"], p.texts()
+
+
+@receipted
+def test_killed_without_client_ids(t, name):
+    g, p = setup(t, name, client_ids=False)
+    c = g.client()
+    connected(c)
+    p.fail(lose=1)
+    c.start("send", {"to": "42", "message": "was it sent?", "idempotencyKey": "k"})
+    until(lambda: len(p.sent()) == 1, "the platform has it")
+    kill(c)
+    until(lambda: c.ask("deliveries.list", {"state": "unknown"})["deliveries"], "nobody knows", timeout=60)
+    assert p.texts() == ["was it sent?"], p.texts()
+
+
+@receipted
+def test_killed_while_receiving(t, name):
+    """Messages come while the process is killed again and again: each is answered once."""
+    g, p = setup(t, name, client_ids=True, start=True)
+    c = g.client()
+    connected(c)
+    for i in range(30):
+        p.write("u%d" % i, "number %d." % i, to=str(100 + i % 5))
+        if i % 10 == 4:
+            kill(c)
+    until(lambda: len(p.sent()) == 30 and c.ask("deliveries.list", {})["open"] == 0, "30 answers", timeout=90)
+    for i in range(30):
+        assert sum("number %d." % i in x for x in p.texts()) == 1, (i, p.texts())
+
+
+@receipted
+def test_start_stop_probe(t, name):
+    g, p = setup(t, name)
+    c = g.client()
+    connected(c)
+    got = status_of(c, probe=True, timeoutMs=5000)
+    row = got[(p.channel(), "default")]
+    assert row["running"] and "probe" in row and "elapsedMs" in row["probe"], row
+    assert c.ask("channels.stop", {"channel": p.channel()}) == {"channel": p.channel(), "accountId": "default", "stopped": True}
+    until(lambda: status_of(c)[(p.channel(), "default")]["lifecycle"] == "stopped", "it is stopped")
+    p.write("u1", "anybody there?")
+    assert c.ask("channels.start", {"channel": p.channel()})["started"] is True
+    until(lambda: p.sent(), "an answer", timeout=60)
+    e = c.refused("channels.start", {"channel": "nowhere"})
+    assert e.message == "invalid channels.start channel", e
+    out = ctl(g, "channels")
+    assert out.returncode == 0 and p.channel() + "/default" in out.stdout and "connected" in out.stdout, out.stdout
+    out = ctl(g, "channels", "logs", p.channel())
+    assert "channel.up" in out.stdout, out.stdout
+
+
+@receipted
+def test_flood(t, name):
+    """500 messages of 20 people at once: all are taken, each is answered once or gathered; nothing else."""
+    g, p = setup(t, name, client_ids=True)
+    c = g.client()
+    connected(c)
+    for i in range(500):
+        p.write("u%d" % i, "flood %d." % i, to=str(i % 20))
+    until(lambda: len(set(p.acked())) == 500, "all are taken", timeout=60)
+    assert c.ask("health", {})["ok"]

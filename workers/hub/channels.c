@@ -1,6 +1,8 @@
 #include "channels.h"
 
-#include "deliveries.h"
+#include "chanpair.h"
+#include "deliver_table.h"
+#include "log.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -31,14 +33,27 @@ int channels_begin(struct hub *h, struct link *to, const char *channel, const ch
                    struct err *e)
 {
     char key[KEY_BYTES];
-    struct ipc_channel_begin m = {.paired = V("[]")};
+    struct ipc_channel_begin m = {.paired = VIEW_EMPTY};
     struct err why = ERR_INIT;
 
     if (kept(h, key_of(key, "resume", channel, account), &m.resume, e) < 0)
         return e->code;
+    if (chanpair_paired(h, channel, account, &m.paired, e) < 0)
+        return e->code;
     if (msg_send_channel_begin(to, &m, &why) < 0) /* its line is full or gone: it asks anew */
         return 0;
     return 0;
+}
+
+void channels_paired(struct hub *h, const char *channel, const char *account)
+{
+    const struct account *a =
+        deliver_account(h->deliveries, view_str(channel), view_str(account), false);
+    struct err e = ERR_INIT;
+
+    if (a && a->line && a->spoke && a->flags & CHANNEL_BASE &&
+        channels_begin(h, a->line, channel, account, &e) < 0)
+        log_warn("channel.paired_untold", KV("why", e.text));
 }
 
 int channels_on_resume(struct hub *h, struct link *from, struct ipc_resume_put *m, struct err *e)

@@ -11,7 +11,13 @@
 /* A channel has said its first word on this line: tell it what it needs before it connects. */
 int channels_begin(struct hub *h, struct link *to, const char *channel, const char *account,
                    struct err *e) MUST_USE;
+/* Somebody was let in: its channel is told, if there is one. */
+void channels_paired(struct hub *h, const char *channel, const char *account);
 /* Part of this turn's batch, like every inbound before it; the answer leaves behind its commit. */
 int channels_on_resume(struct hub *h, struct link *from, struct ipc_resume_put *m, struct err *e);
+
+int channels_on_did(struct hub *h, struct link *from, struct ipc_channel_did *m, struct err *e);
+int channels_open(struct hub *h, struct err *e) MUST_USE;
+void channels_close(struct hub *h);
 
 #endif

@@ -29,8 +29,10 @@ struct target {
     char id[]; /* n bytes */
 };
 
+enum { CHANNEL_NAME_MAX = 33, ACCOUNT_NAME_MAX = 65 };
+
 struct account {
-    char channel[33], name[65];
+    char channel[CHANNEL_NAME_MAX], name[ACCOUNT_NAME_MAX];
     bool configured;
     bool chunks;       /* cuts text itself (runtime.channels) */
     unsigned instance; /* 0: no process */

@@ -30,6 +30,7 @@ struct pairing;       /* devices that ask, setup codes (pairing.h) */
 struct deliveries;    /* outgoing messages on their way (deliveries.h) */
 struct inbound;       /* what channels bring (inbound.h) */
 struct health;        /* the last health snapshot (health.h) */
+struct channel_probes; /* requests that wait for platforms (channels.h) */
 
 struct hub {
     struct worker w; /* first: every handler's ctx is the hub */
@@ -50,6 +51,7 @@ struct hub {
     struct health *health;
     struct deliveries *deliveries;
     struct inbound *inbound;
+    struct channel_probes *channel_probes;
     struct devices *devices;
     struct pairing *pairing;
     struct { /* a frame under construction: one answer and one event at a time */

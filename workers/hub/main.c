@@ -8,6 +8,7 @@
 #include "api.h"
 #include "auth.h"
 #include "channels.h"
+#include "chanpair.h"
 #include "clock.h"
 #include "deliveries.h"
 #include "dispatch.h"
@@ -194,6 +195,16 @@ static int on_inbound(void *ctx, struct link *from, struct ipc_inbound *m, struc
     return inbound_on_message(ctx, from, m, e);
 }
 
+static int on_channel_did(void *ctx, struct link *from, struct ipc_channel_did *m, struct err *e)
+{
+    return channels_on_did(ctx, from, m, e);
+}
+
+static int on_pairing_ask(void *ctx, struct link *from, struct ipc_pairing_ask *m, struct err *e)
+{
+    return chanpair_on_ask(ctx, from, m, e);
+}
+
 static int on_resume_put(void *ctx, struct link *from, struct ipc_resume_put *m, struct err *e)
 {
     return channels_on_resume(ctx, from, m, e);
@@ -246,6 +257,8 @@ static const struct ipc_handlers hub_on = {
     .deliver_result = on_deliver_result,
     .inbound = on_inbound,
     .resume_put = on_resume_put,
+    .pairing_ask = on_pairing_ask,
+    .channel_did = on_channel_did,
     .fleet = on_fleet,
     .log_lines = on_log_lines,
 };
@@ -331,7 +344,7 @@ static int open_all(struct hub *h, struct err *e)
         (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
         (r = http_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
         (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
-        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0)
+        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0 || (r = channels_open(h, e)) < 0)
         return r;
     room_open(h);
     return 0;
@@ -342,6 +355,7 @@ static void close_all(struct hub *h)
     if (!h->w.loop)
         return;
     loop_undefer(h->w.loop, &h->commit);
+    channels_close(h);
     inbound_close(h);
     api_close(h);
     http_channel_close(h);
