@@ -17,8 +17,8 @@ enum access_verdict {
 
 struct access {
     enum access_verdict verdict;
-    bool may_command;    /* an authoriser knows the sender: control commands run */
-    const char *why;     /* for the log: which rule decided */
+    bool may_command; /* an authoriser knows the sender: control commands run */
+    const char *why;  /* for the log: which rule decided */
 };
 
 /* conf: the account's section; paired: ids that were let in, an array or NULL; group: the section

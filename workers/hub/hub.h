@@ -12,24 +12,24 @@
 #include "store.h"
 #include "worker.h"
 
-struct conns;         /* connections that said hello (conn.h) */
-struct runs;          /* runs under way (run.h) */
-struct presence;      /* who is listed (presence.h) */
-struct settings;      /* what the hub reads from its config slice, parsed once (settings.h) */
-struct mac;           /* keyed hash of tickets and tokens (mac.h) */
-struct auth;          /* who may connect (auth.h) */
-struct http;          /* HTTP requests under way (http.h) */
-struct setups;        /* setup codes (pairing_setup.h) */
-struct tailnet;       /* connects that wait for tailscaled's word (tailnet.h) */
-struct http_channels; /* requests that channels answer (http_channel.h) */
-struct apis;          /* turns that OpenAI's interfaces asked for (api.h) */
-struct hello;         /* the constant parts of hello-ok (hello.h) */
-struct dispatch;      /* compiled method table (dispatch.h) */
-struct devices;       /* paired devices (devices.h) */
-struct pairing;       /* devices that ask, setup codes (pairing.h) */
-struct deliveries;    /* outgoing messages on their way (deliveries.h) */
-struct inbound;       /* what channels bring (inbound.h) */
-struct health;        /* the last health snapshot (health.h) */
+struct conns;          /* connections that said hello (conn.h) */
+struct runs;           /* runs under way (run.h) */
+struct presence;       /* who is listed (presence.h) */
+struct settings;       /* what the hub reads from its config slice, parsed once (settings.h) */
+struct mac;            /* keyed hash of tickets and tokens (mac.h) */
+struct auth;           /* who may connect (auth.h) */
+struct http;           /* HTTP requests under way (http.h) */
+struct setups;         /* setup codes (pairing_setup.h) */
+struct tailnet;        /* connects that wait for tailscaled's word (tailnet.h) */
+struct http_channels;  /* requests that channels answer (http_channel.h) */
+struct apis;           /* turns that OpenAI's interfaces asked for (api.h) */
+struct hello;          /* the constant parts of hello-ok (hello.h) */
+struct dispatch;       /* compiled method table (dispatch.h) */
+struct devices;        /* paired devices (devices.h) */
+struct pairing;        /* devices that ask, setup codes (pairing.h) */
+struct deliveries;     /* outgoing messages on their way (deliveries.h) */
+struct inbound;        /* what channels bring (inbound.h) */
+struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
 
 struct hub {
