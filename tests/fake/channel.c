@@ -222,6 +222,8 @@ static char *line_of(const struct ipc_deliver *m)
     buf_put_char(&b, '\n');
     out = mem_dup(buf_view(&b).p, b.n);
     buf_fini(&b);
+    if (!out)
+        abort();
     return out;
 }
 

@@ -287,6 +287,16 @@ static int on_run_ack(void *ctx, struct link *l, struct ipc_run_ack *m, struct e
     return 0;
 }
 
+/* Which paths belong to channels: nothing here asks for one. */
+static int on_http_paths(void *ctx, struct link *l, struct ipc_http_paths *m, struct err *e)
+{
+    (void)ctx;
+    (void)l;
+    (void)m;
+    (void)e;
+    return 0;
+}
+
 static const struct ipc_handlers agent_on = {.run_ack = on_run_ack};
 static const struct ipc_handlers sup_on = {.hello = on_hello,
                                            .ready = on_ready,
@@ -303,7 +313,8 @@ static const struct ipc_handlers front_on = {.connect_ok = on_connect_ok,
                                              .reply = on_reply,
                                              .event = on_event,
                                              .event_to = on_event_to,
-                                             .snapshot = on_snapshot};
+                                             .snapshot = on_snapshot,
+                                             .http_paths = on_http_paths};
 
 static void on_close(void *ctx, struct link *l, const struct err *why)
 {
