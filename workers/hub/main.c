@@ -388,6 +388,25 @@ static void close_all(struct hub *h)
 
 /* ---- leaving ---- */
 
+/* How many records shared a commit: "1:40 2:7 4:3", the number of batches of 1, 2-3, 4-7 ... */
+static void log_commits(struct hub *h)
+{
+    struct store_stats st;
+    struct buf text = BUF_INIT(1024);
+    struct err e = ERR_INIT;
+
+    if (store_stats(h->store, &st, &e) < 0)
+        return;
+    for (unsigned i = 0; i < STORE_BATCH_BUCKETS; i++)
+        if (st.batch_hist[i])
+            buf_printf(&text, "%s%u:%llu", text.n ? " " : "", 1u << i,
+                       (unsigned long long)st.batch_hist[i]);
+    log_info("store.commits", KV("commits", st.commits), KV("records", st.records),
+             KV("checkpoints", st.checkpoints), KV("failed", st.commits_failed),
+             KV("longest_us", st.commit_max_us), KV("batches", buf_view(&text)));
+    buf_fini(&text);
+}
+
 static void say_goodbye(struct hub *h)
 {
     struct err e = ERR_INIT;
@@ -402,6 +421,7 @@ static void say_goodbye(struct hub *h)
         msg_send_drained(h->w.sup, &(struct ipc_drained){.runs_left = runs_count(h)}, &e) < 0)
         log_warn("shutdown.drained_untold", KV("why", e.text));
     log_info("hub.drained", KV("runs_left", runs_count(h)));
+    log_commits(h);
     worker_leave(&h->w);
 }
 
