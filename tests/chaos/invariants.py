@@ -5,7 +5,7 @@ A function that cannot judge (nothing of that kind was done) returns NotYet with
 import collections
 import statistics
 
-from records import ECHO, OUT, TOKEN
+from records import ECHO, LEFT_OUT, OUT, TOKEN
 
 
 class NotYet(Exception):
@@ -166,7 +166,7 @@ def no_invention(r):
             bad.append((None, "session %s was never asked for" % key))
         for m in s.get("messages") or []:
             n += 1
-            if m["role"] == "user" and len(TOKEN.findall(m["text"])) != 1:
+            if m["role"] == "user" and not m["text"].startswith(LEFT_OUT) and len(TOKEN.findall(m["text"])) != 1:
                 bad.append((None, "%s: a message of no operation: %r" % (key, m["text"][:80])))
     for t, places in r.users.items():
         i = r.items.get(t)
@@ -256,7 +256,7 @@ def ordered(r):
     bad, n = [], 0
     for key, s in r.sessions.items():
         rows = [(at, TOKEN.findall(m["text"])[0]) for at, m in enumerate(s.get("messages") or [])
-                if m["role"] == "user" and TOKEN.findall(m["text"])]
+                if m["role"] == "user" and not m["text"].startswith(LEFT_OUT) and TOKEN.findall(m["text"])]
         n += len(rows)
         bad += [(t, "%s: %s" % (key, why)) for t, why in in_order(rows, r.items.get)]
     for t, echoes in r.echoes.items():
@@ -319,7 +319,7 @@ def one_run(r):
             bad.append((t, "answered %d times: %s" % (n, r.echoes[t])))
         elif n == 1:
             ok += 1
-        elif i and i.aborted:
+        elif i and (i.aborted or "-i" in (i.session or "")):
             aborted += 1
         else:
             key, at = places[0]

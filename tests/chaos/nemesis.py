@@ -170,6 +170,20 @@ class Nemesis:
         self.check_store("all")
         self.restart(now(), "all")
 
+    def do_twice(self, f):
+        """Everything dies, and once more while it starts."""
+        pids = self.tree.kill_all()
+        self.note(fault="all", pids=pids)
+        self.tree.reap(pids[1:])
+        began = now()
+        self.tree.spawn()
+        time.sleep(f["seconds"])
+        pids = self.tree.kill_all()
+        self.tree.reap(pids[1:])
+        self.note(fault="all", pids=pids, after_s=f["seconds"])
+        self.check_store("twice")
+        self.restart(began, "all twice")
+
     def do_supervisor(self, _f):
         pids = list(self.tree.workers().values())
         os.kill(self.tree.pid, signal.SIGKILL)
@@ -196,6 +210,8 @@ class Nemesis:
         """The store's own check on a copy, twice."""
         tool = os.path.join(self.tree.build, "tests", "chaos-store")
         if not os.path.exists(tool):
+            return
+        if not os.path.isdir(os.path.join(self.tree.state, "store")):
             return
         copy = os.path.join(self.folder, "copy")
         shutil.rmtree(copy, ignore_errors=True)

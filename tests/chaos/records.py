@@ -31,6 +31,10 @@ def document(path):
         return None
 
 
+# what is told of messages that were dropped because too many waited: they are in the transcript as well
+LEFT_OUT = tuple("[%d earlier message" % n for n in range(1, 100))
+
+
 class Rows(dict):
     """token -> [places]; asking for one that is not there does not make it."""
 
@@ -138,7 +142,7 @@ class Records:
         self.sessions = (self.live or {}).get("sessions", {})
         for key, s in self.sessions.items():
             for i, m in enumerate(s.get("messages") or []):
-                if m["role"] == "user":
+                if m["role"] == "user" and not m["text"].startswith(LEFT_OUT):
                     for t in TOKEN.findall(m["text"]):
                         self.users.add(t, (key, i))
                 elif m["role"] == "assistant" and m.get("stop") == "stop":

@@ -58,6 +58,11 @@ def everything(d, _at):
     return {}
 
 
+def twice(d, _at):
+    d.reset()
+    return {"seconds": round(d.rng.uniform(0, 0.2), 4)}
+
+
 def pause(d, at):
     return {"who": d.rng.choice(d.names), "seconds": round(d.rng.uniform(0.1, 1.5), 3)}
 
@@ -91,6 +96,7 @@ FAULTS = {
     "kill": ("kill", 60, kill),
     "kill-hub": ("kill", 14, kill_hub),
     "all": ("all", 5, everything),
+    "twice": ("all", 3, twice),
     "supervisor": ("all", 2, everything),
     "power": ("power", 4, everything),
     "pause": ("stop", 3, pause),

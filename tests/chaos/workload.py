@@ -10,7 +10,8 @@ gateway does not serve.
 
 history.jsonl, a line an event: {t, client, op, token, key, s(ession), phase, ...}; phase is invoke (due: when it should have
 gone out), ok (reply), queued (a delivery that was taken, and failed for now), fail (refused), info (unknown), and for
-connections open, lost, seq (a gap). Sessions "...-q.." take chat only; "...-r.." are touched by one operation at a time, so
+connections open, lost, seq (a gap). Sessions "...-q.." take chat only, "-i" chat that
+interrupts; "...-r.." are touched by one operation at a time, so
 that reset, delete and patch have a defined order.
 """
 import json
@@ -126,6 +127,7 @@ class Client:
         self.count = self.rids = self.sessions = self.opens = 0
         self.pending, self.waiting = {}, []
         self.chat = [self.new_session("q") for _ in range(3)]
+        self.rude = self.new_session("i")
         self.solo = [self.new_session("r") for _ in range(2)]
         self.past = []  # (op) of chat.send, for repeats
         accounts = sorted(driver.conf["platforms"])
@@ -185,6 +187,8 @@ class Client:
                 return
 
     def send(self, op):
+        if self.d.loop.stopped:
+            return
         if self.conn.state != "open":
             self.waiting.append(op)
             return
@@ -295,6 +299,18 @@ def chat_send(c):
     c.send(op)
 
 
+def interrupt(c):
+    """In a session of its own, because what it interrupts may stay without an answer."""
+    if c.rude["n"] >= TURNS:
+        c.rude = c.new_session("i")
+    s, token = c.rude, c.token()
+    s["n"] += 1
+    params = {"sessionKey": s["key"], "message": token + " please", "idempotencyKey": "k-" + token}
+    if c.rng.random() < 0.4:
+        params["queueMode"] = "interrupt"
+    c.send(Op(token, "chat.send", "chat.send", params, params["idempotencyKey"], s["key"]))
+
+
 def chat_repeat(c):
     """The same key again, here or from another client's connection, maybe while the first is under way."""
     if not c.past:
@@ -391,9 +407,9 @@ def drop(c):
         c.conn.end("by ourselves", rst=c.rng.random() < 0.33)
 
 
-OPS = {"chat.send": chat_send, "repeat": chat_repeat, "inbound": inbound, "send": send, "change": change,
+OPS = {"chat.send": chat_send, "interrupt": interrupt, "repeat": chat_repeat, "inbound": inbound, "send": send, "change": change,
        "chat.abort": chat_abort, "read": read, "drop": drop}
-WEIGHTS = {"chat.send": 40, "repeat": 8, "inbound": 18, "send": 12, "change": 8, "chat.abort": 3, "read": 5, "drop": 2}
+WEIGHTS = {"chat.send": 38, "interrupt": 4, "repeat": 8, "inbound": 18, "send": 12, "change": 8, "chat.abort": 3, "read": 5, "drop": 2}
 SAFE = ("chat.history", "sessions.list", "health", "sessions.describe", "sessions.patch")
 
 if __name__ == "__main__":
