@@ -169,6 +169,7 @@ def options():
     p.add_argument("--model-ms", type=float, default=200, help="an answer takes 0 to this")
     p.add_argument("--ttl", type=float, default=60, help="seconds that a delivery may live")
     p.add_argument("--slack", type=float, default=1, help="how much slower than promised this machine may be")
+    p.add_argument("--lying-disk", action="store_true", help="power cuts lose what was flushed: I1 must fail, or the judge is blind")
     p.add_argument("--only", help="points: PROGRAM:CALL")
     p.add_argument("--sessions", type=int, default=10000, help="recover: so many are in the store")
     p.add_argument("--kills", type=int, default=40, help="recover: of each worker")

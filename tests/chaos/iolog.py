@@ -105,8 +105,10 @@ def begin(store, base):
     return log
 
 
-def cut(store, base, seed):
-    """Puts one possible outcome of a power cut in the store's place; the hub is dead. Returns what became of what."""
+def cut(store, base, seed, lying=False):
+    """Puts one possible outcome of a power cut in the store's place; the hub is dead. Returns what became of what.
+
+    lying: a disk that says "flushed" of the log and has not: what a gateway that acknowledges too early would leave."""
     rng, out = random.Random(seed), {}
     inodes, files = {}, {}
     for name in FILES:
@@ -130,7 +132,7 @@ def cut(store, base, seed):
             f.put(f.sure, offset, data)
         elif kind == SIZE:
             f.open.append((offset, None))
-        else:
+        elif not lying or f is not files["state.mdb-log"]:
             f.flush()
     for name in inodes.values():
         image, what = files[name].survive(rng)

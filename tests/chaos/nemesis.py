@@ -201,7 +201,8 @@ class Nemesis:
         pids = self.tree.kill_all()
         self.note(fault="power", pids=pids)
         self.tree.reap(pids[1:])
-        got = iolog.cut(os.path.join(self.tree.state, "store"), os.path.join(self.folder, "iolog"), self.conf["seed"] * 1000 + f["i"])
+        got = iolog.cut(os.path.join(self.tree.state, "store"), os.path.join(self.folder, "iolog"), self.conf["seed"] * 1000 + f["i"],
+                        self.conf["options"]["lying_disk"])
         self.note(cut=got)
         self.check_store("power")
         self.restart(now(), "power")
