@@ -149,6 +149,19 @@ static void rule_auth(struct config_walk *w)
 }
 
 /* One secret for two purposes: whoever learns it at a model service could command the gateway. */
+/* Who may start turns through hooks may not do everything else as well. */
+static void rule_hooks(struct config_walk *w)
+{
+    struct view token = at(w, "hooks.token");
+
+    if (json_is_true(json_at(w->doc, "hooks.enabled")) && !token.n &&
+        !json_at(w->doc, "hooks.token"))
+        config_error_at(w, "hooks.enabled", "needs hooks.token");
+    if (token.n && (view_eq(token, at(w, "gateway.auth.token")) ||
+                    view_eq(token, at(w, "gateway.auth.password"))))
+        config_error_at(w, "hooks.token", "must not be the gateway's own token or password");
+}
+
 static void rule_equal_secrets(struct config_walk *w)
 {
     struct view token = at(w, "gateway.auth.token");
@@ -397,6 +410,7 @@ void config_rules(struct config_walk *w)
     rule_bind(w);
     rule_auth(w);
     rule_equal_secrets(w);
+    rule_hooks(w);
     rule_providers(w);
     rule_agents(w);
     rule_bindings(w);

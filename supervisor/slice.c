@@ -73,6 +73,15 @@ static int add_hub(const struct slice_runtime *rt, json_t *runtime, struct err *
     if ((r = config_redacted(rt->config, rt->report,
                              view_of((const char *)rt->key, SLICE_KEY_BYTES), &snapshot, e)) < 0)
         return r;
+    if (conf->hooks_token.n) {
+        char hook[65];
+
+        if ((r = secret_hash(rt, &conf->hooks_token, hook, e)) < 0 ||
+            (r = json_set_at(runtime, "hookTokenHash", json_string(hook), e)) < 0) {
+            json_decref(snapshot);
+            return r;
+        }
+    }
     r = json_set_at(runtime, "ticketKey", json_string(key), e);
     mem_wipe(key, sizeof(key));
     if (r < 0 || (r = json_set_at(runtime, "tokenHash", json_string(hash), e)) < 0) {

@@ -64,7 +64,8 @@ static void mount(struct front *f, const json_t *conf)
 
     f->mounts = (struct route_mounts){0};
     f->mounts.off[ROUTE_UI] = json_is_false(ui);
-    f->mounts.off[ROUTE_HOOKS] = true;
+    f->mounts.off[ROUTE_HOOKS] = !json_is_true(json_at(conf, "hooks.enabled"));
+    f->mounts.at[ROUTE_HOOKS] = folder(conf, "hooks.path");
     f->mounts.at[ROUTE_UI] = folder(conf, "gateway.controlUi.basePath");
 }
 

@@ -95,6 +95,10 @@ bool api_tool(struct api_ask *a, struct view name, struct view description,
 bool api_choice(struct api_ask *a, const json_t *choice, struct view pinned);
 bool api_limits(struct api_ask *a, const char *max_key, const char *max_key_2);
 
+/* -- the two interfaces' requests, without a hub -- */
+bool api_chat_read(struct api_ask *a);
+bool api_responses_read(struct api_ask *a);
+
 /* Takes the turn up and answers r, now or later; the ask stays the caller's. */
 void api_take(struct http_request *r, struct api_ask *a);
 /* 400 with a->why. */

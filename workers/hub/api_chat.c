@@ -281,7 +281,7 @@ static bool flag(struct api_ask *a, const json_t *in, const char *key, bool *out
     return true;
 }
 
-static bool read(struct api_ask *a)
+bool api_chat_read(struct api_ask *a)
 {
     const json_t *model = json_object_get(a->body, "model"), *n = json_object_get(a->body, "n");
 
@@ -304,7 +304,7 @@ void http_chat_completions(struct http_request *r, struct view body)
     if (!api_on(r, "gateway.http.endpoints.chatCompletions.enabled") || !(doc = api_body(r, body)))
         return;
     api_ask_init(&a, &chat_form, doc);
-    if (read(&a))
+    if (api_chat_read(&a))
         api_take(r, &a);
     else
         api_refuse(r, &a);

@@ -419,7 +419,7 @@ static bool read_previous(struct api_ask *a, struct hub *h, char *key, size_t ro
     return true;
 }
 
-static bool read(struct api_ask *a, struct hub *h, char *key, size_t room)
+bool api_responses_read(struct api_ask *a)
 {
     const json_t *model = json_object_get(a->body, "model"),
                  *stream = json_object_get(a->body, "stream");
@@ -430,8 +430,7 @@ static bool read(struct api_ask *a, struct hub *h, char *key, size_t room)
         return api_fault(a, "stream: true or false is needed.");
     a->stream = json_is_true(stream);
     a->user = json_view(a->body, "user");
-    return read_input(a) && read_tools(a) && api_limits(a, "max_output_tokens", NULL) &&
-           read_previous(a, h, key, room);
+    return read_input(a) && read_tools(a) && api_limits(a, "max_output_tokens", NULL);
 }
 
 void http_responses(struct http_request *r, struct view body)
@@ -443,7 +442,7 @@ void http_responses(struct http_request *r, struct view body)
     if (!api_on(r, "gateway.http.endpoints.responses.enabled") || !(doc = api_body(r, body)))
         return;
     api_ask_init(&a, &responses_form, doc);
-    if (read(&a, r->hub, key, sizeof(key)))
+    if (api_responses_read(&a) && read_previous(&a, r->hub, key, sizeof(key)))
         api_take(r, &a);
     else
         api_refuse(r, &a);

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "rand.h"
 #include "settings.h"
+#include "take_up.h"
 
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -473,50 +474,23 @@ static void begin_stream(struct api_turn *t)
 static int start(struct api_turn *t, const struct session_key *key, struct view message,
                  const struct buf *options, struct err *e)
 {
-    struct hub *h = t->hub;
-    struct live *l = NULL;
-    struct run *run = NULL;
-    enum taken taken = TAKEN_NOW;
-    bool interrupted;
-    int rc;
+    struct take_up up = {.key = key,
+                         .run_id = view_str(t->id),
+                         .message = message,
+                         .options = buf_view(options),
+                         .quiet = QUIET_ALL};
+    struct run *run;
+    int rc = take_up(t->hub, &up, &run, e);
 
-    if ((rc = live_get(h, key, true, &l, e)) < 0 ||
-        (rc = run_new(h, l, view_str(t->id), &run, e)) < 0)
-        goto out;
-    run->accepted_ms = clock_wall_ms();
-    run->timeout_ms = chat_conf(h)->timeout_ms;
-    queue_settings(h->w.conf, &l->s, VIEW_EMPTY, &run->q);
-    run->q.mode = QUEUE_FOLLOWUP; /* its answer is its own */
-    run->q.debounce_ms = 0;
-    run->quiet = QUIET_ALL;
-    if (options->n) {
-        mem_free(run->options);
-        if (!(run->options = mem_dup(options->p + options->off, options->n))) {
-            run->options = mem_dup("", 0);
-            rc = err_set(e, ERR_NOMEM, "run: out of memory");
-            goto out;
-        }
-    }
-    if ((rc = live_take(l, run, message, &taken, &interrupted, e)) < 0)
-        goto out;
-    if (taken == TAKEN_DROPPED)
-        return err_set(e, ERR_LIMIT, "The session is busy.");
+    if (rc < 0)
+        return rc;
     run_watch(run, &t->watch);
     t->r->work = &working;
     t->r->user = t;
     if (t->stream)
         begin_stream(t);
-    if (taken == TAKEN_WAITING)
-        live_next(h, l);
-    else
-        run_start(run);
+    take_up_go(run);
     return 0;
-out:
-    if (run)
-        run_free(run);
-    if (l)
-        live_next(h, l);
-    return rc;
 }
 
 void api_take(struct http_request *r, struct api_ask *a)

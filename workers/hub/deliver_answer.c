@@ -10,7 +10,7 @@
 
 static int parse(const struct run *r, json_t **out, struct err *e)
 {
-    struct buf b = BUF_INIT(128 * KIB);
+    struct buf b = BUF_INIT(strlen(r->options) + 3);
     int rc;
 
     buf_put_char(&b, '{');

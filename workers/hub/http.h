@@ -84,6 +84,9 @@ void http_part(struct http_request *r, struct view part);
 void http_end(struct http_request *r, struct view part);
 void http_break(struct http_request *r);
 
+/* Of a request below hooks.path: it has its answer when this is false. */
+bool http_hook_judge(struct http_request *r, struct view credential);
+
 /* A header's value, or empty. name in lower case. */
 struct view http_header(const struct http_request *r, struct view name);
 /* A member of the query, decoded into out; false: absent or malformed. */

@@ -31,6 +31,7 @@ struct deliveries;     /* outgoing messages on their way (deliveries.h) */
 struct inbound;        /* what channels bring (inbound.h) */
 struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
+struct throttle;       /* wrong secrets (throttle.h) */
 
 struct hub {
     struct worker w; /* first: every handler's ctx is the hub */
@@ -46,6 +47,7 @@ struct hub {
     struct tailnet *tailnet;
     struct apis *apis;
     struct http_channels *http_channels;
+    struct throttle *hook_throttle; /* wrong tokens of hooks; made when there is one */
     struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;

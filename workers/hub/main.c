@@ -359,6 +359,7 @@ static void close_all(struct hub *h)
     inbound_close(h);
     api_close(h);
     http_channel_close(h);
+    mem_free(TAKE(h->hook_throttle));
     if (h->runs)
         runs_close(h);
     deliveries_close(h);

@@ -1,8 +1,10 @@
 #include "settings.h"
 
 #include "json.h"
+#include "log.h"
 #include "mem.h"
 #include "password.h"
+#include "secret.h"
 
 static const char *text_at(const json_t *doc, const char *dotted)
 {
@@ -158,6 +160,7 @@ static int read_auth(struct settings *s, struct err *e)
     const char *mode = text_at(s->doc, "runtime.authMode");
     const char *mac = text_at(s->doc, "runtime.tokenHash");
     const char *password = text_at(s->doc, "runtime.passwordHash");
+    const char *hook = text_at(s->doc, "runtime.hookTokenHash");
 
     if (!mode)
         mode = "token";
@@ -184,6 +187,13 @@ static int read_auth(struct settings *s, struct err *e)
     if (mac && read_hex(mac, s->token_mac, sizeof(s->token_mac)) < 0)
         return err_set(e, ERR_INVALID, "runtime.tokenHash: must be 64 hexadecimal digits");
     s->have_token = mac != NULL;
+    if (hook && read_hex(hook, s->hook_token_mac, sizeof(s->hook_token_mac)) < 0)
+        return err_set(e, ERR_INVALID, "runtime.hookTokenHash: must be 64 hexadecimal digits");
+    /* hooks stay shut when theirs is the gateway's, which may have come from elsewhere */
+    s->have_hook_token =
+        hook && !(mac && secret_same(s->hook_token_mac, s->token_mac, sizeof(s->token_mac)));
+    if (hook && !s->have_hook_token)
+        log_error("hooks.refused", KV("why", "hooks.token is the gateway's own token"));
     if (password && read_hex(password, s->password_mac, sizeof(s->password_mac)) < 0)
         return err_set(e, ERR_INVALID, "runtime.passwordHash: must be 64 hexadecimal digits");
     s->password_crypt = text_at(s->doc, "runtime.passwordCrypt");

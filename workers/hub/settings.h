@@ -49,9 +49,10 @@ struct settings {
 
     enum auth_mode auth_mode;
     const char *auth_mode_name;
-    bool have_token, have_password;
+    bool have_token, have_password, have_hook_token;
     bool tailscale; /* whom tailscale serve forwards may come in as the tailnet's user */
     unsigned char token_mac[SETTINGS_MAC_BYTES];
+    unsigned char hook_token_mac[SETTINGS_MAC_BYTES];
     unsigned char password_mac[SETTINGS_MAC_BYTES]; /* of a plain one */
     const char *password_crypt;                     /* its crypt(3) hash, or NULL */
     const json_t *proxy;                            /* gateway.auth.trustedProxy, or NULL */
