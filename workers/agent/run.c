@@ -18,9 +18,10 @@ enum {
 
 struct run {
     struct run_conf conf;
-    struct models *models;               /* a reference */
-    int payload;                         /* owned */
-    struct buf demo;                     /* the demo's answer, told piece by piece */
+    struct models *models; /* a reference */
+    int payload;           /* owned */
+    json_t *job;           /* owned: the payload as it was read for its models, until it is asked */
+    struct buf demo;       /* the demo's answer, told piece by piece */
     char *candidate[RUN_CANDIDATES_MAX]; /* owned */
     unsigned candidates, at;             /* at: the one that is asked */
     unsigned failed;                     /* attempts of it that failed */
@@ -64,6 +65,7 @@ static void quiet(struct run *r)
     loop_undefer(r->conf.loop, &r->turn);
     sse_fini(&r->sse);
     buf_fini(&r->demo);
+    json_decref(TAKE(r->job));
     fd_close(&r->payload);
 }
 
@@ -307,9 +309,9 @@ static void say_demo(struct run *r)
 /* The request goes out, or r->broke says why not. */
 static void send_request(struct run *r)
 {
-    json_t *job = NULL;
+    json_t *job = TAKE(r->job);
     struct err e = ERR_INIT;
-    int result = read_job(r, &job, &e);
+    int result = job ? 0 : read_job(r, &job, &e);
 
     if (result == 0 && !r->route.ops) {
         demo_answer(job, &r->demo);
@@ -421,7 +423,7 @@ static int read_candidates(struct run *r, struct err *e)
         if (result == 0 && json_view_of(ref).n)
             result = add_candidate(r, json_view_of(ref), e);
     }
-    json_decref(job);
+    r->job = job; /* a long conversation is not read twice */
     return result;
 }
 
