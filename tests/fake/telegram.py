@@ -5,10 +5,12 @@ A bot exists when it was named with --bot ID:SECRET or POST /fake/bot {"token": 
 Orders beside those of web.py (JSON bodies; bot is the part of the token before the colon):
     POST /fake/say     {"bot", "chat": {"id", "type", "title", "is_forum"}, "from": {"id", ...}, "text", ...}   somebody writes; further
                        members (message_thread_id, reply_to_message_id, entities, photo: true, media_group_id, ...) become the message's
+    POST /fake/chat    {"id", "type", ...}             a chat that bots may write to, before anybody has written there
     POST /fake/update  {"bot", "update": {...}}        any other update; without update_id it gets the next one
     POST /fake/repeat  {"bot", "update_id"}            the same update is delivered again
     POST /fake/revoke  {"bot"}                         the token is no longer good; "back": true undoes it
     POST /fake/gap     {"bot", "next"}                 update numbers go on from there
+    POST /fake/down    {"yes": true}                   every connection ends, and new ones, until "yes": false
     GET  /fake/shown?bot=B&chat=C                      the messages of the chat as people see them now, bots' and people's
     GET  /fake/state?bot=B                             offset, how many updates wait, webhook, commands, pollers
 Faults beside those of web.py: a number (429 with retry_after=S, 500, 403, ...), parse (400 can't parse entities), migrate (to=ID),
@@ -25,7 +27,7 @@ import time
 import urllib.parse
 
 from telegram_text import CAPTION_MAX, Refused, message_text
-from web import Web
+from web import Gone, Web
 
 CALL = re.compile(r"^/(file/)?bot([0-9]+):([A-Za-z0-9_-]+)/(.+)$")
 DEFAULT_UPDATES = {"message", "edited_message", "channel_post", "edited_channel_post", "inline_query", "chosen_inline_result",
@@ -54,7 +56,7 @@ class Bot:
 
 class Telegram(Web):
     def __init__(self, limits):
-        self.bots, self.limits = {}, limits
+        self.bots, self.limits, self.is_down = {}, limits, False
         super().__init__()
 
     def forget(self):
@@ -70,6 +72,8 @@ class Telegram(Web):
 
     # ---- calls of a bot ----
     async def handle(self, req):
+        if self.is_down:
+            raise Gone
         m = CALL.match(urllib.parse.unquote(req.path))
         bot = self.bots.get(int(m.group(2))) if m else None
         if bot is None or not bot.good or bot.token != "%s:%s" % (m.group(2), m.group(3)):
@@ -163,7 +167,9 @@ class Telegram(Web):
             bot.updates = [u for u in bot.updates if u["update_id"] >= offset]
             bot.confirmed = max(bot.confirmed, offset)
         self.tell()
-        await self.until(lambda: bot.poller is not me or bot.updates or req.gone() or not bot.good, int(p.get("timeout", 0)))
+        await self.until(lambda: bot.poller is not me or bot.updates or req.gone() or not bot.good or self.is_down, int(p.get("timeout", 0)))
+        if self.is_down:
+            raise Gone
         if bot.poller is not me:
             bot.conflicts += 1
             raise Refused(409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")
@@ -427,7 +433,11 @@ class Telegram(Web):
             doc[f["kind"]] = [{**ref, "width": 1, "height": 1}] if f["kind"] == "photo" else {**ref, "file_name": f.get("name"), "mime_type": f.get("type")}
         m = self.put(chat, {**({} if chat["type"] == "channel" else {"from": sender}), **doc})
         up = {kind: m} if update_id is None else {"update_id": update_id, kind: m}
-        return {"update_id": self.update(bot, up), "message_id": m["message_id"]}
+        return {"update_id": self.update(bot, up), "message_id": m["message_id"], "message": m}
+
+    def order_chat(self, _, doc):
+        self.chats[doc["id"]] = doc
+        return {"ok": True}
 
     def order_update(self, bot, doc):
         return {"update_id": self.update(bot, doc["update"])}
@@ -439,6 +449,11 @@ class Telegram(Web):
 
     def order_revoke(self, bot, doc):
         bot.good = bool(doc.get("back"))
+        self.tell()
+        return {"ok": True}
+
+    def order_down(self, _, doc):
+        self.is_down = bool(doc["yes"])
         self.tell()
         return {"ok": True}
 

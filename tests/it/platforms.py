@@ -29,6 +29,7 @@ class External:
     """A chat server on a TCP port, and tests/fake/chat_program.py between it and the gateway."""
     name = "external"
     receipts = True  # it is told what was taken, and says the rest again
+    client_ids = True  # it can know a message that comes twice
 
     def __init__(self, folder, client_ids=False, text_limit=4000, token="chat-token"):
         self.client_ids, self.text_limit, self.token = client_ids, text_limit, token
@@ -188,7 +189,7 @@ class WebFake:
 class Irc(WebFake):
     """tests/fake/irc.py. IRC has no receipts and no history: what is written while the bot is away is gone."""
     name, program = "irc", "irc.py"
-    receipts = False
+    receipts = client_ids = False
 
     def __init__(self, folder, *argv, **_):
         super().__init__(folder, *argv)
@@ -234,6 +235,62 @@ class Irc(WebFake):
             self.order("mend", all=True)
 
 
+class Telegram(WebFake):
+    """tests/fake/telegram.py, polled. It knows no ids of ours: a send without an answer may not be repeated."""
+    name, program = "telegram", "telegram.py"
+    receipts, client_ids = True, False
+
+    def __init__(self, folder, text_limit=4000, token="4242:good-token_of-a-bot", argv=(), **_):
+        super().__init__(folder, "--bot", token, *argv)
+        self.token, self.bot, self.text_limit = token, int(token.split(":")[0]), text_limit
+        self.messages, self.names = {}, {}  # by the test's name; by update_id
+        self.order("chat", id=42, type="private", first_name="person 42")
+
+    def channel(self):
+        return "telegram"
+
+    def section(self, **more):
+        return dict({"botToken": self.token, "apiRoot": "http://127.0.0.1:%d" % self.port, "textChunkLimit": self.text_limit,
+                     "dmPolicy": "open", "allowFrom": ["*"], "groupPolicy": "open"}, **more)
+
+    def say(self, text, chat=42, **more):
+        more.setdefault("from", {"id": abs(chat), "first_name": "person %d" % abs(chat)})
+        return self.order("say", bot=self.bot, chat=chat if isinstance(chat, dict) else {"id": chat}, text=text, **more)
+
+    def write(self, update, text, to="42", kind="direct", group=None, **more):
+        if update in self.messages:  # once more, as a new update: numbers that were confirmed do not come back
+            got = self.order("update", bot=self.bot, update={"message": self.messages[update]})
+        else:
+            chat = {"id": int(group or to), "type": "private" if kind == "direct" else "supergroup"}
+            got = self.order("say", bot=self.bot, chat=chat, text=text, **{"from": {"id": int(to), "first_name": "person " + to}})
+            self.messages[update] = got["message"]
+        self.names[got["update_id"]] = update
+
+    def sent(self):
+        shown = self.order("shown?bot=%d" % self.bot)
+        return [dict(m, to=str(m["chat"]["id"]), key=m["message_id"])
+                for m in sorted(shown, key=lambda m: m["message_id"]) if m.get("from", {}).get("id") == self.bot]
+
+    def texts(self):
+        return [m.get("text", m.get("caption", "")) for m in self.sent()]
+
+    def state(self):
+        return self.order("state?bot=%d" % self.bot)
+
+    def acked(self):
+        offset = self.state()["confirmed"]
+        return [name for number, name in sorted(self.names.items()) if number < offset]
+
+    def fail(self, **how):
+        for kind, n in how.items():
+            fault = {"transient": "500", "permanent": "403", "lose": "lost", "hang": "hang"}[kind]
+            if n:
+                self.fault("sendMessage", fault, times=n)
+
+    def down(self, yes):
+        self.order("down", yes=yes)
+
+
 _started = []
 atexit.register(lambda: [p.kill() for p in _started])
-PLATFORMS = {p.name: p for p in (External, Irc)}
+PLATFORMS = {p.name: p for p in (External, Irc, Telegram)}

@@ -1,0 +1,278 @@
+#include "tg_update.h"
+
+#include "json.h"
+#include "mem.h"
+#include "tg_media.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { TEXT_BYTES = CHANNEL_TEXT_BYTES, QUOTE_BYTES = 16 << 10 };
+
+static struct view number(char room[TG_ID_BYTES], int64_t v)
+{
+    int n = snprintf(room, TG_ID_BYTES, "%" PRId64, v);
+
+    return view_of(room, (size_t)n);
+}
+
+/* "first last", or a chat's title. */
+static struct view name_of(const json_t *who, char room[TG_NAME_BYTES])
+{
+    struct view first = json_view(who, "first_name"), last = json_view(who, "last_name");
+    size_t n;
+
+    if (!first.n)
+        first = json_view(who, "title");
+    n = (size_t)snprintf(room, TG_NAME_BYTES, "%.*s%s%.*s", (int)(first.n < 200 ? first.n : 200),
+                         first.p, last.n ? " " : "", (int)(last.n < 200 ? last.n : 200), last.p);
+    return view_of(room, n < TG_NAME_BYTES ? n : TG_NAME_BYTES - 1);
+}
+
+int64_t tg_update_id(const json_t *doc)
+{
+    return json_i64(doc, "update_id", -1);
+}
+
+void tg_update_fini(struct tg_update *u)
+{
+    buf_fini(&u->text);
+    buf_fini(&u->quote);
+}
+
+/* ---- who and where ---- */
+
+/* A chat may write instead of a person: a channel, or a group's administrator who shows no name. */
+static void read_sender(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
+{
+    const json_t *from = json_object_get(m, "from"), *chat = json_object_get(m, "sender_chat");
+    const json_t *who = chat ? chat : from;
+    struct channel_person *p = &u->ev.from;
+    int64_t id = json_i64(who, "id", 0);
+
+    if (!who && view_eq(json_view(json_object_get(m, "chat"), "type"), V("channel"))) {
+        who = json_object_get(m, "chat");
+        id = json_i64(who, "id", 0);
+    }
+    if (!id)
+        return;
+    p->id = number(u->sender, id);
+    p->name = name_of(who, u->name);
+    p->username = json_view(who, "username");
+    p->bot = !chat && json_flag(from, "is_bot", false);
+    p->self = json_i64(from, "id", 0) == bot->id && !chat;
+}
+
+/* In other groups the number of a thread is only a chain of replies. */
+static int64_t thread_of(const json_t *m, bool forum, bool direct)
+{
+    int64_t n = json_i64(m, "message_thread_id", 0);
+
+    if (forum)
+        return n > 0 ? n : TG_GENERAL;
+    return direct && n > 0 && json_flag(m, "is_topic_message", false) ? n : 0;
+}
+
+static void set_peer(struct tg_update *u, int64_t peer)
+{
+    if (u->forum)
+        (void)snprintf(u->peer, sizeof(u->peer), "%" PRId64 ":topic:%" PRId64, peer, u->thread);
+    else
+        (void)snprintf(u->peer, sizeof(u->peer), "%" PRId64, peer);
+    u->ev.peer = view_str(u->peer);
+    if (u->forum) {
+        u->ev.parent = number(u->parent, peer);
+        u->ev.parent_kind = PEER_GROUP;
+    }
+}
+
+static bool read_place(struct tg_update *u, const json_t *m)
+{
+    const json_t *chat = json_object_get(m, "chat");
+    struct view type = json_view(chat, "type");
+    bool direct = view_eq(type, V("private"));
+    int64_t id = json_i64(chat, "id", 0), from = json_i64(json_object_get(m, "from"), "id", 0);
+
+    if (!id || (!direct && !view_eq(type, V("group")) && !view_eq(type, V("supergroup")) &&
+                !view_eq(type, V("channel"))))
+        return false;
+    u->chat = id;
+    u->forum =
+        !direct && (json_flag(chat, "is_forum", false) || json_flag(m, "is_topic_message", false));
+    u->thread = thread_of(m, u->forum, direct);
+    u->ev.kind = direct ? PEER_DIRECT : PEER_GROUP;
+    u->ev.target = number(u->target, id);
+    if (u->thread)
+        u->ev.thread = number(u->topic, u->thread);
+    set_peer(u, direct && from ? from : id);
+    u->ev.peer_name = direct ? u->ev.from.name : json_view(chat, "title");
+    return true;
+}
+
+/* ---- what it says ---- */
+
+/* What has no text is named, so that the agent knows that there was something. */
+static void put_things(struct tg_update *u, const json_t *m)
+{
+    const json_t *v;
+
+    if ((v = json_object_get(m, "location")) || (v = json_object_get(m, "venue"))) {
+        const json_t *at = json_object_get(v, "location") ? json_object_get(v, "location") : v;
+        const json_t *lat = json_object_get(at, "latitude"),
+                     *lon = json_object_get(at, "longitude");
+
+        if (json_is_number(lat) && json_is_number(lon))
+            buf_printf(&u->text, "[location %.6f, %.6f]", json_number_value(lat),
+                       json_number_value(lon));
+        if (json_view(v, "title").n)
+            buf_printf(&u->text, " %.*s, %.*s", VIEW_FMT(json_view(v, "title")),
+                       VIEW_FMT(json_view(v, "address")));
+    } else if ((v = json_object_get(m, "contact"))) {
+        buf_printf(&u->text, "[contact %.*s %.*s, %.*s]", VIEW_FMT(json_view(v, "first_name")),
+                   VIEW_FMT(json_view(v, "last_name")), VIEW_FMT(json_view(v, "phone_number")));
+    } else if ((v = json_object_get(m, "poll"))) {
+        const json_t *option;
+        size_t i;
+
+        buf_printf(&u->text, "[poll] %.*s", VIEW_FMT(json_view(v, "question")));
+        json_array_foreach(json_object_get(v, "options"), i, option)
+            buf_printf(&u->text, "\n- %.*s", VIEW_FMT(json_view(option, "text")));
+    } else if ((v = json_object_get(m, "dice"))) {
+        buf_printf(&u->text, "%.*s %" PRId64, VIEW_FMT(json_view(v, "emoji")),
+                   json_i64(v, "value", 0));
+    }
+}
+
+static bool read_words(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
+{
+    bool caption = !json_object_get(m, "text");
+    struct tg_said said = {.mention = MENTION_NONE};
+
+    tg_text_read(json_view(m, caption ? "caption" : "text"),
+                 json_object_get(m, caption ? "caption_entities" : "entities"), bot, &said,
+                 &u->text);
+    u->ev.mention = said.mention;
+    u->ev.command = said.command;
+    u->other_bot = said.other_bots;
+    if (tg_media_read(m, &u->media)) {
+        u->ev.media = &u->media;
+        u->ev.media_n = 1;
+    }
+    put_things(u, m);
+    if (!u->text.n && u->ev.media_n)
+        buf_printf(&u->text, "<media:%.*s>", VIEW_FMT(tg_media_word(m)));
+    u->ev.text = buf_view(&u->text);
+    return u->ev.text.n && !u->text.failed;
+}
+
+/* Messages that the platform writes when something happens; a topic's messages "reply" to its
+ * beginning. */
+static bool is_service(const json_t *m)
+{
+    static const char *const names[] = {
+        "forum_topic_created",     "forum_topic_edited",   "forum_topic_closed",
+        "forum_topic_reopened",    "new_chat_members",     "left_chat_member",
+        "new_chat_title",          "pinned_message",       "group_chat_created",
+        "supergroup_chat_created", "channel_chat_created", "video_chat_started"};
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (json_object_get(m, names[i]))
+            return true;
+    return false;
+}
+
+static void read_quote(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
+{
+    const json_t *to = json_object_get(m, "reply_to_message"), *quote = json_object_get(m, "quote");
+    const json_t *chat = json_object_get(to, "sender_chat"), *from = json_object_get(to, "from");
+    struct view text = json_view(quote, "text");
+    int64_t id = json_i64(to, "message_id", 0);
+
+    if (id <= 0 || is_service(to))
+        return;
+    if (!text.n)
+        text = json_view(to, json_object_get(to, "text") ? "text" : "caption");
+    buf_put_view(&u->quote, text);
+    u->ev.reply_to = number(u->quoted, id);
+    u->ev.reply_text = u->quote.failed ? VIEW_EMPTY : buf_view(&u->quote);
+    u->ev.reply_sender = name_of(chat ? chat : from, u->quoted_name);
+    u->ev.reply_to_self = !chat && json_i64(from, "id", 0) == bot->id;
+}
+
+static void read_message(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
+{
+    int64_t id = json_i64(m, "message_id", 0), to = json_i64(m, "migrate_to_chat_id", 0),
+            from = json_i64(m, "migrate_from_chat_id", 0);
+
+    read_sender(u, m, bot);
+    if (id <= 0 || !read_place(u, m))
+        return;
+    if (to || from) {
+        u->kind = TG_MOVED;
+        u->from = to ? u->chat : from;
+        u->to = to ? to : u->chat;
+        return;
+    }
+    if (is_service(m) || !u->ev.from.id.n || !read_words(u, m, bot))
+        return;
+    read_quote(u, m, bot);
+    (void)snprintf(u->key, sizeof(u->key), "message:%" PRId64 ":%" PRId64, u->chat, id);
+    u->ev.update_id = view_str(u->key);
+    u->ev.message_id = number(u->message, id);
+    u->ev.sent_ms = json_i64(m, "date", 0) > 0 && json_i64(m, "date", 0) < INT32_MAX
+                        ? json_i64(m, "date", 0) * 1000
+                        : 0;
+    u->album = json_view(m, "media_group_id");
+    u->kind = TG_MESSAGE;
+}
+
+/* Somebody pressed a button of ours: its data is what he says, below the message it is on. */
+static void read_button(struct tg_update *u, const json_t *q, const struct tg_bot *bot)
+{
+    const json_t *m = json_object_get(q, "message"), *from = json_object_get(q, "from");
+    struct view data = json_view(q, "data"), id = json_view(q, "id");
+    int64_t who = json_i64(from, "id", 0);
+
+    if (!id.n || id.n > 64)
+        return;
+    u->kind = TG_BUTTON;
+    u->callback_id = id;
+    if (!data.n || !who || !read_place(u, m))
+        return; /* it is answered all the same */
+    u->ev.from = (struct channel_person){.id = number(u->sender, who),
+                                         .name = name_of(from, u->name),
+                                         .username = json_view(from, "username"),
+                                         .alias = VIEW_EMPTY,
+                                         .bot = json_flag(from, "is_bot", false),
+                                         .self = who == bot->id};
+    if (u->ev.kind == PEER_DIRECT)
+        set_peer(u, who);
+    buf_put_view(&u->text, data);
+    u->ev.text = u->text.failed ? VIEW_EMPTY : buf_view(&u->text);
+    u->ev.mention = MENTION_SELF; /* nobody else's button */
+    (void)snprintf(u->key, sizeof(u->key), "callback:%.*s", VIEW_FMT(id));
+    u->ev.update_id = view_str(u->key);
+    u->ev.message_id = number(u->message, json_i64(m, "message_id", 0));
+}
+
+void tg_update_rename(struct tg_update *u, int64_t peer)
+{
+    set_peer(u, peer);
+}
+
+void tg_update_read(struct tg_update *out, const json_t *doc, const struct tg_bot *bot)
+{
+    static const char *const messages[] = {"message", "channel_post"};
+    const json_t *m;
+
+    *out = (struct tg_update){.kind = TG_NOTHING, .id = tg_update_id(doc)};
+    buf_init(&out->text, TEXT_BYTES);
+    buf_init(&out->quote, QUOTE_BYTES);
+    for (size_t i = 0; i < COUNT_OF(messages); i++)
+        if ((m = json_object_get(doc, messages[i]))) {
+            read_message(out, m, bot);
+            return;
+        }
+    if ((m = json_object_get(doc, "callback_query")))
+        read_button(out, m, bot);
+}
