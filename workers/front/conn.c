@@ -43,6 +43,7 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
         r = err_set(e, ERR_NOMEM, "out of memory for a connection");
         goto fail;
     }
+    c->ops = &http_conn_ops;
     if ((r = http_conn_new(&c->http, c, e)) < 0 || (r = cmap_put(&f->conns, id, c, e)) < 0)
         goto fail;
     c->fd = fd;
@@ -83,7 +84,7 @@ void conn_hello_free(struct conn_hello **hp)
 /* What a connection that will not serve again does not need. */
 static void release(struct conn *c)
 {
-    http_conn_gone(c);
+    c->ops->gone(c);
     hub_gone(c);
     conn_give_place(c);
     list_del(&c->on_open);
@@ -147,7 +148,7 @@ void conn_close(struct conn *c, uint16_t code, struct view reason)
 void conn_bye(struct conn *c, uint16_t code, struct view reason)
 {
     if (c->state == CONN_HTTP)
-        conn_finish(c);
+        c->ops->bye(c);
     else
         conn_close(c, code, reason);
 }
@@ -210,8 +211,11 @@ void conn_admit_granted(void *ctx)
     struct front *f = ctx;
     struct place *p;
 
-    while ((p = places_granted(&f->places)))
-        http_conn_admit(LIST_OF(p, struct conn, place));
+    while ((p = places_granted(&f->places))) {
+        struct conn *c = LIST_OF(p, struct conn, place);
+
+        c->ops->admit(c);
+    }
 }
 
 void conn_on_places_tick(void *ctx)
@@ -331,7 +335,7 @@ static void drained(struct conn *c)
         buf_trim(tls_out(c->tls), 0);
     loop_io_want(&c->io, c->io.reading, false);
     if (c->state != CONN_LINGER) {
-        http_conn_taken(c);
+        c->ops->taken(c);
         conn_wake(c);
         return;
     }

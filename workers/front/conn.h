@@ -20,6 +20,23 @@
 enum conn_state { CONN_HTTP, CONN_CHALLENGED, CONN_CONNECTING, CONN_OPEN, CONN_LINGER, CONN_DEAD };
 
 struct conn_http; /* http_conn.c: a request being received */
+struct xchg;
+
+/* What a connection does until it is a WebSocket, by the version of HTTP that it speaks. */
+struct conn_ops {
+    void (*feed)(struct conn *c, char **p, size_t *n);
+    /* Nothing more of it is used meanwhile: it waits for the hub or for a place. */
+    bool (*waits)(const struct conn *c);
+    /* The hub works for it: when its client hangs up, the work is for nobody. */
+    bool (*asked)(const struct conn *c);
+    struct xchg *(*xchg)(struct conn *c, uint64_t number); /* or NULL */
+    void (*gone)(struct conn *c);                          /* it serves no more */
+    void (*taken)(struct conn *c);                         /* bytes have gone to the client */
+    void (*unanswered)(struct conn *c); /* the hub went away: what it was asked has no answer */
+    void (*admit)(struct conn *c);      /* it waited for a place and has one */
+    void (*due)(struct conn *c);        /* the deadline came */
+    void (*bye)(struct conn *c);        /* it should end, politely */
+};
 
 /* What is needed until hello only. */
 struct conn_hello {
@@ -58,10 +75,11 @@ struct conn {
     struct wheel_node due;
     struct list on_open; /* fresh or open */
     struct list on_dirty, on_pause, reqs;
-    struct buf in;     /* read but not used yet: only while paused */
-    struct buf out;    /* to be sent */
-    struct tls *tls;   /* NULL: clear, or no byte yet */
-    struct buf ticket; /* the hub's sealed identity for it */
+    struct buf in;              /* read but not used yet: only while paused */
+    struct buf out;             /* to be sent */
+    struct tls *tls;            /* NULL: clear, or no byte yet */
+    struct buf ticket;          /* the hub's sealed identity for it */
+    const struct conn_ops *ops; /* of the protocol spoken; borrowed */
     struct conn_http *http;
     struct conn_hello *hello;
     struct ws_dec ws;

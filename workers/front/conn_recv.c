@@ -19,7 +19,7 @@ static bool has_room(const struct conn *c)
 {
     switch (c->state) {
     case CONN_HTTP:
-        return c->out.n < FRONT_BACKLOG_PAUSE && !http_conn_waits(c);
+        return c->out.n < FRONT_BACKLOG_PAUSE && !c->ops->waits(c);
     case CONN_CHALLENGED:
     case CONN_CONNECTING:
         return !hub_busy(c->f);
@@ -36,7 +36,7 @@ static void feed(struct conn *c, char **p, size_t *n)
 {
     while (*n && has_room(c)) {
         if (c->state == CONN_HTTP) {
-            http_conn_feed(c, p, n);
+            c->ops->feed(c, p, n);
         } else if (c->state < CONN_LINGER) {
             ws_conn_feed(c, p, n);
         } else {
@@ -63,7 +63,7 @@ static void on_hangup(struct conn *c, uint32_t what)
     if (!c->paused || c->state == CONN_DEAD)
         return; /* whoever reads finds out */
     /* half a WebSocket is none; but who asked by HTTP may have nothing more to say and wait */
-    if ((what & (EPOLLHUP | EPOLLERR)) || c->state != CONN_HTTP || http_conn_asked(c))
+    if ((what & (EPOLLHUP | EPOLLERR)) || c->state != CONN_HTTP || c->ops->asked(c))
         conn_kill(c);
 }
 

@@ -3,7 +3,6 @@
 #include "clock.h"
 #include "conn.h"
 #include "fd.h"
-#include "http_conn.h"
 #include "json.h"
 #include "site.h"
 
@@ -136,7 +135,7 @@ static void on_due(void *ctx, struct wheel_node *n)
         if (c->tls && !tls_up(c->tls))
             conn_kill(c);
         else
-            http_conn_due(c);
+            c->ops->due(c);
         break;
     case CONN_CHALLENGED:
     case CONN_CONNECTING:

@@ -115,8 +115,17 @@ static size_t on_unsent(const struct xchg *x)
     return conn_unsent(x->c);
 }
 
-static const struct xchg_ops http_ops = {
-    .answer = on_answer, .part = on_part, .go = on_go, .unsent = on_unsent};
+static void on_wait(struct xchg *x, uint64_t ms)
+{
+    conn_due(x->c, ms);
+}
+
+static const struct xchg_ops http_ops = {.answer = on_answer,
+                                         .part = on_part,
+                                         .go = on_go,
+                                         .unsent = on_unsent,
+                                         .wait = on_wait,
+                                         .piece = XCHG_PART};
 
 static void refuse(struct conn *c, unsigned status, const char *text, const char *extra)
 {
@@ -223,7 +232,7 @@ static void enter(struct conn *c)
     }
 }
 
-void http_conn_admit(struct conn *c)
+static void on_admit(struct conn *c)
 {
     if (c->state != CONN_HTTP || !c->http->waits)
         return;
@@ -273,38 +282,38 @@ static void upgrade(struct conn *c, const struct http_req *q)
     }
 }
 
-bool http_conn_waits(const struct conn *c)
+static bool waits(const struct conn *c)
 {
     const struct conn_http *h = c->http;
 
     return h && (h->waits || (h->x.state != XCHG_IDLE && h->x.state != XCHG_BODY));
 }
 
-bool http_conn_asked(const struct conn *c)
+static bool asked(const struct conn *c)
 {
     return c->http && xchg_at_hub(&c->http->x);
 }
 
-struct xchg *http_conn_xchg(struct conn *c, uint64_t number)
+static struct xchg *xchg_of(struct conn *c, uint64_t number)
 {
     struct conn_http *h = c->http;
 
     return c->state == CONN_HTTP && h && number && h->x.number == number ? &h->x : NULL;
 }
 
-void http_conn_gone(struct conn *c)
+static void on_gone(struct conn *c)
 {
     if (c->http)
         xchg_reset(&c->http->x);
 }
 
-void http_conn_taken(struct conn *c)
+static void on_taken(struct conn *c)
 {
     if (c->state == CONN_HTTP && c->http)
         xchg_taken(&c->http->x);
 }
 
-void http_conn_unanswered(struct conn *c)
+static void on_unanswered(struct conn *c)
 {
     if (c->state == CONN_HTTP)
         xchg_unanswered(&c->http->x);
@@ -394,7 +403,7 @@ static void feed_head(struct conn *c, char **p, size_t *n)
         buf_reset(&h->head, 0);
 }
 
-void http_conn_feed(struct conn *c, char **p, size_t *n)
+static void on_bytes(struct conn *c, char **p, size_t *n)
 {
     if (c->http->in_body)
         feed_body(c, p, n);
@@ -402,7 +411,7 @@ void http_conn_feed(struct conn *c, char **p, size_t *n)
         feed_head(c, p, n);
 }
 
-void http_conn_due(struct conn *c)
+static void on_due(struct conn *c)
 {
     struct conn_http *h = c->http;
     bool moved = h->sent != c->sent;
@@ -424,3 +433,14 @@ void http_conn_due(struct conn *c)
         conn_finish(c); /* silent: nothing to answer */
     }
 }
+
+const struct conn_ops http_conn_ops = {.feed = on_bytes,
+                                       .waits = waits,
+                                       .asked = asked,
+                                       .xchg = xchg_of,
+                                       .gone = on_gone,
+                                       .taken = on_taken,
+                                       .unanswered = on_unanswered,
+                                       .admit = on_admit,
+                                       .due = on_due,
+                                       .bye = conn_finish};

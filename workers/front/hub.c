@@ -1,6 +1,5 @@
 #include "hub.h"
 
-#include "http_conn.h"
 #include "log.h"
 #include "ws_conn.h"
 
@@ -115,7 +114,7 @@ static void on_lost(struct front *f)
         c->told_hub = false;
         if (c->hello)
             c->hello->asked = false;
-        http_conn_unanswered(c);
+        c->ops->unanswered(c);
         for (l = c->reqs.next; l != &c->reqs && c->state == CONN_OPEN; l = next) {
             struct req *r = LIST_OF(l, struct req, link);
 

@@ -1,5 +1,4 @@
 /* workers/front/hub_http.c - HTTP requests on the line to the hub (hub.h). */
-#include "http_conn.h"
 #include "hub.h"
 #include "log.h"
 #include "xchg.h"
@@ -54,7 +53,7 @@ static struct xchg *xchg_of(struct front *f, struct link *from, uint64_t conn_id
 {
     struct conn *c = from == f->hub ? cmap_get(&f->conns, conn_id) : NULL;
 
-    return c ? http_conn_xchg(c, number) : NULL;
+    return c ? c->ops->xchg(c, number) : NULL;
 }
 
 int hub_on_http_paths(void *ctx, struct link *from, struct ipc_http_paths *m, struct err *e)

@@ -97,11 +97,11 @@ static void not_allowed(struct xchg *x, unsigned methods)
 /* -------------------------------------------------------------- files */
 static void more_of_the_file(struct xchg *x)
 {
-    while (x->state == XCHG_PARTS && x->site && x->ops->unsent(x) < XCHG_PART) {
+    while (x->state == XCHG_PARTS && x->site && x->ops->unsent(x) < x->ops->piece) {
         struct view part = x->file;
 
-        if (part.n > XCHG_PART)
-            part.n = XCHG_PART;
+        if (part.n > x->ops->piece)
+            part.n = x->ops->piece;
         x->file = view_from(x->file, part.n);
         if (x->file.n) {
             x->ops->part(x, part, HTTP_PART_MORE);
@@ -124,7 +124,7 @@ static void serve_file(struct xchg *x, const struct http_req *q)
         return;
     }
     site_find(f, q, &s);
-    if (s.a.body.n <= XCHG_PART || x->head) {
+    if (s.a.body.n <= x->ops->piece || x->head) {
         answer(x, &s.a);
         return;
     }
@@ -233,7 +233,7 @@ static void ask(struct xchg *x, const struct http_req *q, struct view rest, bool
     if (headers.failed || !(x->number = hub_http_ask(c, &m)))
         xchg_refuse(x, 503, "Service Unavailable", retry_soon);
     else
-        conn_due(c, FRONT_DOOR_MS);
+        x->ops->wait(x, FRONT_DOOR_MS);
     buf_fini(&headers);
 }
 
@@ -325,7 +325,7 @@ void xchg_body_done(struct xchg *x)
     buf_fini(&x->content);
     if (sent) {
         x->state = XCHG_GIVEN;
-        conn_due(c, FRONT_ANSWER_MS);
+        x->ops->wait(x, FRONT_ANSWER_MS);
     } else {
         xchg_refuse(x, 503, "Service Unavailable", retry_soon);
     }

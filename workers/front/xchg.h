@@ -12,7 +12,7 @@
 #include "conn.h"
 #include "routes.h"
 
-enum { XCHG_PART = 64 * 1024 }; /* of a file, handed to the carrier at once */
+enum { XCHG_PART = 64 * 1024 }; /* the largest piece of a file that a carrier takes at once */
 
 enum xchg_state { XCHG_IDLE, XCHG_ASKED, XCHG_BODY, XCHG_GIVEN, XCHG_PARTS };
 
@@ -24,8 +24,10 @@ struct xchg_ops {
     /* A whole answer, or the head of one in parts. */
     void (*answer)(struct xchg *x, struct http_answer *a);
     void (*part)(struct xchg *x, struct view bytes, unsigned how); /* HTTP_PART_* */
-    void (*go)(struct xchg *x);             /* take the body: it is allowed */
-    size_t (*unsent)(const struct xchg *x); /* bytes that the client has not taken yet */
+    void (*go)(struct xchg *x);                /* take the body: it is allowed */
+    size_t (*unsent)(const struct xchg *x);    /* bytes that the client has not taken yet */
+    void (*wait)(struct xchg *x, uint64_t ms); /* the hub has it, for so long */
+    size_t piece;                              /* of a file, handed over at once */
 };
 
 struct xchg {
