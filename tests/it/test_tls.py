@@ -136,7 +136,7 @@ def test_a_certificate_is_made(t):
 def test_versions_and_sessions(t):
     g = secure(t)
     for version, name in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
-        c = context(version=version, alpn=["h2", "http/1.1"])
+        c = context(version=version, alpn=["x", "http/1.1"])
         with dial(g, c) as s:
             assert s.version() == name and s.selected_alpn_protocol() == "http/1.1" and s.compression() is None
             assert b"live" in get(s)
@@ -144,7 +144,8 @@ def test_versions_and_sessions(t):
         with dial(g, c, session) as s:
             assert s.session_reused, name
             assert b"live" in get(s)
-    assert refused(g, context(alpn=["h2"]))
+    with dial(g, context(alpn=["http/1.1", "h2"])) as s:
+        assert s.selected_alpn_protocol() == "h2"
     assert refused(g, context(alpn=["h2c", "x"]))
 
 

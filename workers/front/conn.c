@@ -1,6 +1,7 @@
 #include "conn.h"
 
 #include "fd.h"
+#include "h2.h"
 #include "http_conn.h"
 #include "hub.h"
 #include "log.h"
@@ -354,6 +355,10 @@ static struct buf *outgoing(struct conn *c)
     struct err e = ERR_INIT;
     struct buf *out;
 
+    if (c->h2 && c->out.n == 0 && c->state == CONN_HTTP)
+        h2_conn_fill(c);
+    if (c->state == CONN_DEAD)
+        return NULL;
     if (!c->tls)
         return &c->out;
     out = tls_out(c->tls);
@@ -425,6 +430,7 @@ void conn_reap(void *ctx)
         ws_dec_fini(&c->ws);
         tls_free(&c->tls);
         http_conn_free(&c->http);
+        h2_conn_free(&c->h2);
         mem_free(c->peer);
         mem_free(c);
     }

@@ -20,6 +20,7 @@
 enum conn_state { CONN_HTTP, CONN_CHALLENGED, CONN_CONNECTING, CONN_OPEN, CONN_LINGER, CONN_DEAD };
 
 struct conn_http; /* http_conn.c: a request being received */
+struct conn_h2;   /* h2.h: a connection that speaks HTTP/2 */
 struct xchg;
 
 /* What a connection does until it is a WebSocket, by the version of HTTP that it speaks. */
@@ -81,6 +82,7 @@ struct conn {
     struct buf ticket;          /* the hub's sealed identity for it */
     const struct conn_ops *ops; /* of the protocol spoken; borrowed */
     struct conn_http *http;
+    struct conn_h2 *h2;
     struct conn_hello *hello;
     struct ws_dec ws;
 };

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "conn.h"
 #include "fd.h"
+#include "h2.h"
 #include "json.h"
 #include "site.h"
 
@@ -243,6 +244,7 @@ void front_fini(struct front *f)
     fd_close(&f->hangups);
     tls_ctx_free(&f->tls);
     site_unref(&f->site);
+    h2_ctx_free(&f->h2);
     mem_free(f->cipher);
     mem_free(f->scratch);
     loop_timer_fini(&f->tick);

@@ -74,6 +74,7 @@ struct front_limits {
 };
 
 struct site;
+struct h2_ctx;
 
 struct front {
     struct worker w;     /* first: every handler's ctx */
@@ -109,6 +110,7 @@ struct front {
     struct route_mounts mounts;
     struct buf paths;  /* that channels named, one a line */
     struct site *site; /* what is served as the control page; NULL: what was compiled in */
+    struct h2_ctx *h2; /* what sessions of HTTP/2 share; made for the first one */
     bool configured;
     bool open_auth; /* gateway.auth.mode none: nobody has to show anything */
     int hangups;    /* an epoll of its own: the loop cannot wait for a hang-up alone */

@@ -1,6 +1,7 @@
 #include "http_conn.h"
 
 #include "clock.h"
+#include "h2.h"
 #include "hub.h"
 #include "ws_conn.h"
 #include "xchg.h"
@@ -12,6 +13,7 @@ struct conn_http {
     struct buf upgrade; /* the 101 that waits for a place */
     struct xchg x;      /* the request under way */
     bool in_body, keep_alive, started;
+    bool spoken;  /* it was HTTP/1.1 before: it stays that */
     bool waits;   /* for a place */
     bool chunked; /* the answer in parts is */
     bool minor;   /* HTTP/1.1: parts may be chunks */
@@ -362,6 +364,22 @@ static void feed_body(struct conn *c, char **p, size_t *n)
     xchg_body_done(&h->x);
 }
 
+/* How HTTP/2 begins (RFC 9113, 3.4), as far as it is the head of a request to HTTP/1.1. */
+#define PREFACE "PRI * HTTP/2.0\r\n\r\n"
+
+/* From here on; of the preface what was read. Over TLS that was agreed before the first byte. */
+static void become_h2(struct conn *c, bool preface)
+{
+    char text[] = PREFACE, *p = text;
+    size_t n = sizeof(text) - 1;
+
+    if (!h2_conn_begin(c))
+        return;
+    http_conn_free(&c->http);
+    if (preface)
+        c->ops->feed(c, &p, &n);
+}
+
 static void feed_head(struct conn *c, char **p, size_t *n)
 {
     struct conn_http *h = c->http;
@@ -383,6 +401,13 @@ static void feed_head(struct conn *c, char **p, size_t *n)
             r = HTTP_BAD;
         }
     }
+    if (r == HTTP_DONE && !h->spoken && !c->secure &&
+        view_eq(h->head.n ? buf_view(&h->head) : view_of(*p, used), V(PREFACE))) {
+        *p += used;
+        *n -= used;
+        become_h2(c, true);
+        return;
+    }
     if (r == HTTP_DONE)
         r = http_parse(h->head.n ? buf_view(&h->head) : view_of(*p, used), q, &why);
     if (r == HTTP_BAD) {
@@ -396,6 +421,7 @@ static void feed_head(struct conn *c, char **p, size_t *n)
         return;
     h->scan = (struct http_scan){0};
     h->started = false;
+    h->spoken = true;
     on_request(c, q);
     if (c->state != CONN_HTTP)
         http_conn_free(&c->http);
@@ -405,7 +431,9 @@ static void feed_head(struct conn *c, char **p, size_t *n)
 
 static void on_bytes(struct conn *c, char **p, size_t *n)
 {
-    if (c->http->in_body)
+    if (!c->http->spoken && c->tls && tls_h2(c->tls))
+        become_h2(c, false);
+    else if (c->http->in_body)
         feed_body(c, p, n);
     else
         feed_head(c, p, n);

@@ -1,5 +1,5 @@
 /*
- * workers/front/main.c - what strangers talk to: HTTP/1.1 and WebSocket on sockets it was handed.
+ * workers/front/main.c - what strangers talk to: HTTP and WebSocket on sockets it was handed.
  * Trusts: the supervisor and the hub; nothing that comes over a client's socket. Holds: clients'
  * bytes in flight, identities sealed by the hub (it can neither read nor make one), the TLS key.
  * May: use fd 3, its link to the hub, the sockets it was handed. Dies: with its own connections.

@@ -120,20 +120,21 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return i ? 2 : 1;
 }
 
-/* The only protocol there is; who offers others alone is told so instead of being misunderstood. */
+/* Ours, the best first; who offers only others is told so instead of being misunderstood. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                    const unsigned char *in, unsigned n, void *ctx)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const struct view ours[] = {{"h2", 2}, {"http/1.1", 8}};
 
     (void)ssl;
     (void)ctx;
-    for (unsigned at = 0; at + 1 <= n && in[at] < n - at; at += in[at] + 1u)
-        if (in[at] == ours[0] && memcmp(in + at + 1, ours + 1, ours[0]) == 0) {
-            *out = in + at + 1;
-            *out_n = in[at];
-            return SSL_TLSEXT_ERR_OK;
-        }
+    for (size_t i = 0; i < COUNT_OF(ours); i++)
+        for (unsigned at = 0; at + 1 <= n && in[at] < n - at; at += in[at] + 1u)
+            if (view_eq(view_of((const char *)in + at + 1, in[at]), ours[i])) {
+                *out = in + at + 1;
+                *out_n = in[at];
+                return SSL_TLSEXT_ERR_OK;
+            }
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -322,6 +323,15 @@ void tls_free(struct tls **tp)
 bool tls_up(const struct tls *t)
 {
     return SSL_is_init_finished(t->ssl) == 1;
+}
+
+bool tls_h2(const struct tls *t)
+{
+    const unsigned char *name;
+    unsigned n;
+
+    SSL_get0_alpn_selected(t->ssl, &name, &n);
+    return view_eq(view_of((const char *)name, n), V("h2"));
 }
 
 int tls_open(struct tls *t, struct view cipher, char *plain, size_t cap, size_t *n, bool *end,

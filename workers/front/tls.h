@@ -32,6 +32,8 @@ int tls_new(struct tls **out, struct tls_ctx *c, struct err *e) MUST_USE;
 void tls_free(struct tls **t);
 /* The handshake is over. */
 bool tls_up(const struct tls *t);
+/* And HTTP/2 was agreed on. */
+bool tls_h2(const struct tls *t);
 /* What came from the socket becomes plaintext, at most cap bytes: *n. All of cipher is used, so cap
  * has to be larger by a record (17 KiB). *end: the peer will send no more. There may be something
  * to send afterwards.  Errors: ERR_INVALID it is no TLS, or TLS we refuse; tls_out may hold an
