@@ -256,8 +256,7 @@ class Client:
                 op.then(op, {"runId": run})
         elif code == "OUTBOUND_DELIVERY_QUEUED":
             self.d.event(self.n, op, "queued", why=err.get("message"))
-        elif code == "OUTCOME_UNKNOWN" or "check before repeating" in err.get("message", "") or \
-                "not known whether" in err.get("message", ""):
+        elif code == "OUTCOME_UNKNOWN" or "not known whether" in err.get("message", ""):
             self.d.event(self.n, op, "info", why=err.get("message"))
             if op.name != "send":
                 self.again(op)

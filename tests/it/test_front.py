@@ -90,6 +90,7 @@ def test_hub_restart(core):
     core.say("d")
     refused = c.answer("write")["error"]
     assert refused["code"] == "UNAVAILABLE" and refused["retryable"] is True, refused
+    assert refused["details"] == {"code": "OUTCOME_UNKNOWN"}, refused
     assert "restarted while this request was under way" in refused["message"]
     core.until("hub.lost")
     # what is asked meanwhile waits

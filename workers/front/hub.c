@@ -44,14 +44,19 @@ void hub_connect(struct conn *c)
 
 static const char busy[] = "The server is busy. Try again in a moment.";
 
-/* A request that the hub cannot get: say so and forget it. */
-static void give_up(struct conn *c, struct req *r, const char *why)
+static void forget(struct conn *c, struct req *r)
 {
-    ws_conn_error(c, req_id(r), RPC_UNAVAILABLE, view_str(why), true);
     if (c->state == CONN_OPEN) { /* else its requests are gone already */
         c->req_n--;
         reqs_del(&c->f->reqs, r);
     }
+}
+
+/* A request that the hub cannot get: say so and forget it. */
+static void give_up(struct conn *c, struct req *r, const char *why)
+{
+    ws_conn_error(c, req_id(r), RPC_UNAVAILABLE, view_str(why), true);
+    forget(c, r);
 }
 
 static int send_request(struct conn *c, struct req *r, struct view method, struct view params,
@@ -121,10 +126,12 @@ static void on_lost(struct front *f)
             next = l->next;
             if (r->sent && r->repeat)
                 r->sent = false;
-            else if (r->sent)
-                give_up(c, r,
-                        "the gateway core restarted while this request was under way; check "
-                        "before repeating it");
+            else if (r->sent) {
+                ws_conn_unknown(c, req_id(r),
+                                V("the gateway core restarted while this request was under way; "
+                                  "check before repeating it"));
+                forget(c, r);
+            }
         }
         conn_wake(c);
     }

@@ -38,8 +38,8 @@ void ws_conn_answer(struct conn *c, struct view id, struct view body)
     conn_text(c, parts, COUNT_OF(parts), false);
 }
 
-void ws_conn_error(struct conn *c, struct view id, const char *code, struct view message,
-                   bool retryable)
+static void refuse(struct conn *c, struct view id, const char *code, struct view message,
+                   const char *details, bool retryable)
 {
     struct buf body = BUF_INIT(16 * KIB);
     struct jw w = JW_INIT(&body);
@@ -48,6 +48,8 @@ void ws_conn_error(struct conn *c, struct view id, const char *code, struct view
     jw_obj(&w);
     jw_kcstr(&w, "code", code);
     jw_kstr(&w, "message", message);
+    if (details)
+        jw_kraw(&w, "details", view_str(details));
     if (retryable)
         jw_kbool(&w, "retryable", true);
     jw_obj_end(&w);
@@ -55,6 +57,17 @@ void ws_conn_error(struct conn *c, struct view id, const char *code, struct view
     if (!body.failed)
         ws_conn_answer(c, id, buf_view(&body));
     buf_fini(&body);
+}
+
+void ws_conn_error(struct conn *c, struct view id, const char *code, struct view message,
+                   bool retryable)
+{
+    refuse(c, id, code, message, NULL, retryable);
+}
+
+void ws_conn_unknown(struct conn *c, struct view id, struct view message)
+{
+    refuse(c, id, RPC_UNAVAILABLE, message, "{\"code\":\"OUTCOME_UNKNOWN\"}", true);
 }
 
 /* -------------------------------------------------------------- before hello */

@@ -18,5 +18,7 @@ void ws_conn_answer(struct conn *c, struct view id, struct view body);
 /* Error answer. */
 void ws_conn_error(struct conn *c, struct view id, const char *code, struct view message,
                    bool retryable);
+/* It may have happened, or not: who knows a key repeats it, who does not looks first. */
+void ws_conn_unknown(struct conn *c, struct view id, struct view message);
 
 #endif
