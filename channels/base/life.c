@@ -132,7 +132,7 @@ void channel_note(struct channel *c, const char *key, struct view value)
 
 /* ---- the connection ---- */
 
-static void set_why(struct channel *c, const char *fmt, va_list ap)
+static PRINTF(2, 0) void set_why(struct channel *c, const char *fmt, va_list ap)
 {
     (void)vsnprintf(c->why, sizeof(c->why), fmt, ap);
 }

@@ -17,7 +17,7 @@ int take_up(struct hub *h, const struct take_up *t, struct run **out, struct err
     queue_settings(h->w.conf, &l->s, VIEW_EMPTY, &run->q);
     run->q.mode = QUEUE_FOLLOWUP; /* its answer is its own */
     run->q.debounce_ms = 0;
-    run->quiet = t->quiet;
+    run->quiet = (uint8_t)t->quiet;
     if (t->options.n) {
         mem_free(run->options);
         if (!(run->options = mem_dup(t->options.p, t->options.n))) {
