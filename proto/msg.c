@@ -325,8 +325,8 @@ static int dispatch(struct link *l, unsigned type, union msg_any *m, struct err 
 /* Messages with credentials in them: nothing of them is left in the lines' buffers. */
 static bool is_secret(unsigned type)
 {
-    return type == MSG_connect || type == MSG_connect_ok || type == MSG_config || type == MSG_tls ||
-           type == MSG_http_ask;
+    return type == MSG_connect || type == MSG_connect_ok || type == MSG_config ||
+           type == MSG_config_write || type == MSG_tls || type == MSG_http_ask;
 }
 
 static int on_frame(void *ctx, struct ipc *i, uint16_t type, struct view body, int *fds,

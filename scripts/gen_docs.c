@@ -1,6 +1,7 @@
 /*
  * scripts/gen_docs.c - writes docs/configuration.md from conf/keys.def.
- * gen-docs FILE writes it; gen-docs --check FILE exits 1 when it is not up to date.
+ * gen-docs FILE writes it; gen-docs --check FILE exits 1 when it is not up to date. gen-docs
+ * --schema prints the schema as C for the hub, which knows nothing else of the table.
  */
 #include "config.h"
 #include "fd.h"
@@ -21,6 +22,25 @@ static int check(const char *path, struct view want, struct err *e)
     return r;
 }
 
+static int print_schema(void)
+{
+    struct buf b = BUF_INIT(DOC_MAX);
+    struct err e = ERR_INIT;
+    struct view v;
+
+    if (config_schema(&b, &e) < 0) {
+        (void)fprintf(stderr, "gen-docs: %s\n", e.text);
+        return 1;
+    }
+    v = buf_view(&b);
+    (void)printf("static const char config_schema_text[%zu] = {", v.n);
+    for (size_t i = 0; i < v.n; i++)
+        (void)printf("%s%d,", i % 32 ? "" : "\n", (signed char)v.p[i]);
+    (void)printf("};\n");
+    buf_fini(&b);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     bool only_check = argc == 3 && strcmp(argv[1], "--check") == 0;
@@ -28,8 +48,10 @@ int main(int argc, char **argv)
     struct err e = ERR_INIT;
     int r;
 
+    if (argc == 2 && strcmp(argv[1], "--schema") == 0)
+        return print_schema();
     if (argc != 2 && !only_check) {
-        (void)fprintf(stderr, "usage: gen-docs [--check] FILE\n");
+        (void)fprintf(stderr, "usage: gen-docs [--check] FILE | --schema\n");
         return 2;
     }
     if ((r = config_docs(&b, &e)) == 0)

@@ -356,6 +356,11 @@ const char *config_path_of(const struct config *c)
     return c->path;
 }
 
+bool config_same_text(const struct config *a, const struct config *b)
+{
+    return a->exists == b->exists && view_eq(buf_view(&a->raw), buf_view(&b->raw));
+}
+
 bool config_exists(const struct config *c)
 {
     return c->exists;

@@ -146,6 +146,12 @@ void config_diff_fini(struct config_diff *d);
 int config_redacted(const struct config *c, const struct config_report *report,
                     struct view hash_key, json_t **out, struct err *e) MUST_USE;
 
+/* What a later write names as the state it was made from, as a text value. Keyed: the text's hash
+ * would let its secrets be guessed. */
+int config_hash(const struct config *c, struct view key, json_t **out, struct err *e) MUST_USE;
+/* Whether two were made of the same bytes. */
+bool config_same_text(const struct config *a, const struct config *b);
+
 /* The payload of config.schema without version and generatedAt; and the table as Markdown. */
 int config_schema(struct buf *out, struct err *e) MUST_USE;
 int config_docs(struct buf *out, struct err *e) MUST_USE;

@@ -26,7 +26,14 @@ enum config_type {
     CT_ANY,
 };
 
-enum config_flag { K_SECRET = 1, K_NO_RPC = 2, K_LATER = 4, K_QUIET = 8, K_GONE = 16 };
+enum config_flag {
+    K_SECRET = 1,
+    K_NO_RPC = 2,
+    K_LATER = 4,
+    K_QUIET = 8,
+    K_GONE = 16,
+    K_BOUND = 32
+};
 
 #define CONFIG_NO_FIELD ((size_t)-1)
 

@@ -183,6 +183,8 @@ static void put_hints(struct jw *w, const struct tree *t)
             jw_kbool(w, "sensitive", true);
         if (k->flags & (K_LATER | K_QUIET | K_GONE))
             jw_kbool(w, "advanced", true);
+        if (k->flags & K_NO_RPC)
+            jw_kbool(w, "readOnly", true);
         jw_obj_end(w);
     }
     jw_obj_end(w);

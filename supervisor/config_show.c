@@ -193,9 +193,7 @@ static int raw_text(const struct config *c, json_t **out, struct err *e)
     return *out ? 0 : err_set(e, ERR_NOMEM, "out of memory for config.get");
 }
 
-/* What a later write names as the state it was made from. Keyed: the text's hash would let its
- * secrets be guessed. */
-static int hash_of(const struct config *c, struct view key, json_t **out, struct err *e)
+int config_hash(const struct config *c, struct view key, json_t **out, struct err *e)
 {
     static const char hex[] = "0123456789abcdef";
     char text[32 + 2 * EVP_MAX_MD_SIZE] = "hmac-sha256:v1:";
@@ -243,7 +241,7 @@ int config_redacted(const struct config *c, const struct config_report *report,
     int r;
 
     if ((r = shaded(c->source, &source, e)) < 0 || (r = shaded(c->shown, &full, e)) < 0 ||
-        (r = raw_text(c, &raw, e)) < 0 || (r = hash_of(c, hash_key, &hash, e)) < 0 ||
+        (r = raw_text(c, &raw, e)) < 0 || (r = config_hash(c, hash_key, &hash, e)) < 0 ||
         (r = issues(report, true, &bad, e)) < 0 || (r = issues(report, false, &warn, e)) < 0)
         goto out;
     doc = json_pack("{s:s, s:b, s:O, s:O, s:O, s:O, s:O, s:O, s:b, s:O, s:O, s:O, s:[]}", "path",

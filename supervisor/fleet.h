@@ -80,6 +80,8 @@ struct fleet_conf {
     struct confine cage; /* of every worker */
     /* A layer is missing that sandbox.mode requires: do not go on. */
     void (*on_uncaged)(void *ctx);
+    /* the hub wants the configuration changed; answered with config_written */
+    int (*on_config_write)(void *ctx, struct link *from, struct ipc_config_write *m, struct err *e);
     /* What a front needs before its slice (TLS keys); may be NULL. */
     int (*keys)(void *ctx, struct link *front, struct err *e);
     /* Every process is up for the first time (us: the slowest one's start). */

@@ -12,6 +12,7 @@
 #include "mem.h"
 #include "notify.h"
 #include "rand.h"
+#include "rewrite.h"
 #include "site.h"
 #include "slice.h"
 #include "statedir.h"
@@ -305,7 +306,7 @@ static void reload(void *ctx)
         config_free(&next);
         return;
     }
-    if (d.total == 0) {
+    if (d.total == 0 && config_same_text(old, next)) {
         config_diff_fini(&d);
         config_report_fini(&report);
         config_free(&next);
@@ -342,6 +343,16 @@ static void reload(void *ctx)
             fleet_reconfigure(g->fleet, (enum role)r, false);
     }
     config_diff_fini(&d);
+}
+
+static int on_config_write(void *ctx, struct link *from, struct ipc_config_write *m, struct err *e)
+{
+    struct gateway *g = ctx;
+    struct rewrite w = {.now = g->config,
+                        .src = &g->src,
+                        .hash_key = view_of((const char *)g->rt.key, SLICE_KEY_BYTES)};
+
+    return rewrite_on_message(&w, from, m, reload, g, e);
 }
 
 static void on_signal(void *ctx, int signo)
@@ -486,6 +497,7 @@ static int start(struct gateway *g, struct err *e)
                              .on_ready = on_ready,
                              .on_stopped = on_stopped,
                              .on_uncaged = on_uncaged,
+                             .on_config_write = on_config_write,
                              .cage = g->cage,
                              .ctx = g};
     if ((r = loop_new(&g->loop, e)) < 0 || (r = open_tls(g, conf, e)) < 0 ||

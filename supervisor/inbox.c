@@ -137,6 +137,13 @@ static int on_job_done(void *ctx, struct link *from, struct ipc_job_done *m, str
     return jobs_on_done(((struct proc *)ctx)->fleet, from, m, e);
 }
 
+static int on_config_write(void *ctx, struct link *from, struct ipc_config_write *m, struct err *e)
+{
+    struct fleet *f = ((struct proc *)ctx)->fleet;
+
+    return f->conf.on_config_write(f->conf.ctx, from, m, e);
+}
+
 static int on_drained(void *ctx, struct link *from, struct ipc_drained *m, struct err *e)
 {
     struct proc *p = ctx;
@@ -156,6 +163,7 @@ const struct ipc_handlers fleet_inbox = {
     .link_lost = on_link_lost,
     .conn_state = on_conn_state,
     .channel_run = on_channel_run,
+    .config_write = on_config_write,
     .job_submit = on_job_submit,
     .job_cancel = on_job_cancel,
     .job_done = on_job_done,

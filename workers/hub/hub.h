@@ -6,6 +6,7 @@
 #ifndef HUB_H
 #define HUB_H
 
+#include "config_rpc.h"
 #include "jw.h"
 #include "pulse.h"
 #include "rpc.h"
@@ -64,6 +65,7 @@ struct hub {
         struct buf buf;
         uint64_t total; /* bytes since the start: the cursor of logs.tail */
     } logs;
+    struct config_writes writes;           /* changes of the configuration under way */
     struct pulse pulse;                    /* turns of the last hours */
     uint64_t state_presence, state_health; /* stateVersion of events */
     struct loop_timer idle;                /* checkpoint of the store */

@@ -236,6 +236,13 @@ static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct er
     return 0;
 }
 
+static int on_config_written(void *ctx, struct link *from, struct ipc_config_written *m,
+                             struct err *e)
+{
+    (void)from;
+    return config_on_written(ctx, m, e);
+}
+
 static const struct ipc_handlers hub_on = {
     .connect = on_connect,
     .hook_answer = on_hook_answer,
@@ -260,6 +267,7 @@ static const struct ipc_handlers hub_on = {
     .pairing_ask = on_pairing_ask,
     .channel_did = on_channel_did,
     .fleet = on_fleet,
+    .config_written = on_config_written,
     .log_lines = on_log_lines,
 };
 
@@ -302,6 +310,7 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
     auth_reconfigured(h);
     if ((closed = standing_recheck(h)))
         log_info("auth.changed", KV("conns", closed));
+    config_announce(h, old);
     settings_free(&old);
     h->w.conf = conf;
     runs_config(h);

@@ -109,7 +109,7 @@ class ConfigPage {
     drawForm() {
         const fits = (r) => !this.text || r.key.toLowerCase().includes(this.text) || (r.hint.help || "").toLowerCase().includes(this.text);
         const set = (r) => at(this.doc, r.path) !== undefined || this.edits.has(r.key);
-        const sections = [...new Set(this.rows.map((r) => r.path[0]))].sort();
+        const sections = [...new Set(this.rows.filter((r) => !r.hint.advanced || set(r)).map((r) => r.path[0]))].sort();
         const open = this.text ? "" : sections.includes(this.section) ? this.section : "";
         let rows = this.rows.filter((r) => fits(r) && (open ? r.path[0] === open : this.text || set(r)) && (!r.hint.advanced || this.text || set(r)));
         rows = rows.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -138,7 +138,7 @@ class ConfigPage {
             this.drawBar();
         };
         const el = h("div", {class: `setting${edit ? " changed" : ""}`}, h("div", {class: "about"}, h("label", {htmlFor: id}, h("code", {}, r.path.at(-1))), r.hint.readOnly && h("span", {class: "tag", title: "It names a program or file or opens the gateway: only who can write the file sets it."}, icon("lock", 13), " file only"),
-            h("p", {class: "soft"}, r.hint.help || "", r.schema.default !== undefined ? h("span", {}, " Default: ", h("code", {}, JSON.stringify(r.schema.default)), ".") : null),
+            h("p", {class: "soft"}, r.hint.help || "", r.schema.default !== undefined ? h("span", {}, ". Default: ", h("code", {}, JSON.stringify(r.schema.default)), ".") : null),
             issue && h("p", {class: "bad", id: `${id}-bad`, role: "alert"}, icon("warn", 16), issue)),
         h("div", {class: "value"}, field({id, schema: r.schema, hint: r.hint, value, hidden: value === HIDDEN, locked, bad: issue && `${id}-bad`, change}),
             value !== undefined && !locked ? h("button", {type: "button", class: "link", ariaLabel: `Clear ${r.key}`, onclick: () => change(undefined)}, "Clear") : null,

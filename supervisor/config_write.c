@@ -1,0 +1,468 @@
+#include "config_write.h"
+
+#include "config_int.h"
+#include "config_text.h"
+#include "fd.h"
+#include "json.h"
+#include "json5.h"
+#include "jw.h"
+#include "mem.h"
+
+#define STALE "config changed since last load; re-run config.get and retry"
+
+/* -------------------------------------------------------------- merging */
+static struct view id_of(const json_t *v)
+{
+    return json_is_object(v) ? json_view(v, "id") : VIEW_EMPTY;
+}
+
+static bool list_of_ids(const json_t *v)
+{
+    size_t n = json_array_size(v);
+
+    for (size_t i = 0; i < n; i++)
+        if (!id_of(json_array_get(v, i)).n)
+            return false;
+    return json_is_array(v) && n > 0;
+}
+
+static json_t *by_id(const json_t *list, struct view id)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (view_eq(id_of(json_array_get(list, i)), id))
+            return json_array_get(list, i);
+    return NULL;
+}
+
+static int merge(json_t *into, const json_t *patch, struct err *e);
+
+/* What `have` becomes; a new reference. */
+static int merged(json_t *have, const json_t *patch, json_t **out, struct err *e)
+{
+    json_t *made;
+    int r;
+
+    if (json_is_object(patch)) {
+        made = json_is_object(have) ? json_deep_copy(have) : json_object();
+        if (!made)
+            return err_set(e, ERR_NOMEM, "out of memory for a patch");
+        if ((r = merge(made, patch, e)) < 0) {
+            json_decref(made);
+            return r;
+        }
+    } else if (list_of_ids(patch) && list_of_ids(have)) {
+        if (!(made = json_deep_copy(have)))
+            return err_set(e, ERR_NOMEM, "out of memory for a patch");
+        for (size_t i = 0; i < json_array_size(patch); i++) {
+            const json_t *item = json_array_get(patch, i);
+            json_t *old = by_id(made, id_of(item));
+
+            r = old ? merge(old, item, e)
+                : json_array_append_new(made, json_deep_copy(item)) < 0
+                    ? err_set(e, ERR_NOMEM, "out of memory for a patch")
+                    : 0;
+            if (r < 0) {
+                json_decref(made);
+                return r;
+            }
+        }
+    } else if (!(made = json_deep_copy(patch))) {
+        return err_set(e, ERR_NOMEM, "out of memory for a patch");
+    }
+    *out = made;
+    return 0;
+}
+
+/* Recursion is bounded by the depth the parser takes. */
+static int merge(json_t *into, const json_t *patch, struct err *e)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach((json_t *)(uintptr_t)patch, key, v)
+    {
+        json_t *made = NULL;
+        int r;
+
+        if (json_is_null(v)) {
+            (void)json_object_del(into, key);
+            continue;
+        }
+        if ((r = merged(json_object_get(into, key), v, &made, e)) < 0)
+            return r;
+        if (json_object_set_new(into, key, made) < 0)
+            return err_set(e, ERR_NOMEM, "out of memory for a patch");
+    }
+    return 0;
+}
+
+/* -------------------------------------------------------------- secrets come back */
+struct keep {
+    struct config_path path;
+    json_t *found; /* in the order of the document; borrowed values of the old one */
+    struct err *e;
+};
+
+static int keep(struct keep *k, const json_t *old, json_t *v, json_t **out);
+
+static int keep_parts(struct keep *k, const json_t *old, json_t *v)
+{
+    bool same = json_is_array(old) && json_array_size(old) == json_array_size(v);
+    int r = 0;
+
+    for (void *it = json_object_iter(v); it && r == 0; it = json_object_iter_next(v, it)) {
+        json_t *new = NULL;
+
+        config_path_key(&k->path, view_of(json_object_iter_key(it), json_object_iter_key_len(it)));
+        r = keep(k, json_object_get(old, json_object_iter_key(it)), json_object_iter_value(it),
+                 &new);
+        config_path_pop(&k->path);
+        if (r == 0 && new &&json_object_iter_set_new(v, it, new) < 0)
+            r = err_set(k->e, ERR_NOMEM, "out of memory for the configuration");
+    }
+    for (size_t i = 0; i < json_array_size(v) && r == 0; i++) {
+        json_t *new = NULL, *item = json_array_get(v, i);
+        struct view id = id_of(item);
+
+        config_path_index(&k->path, i);
+        r = keep(k, id.n ? by_id(old, id) : same ? json_array_get(old, i) : NULL, item, &new);
+        config_path_pop(&k->path);
+        if (r == 0 && new &&json_array_set_new(v, i, new) < 0)
+            r = err_set(k->e, ERR_NOMEM, "out of memory for the configuration");
+    }
+    return r;
+}
+
+static int keep(struct keep *k, const json_t *old, json_t *v, json_t **out)
+{
+    char path[CONFIG_PATH_TEXT_MAX];
+
+    if (json_is_object(v) || json_is_array(v))
+        return keep_parts(k, old, v);
+    if (!view_eq(json_view_of(v), V(CONFIG_SENTINEL)))
+        return 0;
+    if (!json_is_string(old) && !json_is_number(old)) {
+        config_path_text(&k->path, path);
+        return err_set(k->e, ERR_INVALID,
+                       "%s: there is no value here that could be kept; give it again", path);
+    }
+    *out = json_incref((json_t *)(uintptr_t)old);
+    return json_array_append(k->found, *out) < 0
+               ? err_set(k->e, ERR_NOMEM, "out of memory for the configuration")
+               : 0;
+}
+
+/* The same in the text: its sentinels come in the order in which they were found. */
+struct ink {
+    const char *at;
+    struct buf *out;
+    const json_t *found;
+    size_t used;
+    bool failed;
+};
+
+static bool on_spot(void *ctx, const struct config_spot *spot)
+{
+    struct ink *k = ctx;
+    struct view v = spot->value;
+    struct err e = ERR_INIT;
+
+    if (spot->open ||
+        (!view_eq(v, V("\"" CONFIG_SENTINEL "\"")) && !view_eq(v, V("'" CONFIG_SENTINEL "'"))))
+        return true;
+    buf_put(k->out, k->at, (size_t)(v.p - k->at));
+    k->at = v.p + v.n;
+    k->failed |= k->used >= json_array_size(k->found) ||
+                 json_dump(json_array_get(k->found, k->used++), k->out, &e) < 0;
+    return !k->failed;
+}
+
+static int put_back(struct view text, const json_t *found, struct buf *out, struct err *e)
+{
+    struct ink k = {.at = text.p, .out = out, .found = found};
+    const struct config_text t = {.on_spot = on_spot, .ctx = &k};
+
+    config_text_walk(&t, text);
+    buf_put(out, k.at, (size_t)(text.p + text.n - k.at));
+    if (k.failed || k.used != json_array_size(found))
+        return err_set(e, ERR_INVALID, "write each hidden value as \"" CONFIG_SENTINEL "\"");
+    return buf_check(out, e);
+}
+
+/* -------------------------------------------------------------- the new text */
+static int pretty(const char *p, size_t n, void *out)
+{
+    buf_put(out, p, n);
+    return 0;
+}
+
+static int new_text(const struct config *now, const struct config_write *w, struct buf *out,
+                    struct err *e)
+{
+    struct keep k = {.found = json_array(), .e = e};
+    json_t *given = NULL, *doc = NULL, *none = NULL;
+    int r;
+
+    if (!k.found)
+        return err_set(e, ERR_NOMEM, "out of memory for the configuration");
+    if ((r = json5_parse(w->given, &given, e)) < 0)
+        goto out;
+    if (!json_is_object(given)) {
+        r = err_set(e, ERR_INVALID, "must be a map {...}");
+        goto out;
+    }
+    if (w->how == CONFIG_WRITE_SET) {
+        doc = json_incref(given);
+    } else if (!(doc = json_deep_copy(now->source))) {
+        r = err_set(e, ERR_NOMEM, "out of memory for the configuration");
+        goto out;
+    } else if ((r = merge(doc, given, e)) < 0) {
+        goto out;
+    }
+    if ((r = keep(&k, now->source, doc, &none)) < 0)
+        goto out;
+    if (w->how == CONFIG_WRITE_SET) {
+        r = put_back(w->given, k.found, out, e);
+    } else if (json_equal(doc, now->source)) {
+        buf_put_view(out, buf_view(&now->raw)); /* nothing changes: not even the spaces */
+        r = buf_check(out, e);
+    } else if (json_dump_callback(doc, pretty, out, JSON_INDENT(2)) < 0) {
+        r = err_set(e, ERR_NOMEM, "out of memory for the configuration");
+    } else {
+        buf_put_char(out, '\n');
+        r = buf_check(out, e);
+    }
+out:
+    json_decref(given);
+    json_decref(doc);
+    json_decref(k.found);
+    return r;
+}
+
+/* -------------------------------------------------------------- what RPC may change */
+struct limits {
+    struct config_path path;
+    bool source; /* documents as written, not as they work out */
+    struct err *e;
+};
+
+static int denied(struct limits *l, const char *why)
+{
+    char path[CONFIG_PATH_TEXT_MAX];
+
+    config_path_text(&l->path, path);
+    return err_set(l->e, ERR_DENIED, "%s: %s", path, why);
+}
+
+/* One value differs. In the text a variable would carry the environment into what config.get shows
+ * or to whom a secret is sent, and a reference to a file its content: those are for the file. */
+static int judge(struct limits *l, const json_t *to)
+{
+    const struct config_key *row = config_key_over(&l->path);
+    struct view v = json_view_of(to);
+
+    if (!l->source)
+        return row && row->flags & K_NO_RPC
+                   ? denied(l, "can be changed in the file only, not over the network")
+                   : 0;
+    if (v.n && row && row->flags & K_SECRET && !config_key_find(&l->path))
+        return denied(l, "a reference to a secret can be written in the file only");
+    if (v.n && memmem(v.p, v.n, "${", 2))
+        return denied(l, "a variable can be used in the file only");
+    return 0;
+}
+
+/* Whether a secret at or below this place stays as it is. */
+static bool secret_stays(struct limits *l, const json_t *from, const json_t *to)
+{
+    const struct config_key *row = config_key_over(&l->path);
+    bool found = false;
+    const char *key;
+    json_t *v;
+
+    if (!from || !to)
+        return false;
+    if (row && row->flags & K_SECRET && row->type == CT_SECRET)
+        return json_equal(from, to);
+    json_object_foreach((json_t *)(uintptr_t)from, key, v)
+    {
+        config_path_key(&l->path, view_str(key));
+        found |= secret_stays(l, v, json_object_get(to, key));
+        config_path_pop(&l->path);
+    }
+    for (size_t i = 0; i < json_array_size(from) && !found; i++) {
+        config_path_index(&l->path, i);
+        found |= secret_stays(l, json_array_get(from, i), json_array_get(to, i));
+        config_path_pop(&l->path);
+    }
+    return found;
+}
+
+/* Two maps: an address that a secret of the same map goes to may change with that secret only, or
+ * whoever changes it could have the secret sent to themselves. */
+static int bound(struct limits *l, const json_t *from, const json_t *to)
+{
+    const char *key;
+    json_t *v;
+    int r = 0;
+
+    json_object_foreach((json_t *)(uintptr_t)from, key, v)
+    {
+        const struct config_key *row;
+
+        config_path_key(&l->path, view_str(key));
+        row = config_key_find(&l->path);
+        config_path_pop(&l->path);
+        if (!row || !(row->flags & K_BOUND) || json_equal(v, json_object_get(to, key)) ||
+            !secret_stays(l, from, to))
+            continue;
+        config_path_key(&l->path, view_str(key));
+        r = denied(l, "over the network it is changed together with the key that is sent there");
+        config_path_pop(&l->path);
+        break;
+    }
+    return r;
+}
+
+/* Whatever differs between the two; a missing side is NULL. */
+static int compare(struct limits *l, const json_t *from, const json_t *to)
+{
+    bool maps = json_is_object(from) || json_is_object(to),
+         lists = json_is_array(from) || json_is_array(to);
+    size_t n =
+        json_array_size(from) > json_array_size(to) ? json_array_size(from) : json_array_size(to);
+    const json_t *sides[] = {from, to};
+    const char *key;
+    json_t *v;
+    int r;
+
+    if (from && to && json_equal(from, to))
+        return 0;
+    r = json_is_object(from) && json_is_object(to) ? bound(l, from, to) : judge(l, to);
+    if (r < 0)
+        return r;
+    for (int s = 0; s < 2 && maps; s++)
+        json_object_foreach((json_t *)(uintptr_t)sides[s], key, v)
+        {
+            if (s == 1 && json_object_get(from, key))
+                continue;
+            config_path_key(&l->path, view_str(key));
+            r = compare(l, json_object_get(from, key), json_object_get(to, key));
+            config_path_pop(&l->path);
+            if (r < 0)
+                return r;
+        }
+    for (size_t i = 0; i < n && lists; i++) {
+        config_path_index(&l->path, i);
+        r = compare(l, json_array_get(from, i), json_array_get(to, i));
+        config_path_pop(&l->path);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int allowed(const struct config *from, const struct config *to, struct err *e)
+{
+    struct limits l = {.e = e};
+    int r;
+
+    if ((r = compare(&l, from->doc, to->doc)) < 0)
+        return r;
+    l = (struct limits){.source = true, .e = e};
+    return compare(&l, from->source, to->source);
+}
+
+/* -------------------------------------------------------------- all of it */
+static int same_state(const struct config *now, const struct config_write *w, struct err *e)
+{
+    struct buf disk = BUF_INIT(JSON5_TEXT_MAX);
+    json_t *hash = NULL;
+    int r;
+
+    if (!w->hash.n)
+        return err_set(e, ERR_CONFLICT, "config base hash required; re-run config.get and retry");
+    if ((r = config_hash(now, w->hash_key, &hash, e)) < 0)
+        return r;
+    disk.secret = true;
+    if (!view_eq(json_view_of(hash), w->hash))
+        r = err_set(e, ERR_CONFLICT, STALE);
+    else if ((r = fd_read_file(now->path, JSON5_TEXT_MAX, &disk, e)) == ERR_NOT_FOUND)
+        r = now->exists ? err_set(e, ERR_CONFLICT, STALE " (the file is gone)") : 0;
+    else if (r == 0 && !(now->exists && view_eq(buf_view(&disk), buf_view(&now->raw))))
+        r = err_set(e, ERR_CONFLICT, STALE " (what is in the file is not in force)");
+    json_decref(hash);
+    buf_fini(&disk);
+    return r;
+}
+
+static void put_issues(const struct config_report *report, struct buf *out)
+{
+    struct jw w = JW_INIT(out);
+
+    jw_obj(&w);
+    jw_key(&w, "issues");
+    jw_arr(&w);
+    for (unsigned i = 0; i < report->count; i++) {
+        const struct config_issue *x = &report->issue[i];
+
+        if (!x->error)
+            continue;
+        jw_obj(&w);
+        jw_kcstr(&w, "path", x->path ? x->path : "");
+        jw_kcstr(&w, "message", x->text ? x->text : "out of memory");
+        jw_obj_end(&w);
+    }
+    jw_arr_end(&w);
+    jw_obj_end(&w);
+}
+
+static int put_changes(const struct config *from, const struct config *to, struct buf *out,
+                       struct err *e)
+{
+    struct jw w = JW_INIT(out);
+    struct config_diff d;
+    int r;
+
+    if ((r = config_diff(from, to, &d, e)) < 0)
+        return r;
+    jw_obj(&w);
+    jw_key(&w, "changedPaths");
+    jw_arr(&w);
+    for (unsigned i = 0; i < d.count; i++)
+        jw_cstr(&w, d.change[i].path);
+    jw_arr_end(&w);
+    jw_obj_end(&w);
+    config_diff_fini(&d);
+    return buf_check(out, e);
+}
+
+int config_write(const struct config *now, const struct config_source *src,
+                 const struct config_write *w, struct buf *text, struct buf *details, struct err *e)
+{
+    struct config_source with = *src;
+    struct config_report report;
+    struct config *next = NULL;
+    json_t *token = json_at(now->doc, "gateway.auth.token");
+    int r;
+
+    config_report_init(&report);
+    if ((r = same_state(now, w, e)) < 0 || (r = new_text(now, w, text, e)) < 0)
+        goto out;
+    with.text = buf_view(text);
+    if ((r = config_load(&next, &with, &report, e)) < 0) {
+        if (r == ERR_INVALID)
+            put_issues(&report, details);
+        goto out;
+    }
+    /* the token of the state folder is no change */
+    if (token && !json_at(next->doc, "gateway.auth.token") &&
+        !json_at(now->source, "gateway.auth.token") && !json_at(next->source, "gateway.auth.token"))
+        r = json_set_at(next->doc, "gateway.auth.token", json_incref(token), e);
+    if (r == 0 && (r = allowed(now, next, e)) == 0)
+        r = put_changes(now, next, details, e);
+out:
+    config_free(&next);
+    config_report_fini(&report);
+    return r;
+}
