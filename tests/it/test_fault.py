@@ -45,7 +45,7 @@ def test_enumeration(t):
     if not built_with_faults(t.build):
         print("skipped: not a build with -Dfaults=true")
         return
-    p = subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "enumerate"), "--build", t.build, "--smoke",
+    p = subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "enumerate"), "--build", t.build, "--smoke", "--seed", "1",
                         "--ops", "connect,turn,delivery,reload"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     print(p.stdout.decode("utf-8", "replace"))
     assert p.returncode == 0
