@@ -193,6 +193,7 @@ static int build(struct config *c, struct config_walk *w, struct err *e)
     if ((r = config_normalize(c->doc, e)) < 0 || (r = config_normalize(c->shown, e)) < 0 ||
         (r = config_defaults(c->doc, e)) < 0 || (r = config_defaults(c->shown, e)) < 0)
         return r;
+    config_channels(w);
     config_rules(w);
     return config_conf_fill(&c->conf, c->doc, e);
 }

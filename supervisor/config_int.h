@@ -63,6 +63,9 @@ int config_defaults(json_t *doc, struct err *e) MUST_USE;
 int config_conf_fill(struct conf *conf, const json_t *doc, struct err *e) MUST_USE;
 void config_conf_fini(struct conf *conf);
 
+/* config_channels.c: their secrets, from files and the environment into w->doc. */
+void config_channels(struct config_walk *w);
+
 /* config_rules.c: what concerns more than one key. */
 void config_rules(struct config_walk *w);
 

@@ -41,7 +41,7 @@ static enum tg_why why_of(const struct tg_reply *r, int64_t code)
         return TG_WHY_MOVED;
     if (r->retry_after_ms || code == 429)
         return TG_WHY_FLOOD;
-    if (code == 401 || code == 404)
+    if (code == 401 || (code == 404 && view_ieq(r->description, V("Not Found"))))
         return TG_WHY_TOKEN;
     if (code == 409)
         return TG_WHY_CONFLICT;
