@@ -120,6 +120,8 @@ void fleet_reconfigure(struct fleet *f, enum role role, bool restart);
 int fleet_whois(struct fleet *f, bool wanted, struct err *e) MUST_USE;
 /* New keys for the fronts. */
 void fleet_send_keys(struct fleet *f);
+/* usage.c: what the processes use, to the hub. */
+int usage_on_ask(struct fleet *f, struct link *from, const struct ipc_usage_ask *m, struct err *e);
 void fleet_log_level(struct fleet *f, uint32_t level);
 /* SIGCHLD. */
 void fleet_reap(struct fleet *f);

@@ -144,6 +144,11 @@ static int on_config_write(void *ctx, struct link *from, struct ipc_config_write
     return f->conf.on_config_write(f->conf.ctx, from, m, e);
 }
 
+static int on_usage_ask(void *ctx, struct link *from, struct ipc_usage_ask *m, struct err *e)
+{
+    return usage_on_ask(((struct proc *)ctx)->fleet, from, m, e);
+}
+
 static int on_drained(void *ctx, struct link *from, struct ipc_drained *m, struct err *e)
 {
     struct proc *p = ctx;
@@ -164,6 +169,7 @@ const struct ipc_handlers fleet_inbox = {
     .conn_state = on_conn_state,
     .channel_run = on_channel_run,
     .config_write = on_config_write,
+    .usage_ask = on_usage_ask,
     .job_submit = on_job_submit,
     .job_cancel = on_job_cancel,
     .job_done = on_job_done,

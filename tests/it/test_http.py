@@ -128,3 +128,35 @@ def test_page_from_a_folder(t):
     g.kill("front")
     g.wait_replaced("front", front)
     until(lambda: ask(g, "/c/assets/new.js", token=False)[0] == 200, "the next front serves it, too")
+
+
+def test_metrics(t):
+    import re
+    g = t.gateway()
+    assert ask(g, "/metrics", token=False)[0] == 401
+    c = g.client()
+    c.turn("agent:main:a", "count me [fake ok chunks=3]")
+    ask(g, "/v1/models")
+    s, h, b = ask(g, "/metrics")
+    assert s == 200 and h["content-type"].startswith("text/plain; version=0.0.4"), (s, h)
+    values = {}
+    for line in b.decode().splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert re.fullmatch(r'openclaw_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})?', name) and name not in values, line
+            values[name] = float(value)
+    assert values['openclaw_turns_total{end="ok"}'] == 1 and values['openclaw_tokens_total{kind="output"}'] == 3, b
+    assert values['openclaw_provider_calls_total{provider="mock"}'] == 1
+    assert values['openclaw_rpc_seconds_count{method="chat.send"}'] == 1
+    assert values['openclaw_rpc_seconds_bucket{method="chat.send",le="+Inf"}'] == 1
+    assert values['openclaw_http_seconds_count{route="models"}'] == 1
+    assert values['openclaw_connections'] == 1 and values['openclaw_front_connections{role="front",instance="0"}'] >= 2, b
+    for role in ("supervisor", "front", "hub", "agent"):
+        key = '{role="%s",instance="0"}' % role
+        assert values["openclaw_process_up" + key] == 1 and values["openclaw_process_restarts_total" + key] == 0, b
+        assert values["openclaw_process_cpu_seconds_total" + key] >= 0, b
+    assert values['openclaw_front_bytes_out_total{role="front",instance="0"}'] > 100
+    g.kill("agent")
+    from gateway import until
+    until(lambda: b'process_restarts_total{role="agent",instance="0"} 1' in ask(g, "/metrics")[2], "the restart is counted")
+    assert ask(g, "/startupz", token=False)[0] == 200

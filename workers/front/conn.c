@@ -397,6 +397,7 @@ void conn_flush(struct conn *c)
         }
         buf_eat(out, (size_t)w);
         c->sent += (size_t)w;
+        c->f->bytes_out += (size_t)w;
     }
     if (out)
         drained(c);

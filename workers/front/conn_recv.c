@@ -198,6 +198,8 @@ static void read_some(struct conn *c)
         r = recv(c->fd, c->secure ? f->cipher : f->scratch,
                  c->secure ? FRONT_CIPHER : FRONT_SCRATCH, MSG_DONTWAIT);
     while (r < 0 && errno == EINTR);
+    if (r > 0)
+        f->bytes_in += (size_t)r;
     if (r > 0 && c->secure)
         r = open_cipher(c, (size_t)r);
     if (r < 0) {

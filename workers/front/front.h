@@ -105,8 +105,9 @@ struct front {
     struct proxy_conf proxy;
     struct places places;
     struct loop_timer places_tick;
-    uint64_t asks;     /* requests shown to the hub so far */
-    size_t body_bytes; /* of requests' bodies that are being received */
+    uint64_t asks;                        /* requests shown to the hub so far */
+    uint64_t bytes_in, bytes_out, http_n; /* of clients, since the start */
+    size_t body_bytes;                    /* of requests' bodies that are being received */
     struct route_mounts mounts;
     struct buf paths;  /* that channels named, one a line */
     struct site *site; /* what is served as the control page; NULL: what was compiled in */

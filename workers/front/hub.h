@@ -27,6 +27,7 @@ void hub_drained(struct front *f);
 int hub_on_connect_ok(void *ctx, struct link *from, struct ipc_connect_ok *m, struct err *e);
 int hub_on_connect_refused(void *ctx, struct link *from, struct ipc_connect_refused *m,
                            struct err *e);
+int hub_on_stats_ask(void *ctx, struct link *from, struct ipc_stats_ask *m, struct err *e);
 int hub_on_http_paths(void *ctx, struct link *from, struct ipc_http_paths *m, struct err *e);
 int hub_on_http_go(void *ctx, struct link *from, struct ipc_http_go *m, struct err *e);
 int hub_on_http_answer(void *ctx, struct link *from, struct ipc_http_answer *m, struct err *e);

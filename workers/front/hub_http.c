@@ -3,6 +3,8 @@
 #include "log.h"
 #include "xchg.h"
 
+#include <stdio.h>
+
 static bool sent(const struct conn *c, int r, const struct err *e)
 {
     if (r < 0)
@@ -54,6 +56,20 @@ static struct xchg *xchg_of(struct front *f, struct link *from, uint64_t conn_id
     struct conn *c = from == f->hub ? cmap_get(&f->conns, conn_id) : NULL;
 
     return c ? c->ops->xchg(c, number) : NULL;
+}
+
+int hub_on_stats_ask(void *ctx, struct link *from, struct ipc_stats_ask *m, struct err *e)
+{
+    struct front *f = ctx;
+    char doc[512];
+    int n =
+        snprintf(doc, sizeof(doc),
+                 "{\"conns\":%zu,\"requests\":%u,\"bytesIn\":%llu,\"bytesOut\":%llu,\"http\":%llu}",
+                 f->conns.count, f->reqs.count, (unsigned long long)f->bytes_in,
+                 (unsigned long long)f->bytes_out, (unsigned long long)f->http_n);
+
+    return msg_send_stats(from, &(struct ipc_stats){.seq = m->seq, .doc = view_of(doc, (size_t)n)},
+                          e);
 }
 
 int hub_on_http_paths(void *ctx, struct link *from, struct ipc_http_paths *m, struct err *e)

@@ -120,6 +120,7 @@ int main(void)
         .tls = on_tls,
         .site = on_site,
         .connect_ok = hub_on_connect_ok,
+        .stats_ask = hub_on_stats_ask,
         .http_paths = hub_on_http_paths,
         .http_go = hub_on_http_go,
         .http_answer = hub_on_http_answer,

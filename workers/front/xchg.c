@@ -245,6 +245,7 @@ void xchg_begin(struct xchg *x, const struct http_req *q)
     struct ip client;
     enum proxy_answer who;
 
+    c->f->http_n++;
     x->head = q->method == HTTP_HEAD;
     x->route = route_find(&c->f->mounts, q->path, &rest);
     if (!x->route && front_path_listed(c->f, q->path) && !site_has(c->f, q->path)) {

@@ -6,6 +6,7 @@
 #include "deliver_table.h"
 #include "json.h"
 #include "log.h"
+#include "metrics.h"
 #include "rand.h"
 #include "session.h"
 
@@ -402,6 +403,7 @@ int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_re
     enum deliver_event ev;
     bool kept = true;
 
+    metrics_delivery(h, m->outcome);
     switch (m->outcome) {
     case OUTCOME_OK:
         ev = DELIVER_EV_OK;

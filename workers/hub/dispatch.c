@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "metrics.h"
 #include "params.h"
 #include "room.h"
 
@@ -172,7 +173,9 @@ static int run(struct call *c, enum rpc_index i)
                   KV("why", err_name(r)));
         r = call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, -1, 0);
     }
-    ms = (clock_mono_ns() - from_ns) / 1000000;
+    ms = clock_mono_ns() - from_ns;
+    metrics_rpc(c->hub, i, ms);
+    ms /= 1000000;
     if (ms >= DISPATCH_SLOW_MS)
         log_warn("rpc.slow", KV("method", c->row->name), KV("ms", ms));
     return r;

@@ -1,8 +1,10 @@
 #include "http.h"
 
 #include "auth.h"
+#include "clock.h"
 #include "jw.h"
 #include "log.h"
+#include "metrics.h"
 #include "origin.h"
 #include "rpc.h"
 
@@ -52,10 +54,23 @@ static struct http_request *find(struct hub *h, struct link *from, uint64_t conn
     return r;
 }
 
+/* One line for each, with what it was called by whoever sent it. */
+static void told(const struct http_request *r)
+{
+    uint64_t took = clock_mono_ns() - r->from_ns;
+    struct view id = http_header(r, V("x-request-id"));
+
+    metrics_http(r->hub, r->route->id, r->status, took);
+    log_debug("http.done", KV("route", r->route->name), KV("status", r->status),
+              KV("conn", r->conn_id), KV("req", r->number), KV("us", took / 1000),
+              KV("request_id", id.n <= 128 ? id : VIEW_EMPTY), KV("trace", r->trace));
+}
+
 static void request_free(struct http_request *r)
 {
     struct http *t = r->hub->http;
 
+    told(r);
     if ((*r->at = r->next))
         r->next->at = r->at;
     t->count--;
@@ -120,6 +135,7 @@ static struct http_request *request_new(struct hub *h, struct link *from,
                                .front = link_instance(from),
                                .route = route_row((enum route_id)m->route),
                                .method = (enum http_method)m->method,
+                               .from_ns = clock_mono_ns(),
                                .local = (m->flags & CONN_LOCAL) && !(m->flags & CONN_PROXIED)};
     r->text = mem_alloc(n + 1);
     r->text_n = n;
@@ -158,6 +174,7 @@ static void send_answer(struct http_request *r, const struct http_reply *a, bool
                                 .body = a->body};
     struct err e = ERR_INIT;
 
+    r->status = a->status;
     if (front && msg_send_http_answer(front, &m, &e) < 0) {
         log_error("http.answer_lost", KV("conn", r->conn_id), KV("why", e.text));
         m.status = 500;

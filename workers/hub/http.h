@@ -34,10 +34,12 @@ struct http_request {
     unsigned front;
     const struct route *route;
     enum http_method method;
-    bool local;      /* this machine asks for itself */
-    bool going;      /* its body is on its way */
-    bool begun;      /* the head of the answer has gone */
-    unsigned scopes; /* what who asks may do, expanded */
+    uint64_t from_ns; /* when it came */
+    unsigned status;  /* of its answer */
+    bool local;       /* this machine asks for itself */
+    bool going;       /* its body is on its way */
+    bool begun;       /* the head of the answer has gone */
+    unsigned scopes;  /* what who asks may do, expanded */
     /* text of the request; they live as long as it does */
     struct view peer, host, rest, query, headers, trace, origin;
     char *text; /* owned: of the above */

@@ -32,6 +32,7 @@ struct deliveries;     /* outgoing messages on their way (deliveries.h) */
 struct inbound;        /* what channels bring (inbound.h) */
 struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
+struct metrics;        /* counts for /metrics (metrics.h) */
 struct throttle;       /* wrong secrets (throttle.h) */
 
 struct hub {
@@ -48,6 +49,7 @@ struct hub {
     struct tailnet *tailnet;
     struct apis *apis;
     struct http_channels *http_channels;
+    struct metrics *metrics;
     struct throttle *hook_throttle; /* wrong tokens of hooks; made when there is one */
     struct hello *hello;
     struct dispatch *dispatch;

@@ -23,6 +23,7 @@
 #include "log.h"
 #include "logs.h"
 #include "mac.h"
+#include "metrics.h"
 #include "pairing.h"
 #include "pairing_setup.h"
 #include "presence.h"
@@ -179,6 +180,20 @@ static int on_channel_state(void *ctx, struct link *from, struct ipc_channel_sta
     return r;
 }
 
+static int on_usage(void *ctx, struct link *from, struct ipc_usage *m, struct err *e)
+{
+    (void)from, (void)e;
+    metrics_on_usage(ctx, m);
+    return 0;
+}
+
+static int on_stats(void *ctx, struct link *from, struct ipc_stats *m, struct err *e)
+{
+    (void)e;
+    metrics_on_stats(ctx, from, m);
+    return 0;
+}
+
 static int on_hook_answer(void *ctx, struct link *from, struct ipc_hook_answer *m, struct err *e)
 {
     return http_channel_on_answer(ctx, from, m, e);
@@ -246,6 +261,8 @@ static int on_config_written(void *ctx, struct link *from, struct ipc_config_wri
 static const struct ipc_handlers hub_on = {
     .connect = on_connect,
     .hook_answer = on_hook_answer,
+    .usage = on_usage,
+    .stats = on_stats,
     .http_ask = on_http_ask,
     .http_body = on_http_body,
     .http_gone = on_http_gone,
@@ -351,7 +368,7 @@ static int open_all(struct hub *h, struct err *e)
         (r = pairing_open(h, e)) < 0 || (r = pairing_setup_open(h, e)) < 0 ||
         (r = conns_open(h, e)) < 0 || (r = presence_open(h, e)) < 0 ||
         (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
-        (r = http_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
+        (r = http_open(h, e)) < 0 || (r = metrics_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
         (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
         (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0 || (r = channels_open(h, e)) < 0)
         return r;
@@ -377,6 +394,7 @@ static void close_all(struct hub *h)
     room_close(h);
     dispatch_close(h);
     http_close(h);
+    metrics_close(h);
     tailnet_close(h);
     auth_close(h);
     hello_close(h);

@@ -9,6 +9,7 @@
 #include "jscan.h"
 #include "json.h"
 #include "log.h"
+#include "metrics.h"
 #include "pulse.h"
 #include "rand.h"
 
@@ -157,6 +158,7 @@ void run_finish(struct run *r)
                    r->ended_ms - r->accepted_ms);
     chat_end(r);
     run_acked(r);
+    metrics_turn(r);
     log_debug("run.end", KV("run", r->run_id), KV("job", r->job_id), KV("end", (int)r->result.end),
               KV("ms", (long)(r->ended_ms - r->accepted_ms)));
     waiters_ended(r);
