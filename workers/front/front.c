@@ -64,8 +64,9 @@ static void mount(struct front *f, const json_t *conf)
 
     f->mounts = (struct route_mounts){0};
     f->mounts.off[ROUTE_UI] = json_is_false(ui);
-    f->mounts.off[ROUTE_HOOKS] = !json_is_true(json_at(conf, "hooks.enabled"));
     f->mounts.at[ROUTE_HOOKS] = folder(conf, "hooks.path");
+    f->mounts.off[ROUTE_HOOKS] = !json_is_true(json_at(conf, "hooks.enabled")) ||
+                                 f->mounts.at[ROUTE_HOOKS].n < 2; /* never all paths */
     f->mounts.at[ROUTE_UI] = folder(conf, "gateway.controlUi.basePath");
 }
 
