@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 
+from client import TERMINAL, Client
+from h2mux import Mux, Refused
 from h2peer import Peer, fields
 from ws import WAIT
 
@@ -100,3 +102,52 @@ def test_http1_stays(t):
     c.sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert c.sock.recv(65536).startswith(b"HTTP/1.1 505 ")
     c.close()
+
+
+def test_websocket(t, tls):
+    """A chat turn on a stream, others beside it, and requests on the same connection."""
+    g = t.gateway(tls={"enabled": True}) if tls else t.gateway()
+    m = Mux(g.port, tls)
+    clients = [Client(g.port, g.token, mux=m) for _ in range(8)]
+    runs = [c.ask("chat.send", {"sessionKey": "agent:main:s%d" % i, "message": "hello %d" % i,
+                                "idempotencyKey": "k%d" % i})["runId"] for i, c in enumerate(clients)]
+    for c, run in zip(clients, runs):
+        assert c.chat(run, TERMINAL)["state"] == "final"
+    big = "x" * 3000000  # more than any window
+    run = clients[0].ask("chat.send", {"sessionKey": "agent:main:big", "message": big, "idempotencyKey": "big"})["runId"]
+    clients[0].chat(run, TERMINAL)
+    got = clients[1].ask("chat.history", {"sessionKey": "agent:main:s1"})
+    assert "hello 1" in json.dumps(got)
+    clients[2].ws.close()  # one ends, the others go on
+    assert clients[3].ask("health")["ok"]
+    clients[4].ws.send_raw(8, b"\x03\xe8")
+    assert clients[4].ws.wait_close()[0] == 1000
+    c = Client(g.port, g.token, mux=m)
+    assert c.ask("health")["ok"]
+    front = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", front)
+    assert c.ask("health")["ok"] and clients[5].ask("sessions.list")["sessions"]
+    m.close()
+
+
+test_websocket.params = [(False,), (True,)]
+
+
+def test_websocket_refused(t):
+    g = t.gateway()
+    m = Mux(g.port)
+    for name, status, how in (("protocol", 501, {"protocol": "connect-udp"}), ("version", 400, {"version": "8"}),
+                              ("none", 400, {"version": None}), ("reserved", 404, {"path": "/worker/ingress"}),
+                              ("foreign", 421, {"name": "evil.example"}),
+                              ("proxy", 403, {"headers": [("x-forwarded-for", "1.2.3.4")]})):
+        try:
+            m.open(**how)
+        except Refused as e:
+            assert e.status == status, (name, e)
+        else:
+            raise AssertionError(name)
+    bad = Client(g.port, "wrong", mux=m, auth=False)
+    bad.ws.send({"type": "req", "id": "x", "method": "health"})
+    assert bad.ws.wait_close()[0] == 1008
+    assert Client(g.port, g.token, mux=m).ask("health")["ok"]

@@ -69,18 +69,22 @@ class Tls:
 class WebSocket:
     """frames: every JSON message in order of arrival. close_code is set when the peer closed."""
 
-    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None, name=None):
-        """name: what Host says, where that is not the address."""
+    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None, name=None, mux=None):
+        """name: what Host says, where that is not the address. mux: a connection of HTTP/2 that carries it (h2mux.py)."""
         self.cond = threading.Condition()
         self.frames, self.times = [], []
         self.ended, self.close_code, self.close_reason = False, None, None
         self.reading = threading.Event()
         self.reading.set()
+        self.rest = b""
+        if mux:
+            self.sock = mux.open(path, headers)
+            threading.Thread(target=self.read, daemon=True).start()
+            return
         self.sock = socket.create_connection((host, port), timeout=WAIT)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.sock = Tls(self.sock, tls, host)
-        self.rest = b""
         if handshake:
             self.upgrade(host, port, path, headers, name)
             self.sock.settimeout(None)

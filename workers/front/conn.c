@@ -1,7 +1,7 @@
 #include "conn.h"
 
 #include "fd.h"
-#include "h2.h"
+#include "h2_ws.h"
 #include "http_conn.h"
 #include "hub.h"
 #include "log.h"
@@ -13,19 +13,20 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#define CONN_INNER_ID (UINT64_C(1) << 52) /* a number that JSON keeps, too */
+
 /* -------------------------------------------------------------- life */
-int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd, struct err *e)
+/* Whatever carries it. */
+static int make(struct conn **out, struct front *f, uint64_t id, struct view peer, struct err *e)
 {
-    static const int one = 1;
     struct conn *c = NULL;
     int r;
 
     if ((r = mem_new(&c, sizeof(*c), e)) < 0)
-        goto fail;
+        return r;
     c->f = f;
     c->id = id;
-    c->local = local;
-    c->secure = f->tls != NULL;
+    c->fd = -1;
     c->state = CONN_HTTP;
     wheel_node_init(&c->due);
     place_init(&c->place);
@@ -41,12 +42,38 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
     (void)ip_parse(peer, &c->from); /* what is no address counts as one */
     c->peer = mem_dup(peer.p, peer.n);
     if (!c->peer) {
-        r = err_set(e, ERR_NOMEM, "out of memory for a connection");
-        goto fail;
+        mem_free(c);
+        return err_set(e, ERR_NOMEM, "out of memory for a connection");
     }
+    *out = c;
+    return 0;
+}
+
+static void unmake(struct conn *c)
+{
+    http_conn_free(&c->http);
+    mem_free(c->peer);
+    mem_free(c);
+}
+
+int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd, struct err *e)
+{
+    static const int one = 1;
+    struct conn *c = NULL;
+    int r;
+
+    if ((r = make(&c, f, id, peer, e)) < 0) {
+        fd_close(&fd);
+        return r;
+    }
+    c->local = local;
+    c->secure = f->tls != NULL;
     c->ops = &http_conn_ops;
-    if ((r = http_conn_new(&c->http, c, e)) < 0 || (r = cmap_put(&f->conns, id, c, e)) < 0)
-        goto fail;
+    if ((r = http_conn_new(&c->http, c, e)) < 0 || (r = cmap_put(&f->conns, id, c, e)) < 0) {
+        unmake(c);
+        fd_close(&fd);
+        return r;
+    }
     c->fd = fd;
     /* small frames must not wait for the acknowledgement of earlier ones; failing costs latency */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -55,14 +82,35 @@ int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
     list_add(&f->fresh, &c->on_open);
     conn_due(c, FRONT_SILENT_MS);
     return 0;
-fail:
-    if (c) {
-        mem_free(c->peer);
-        http_conn_free(&c->http);
-        mem_free(c);
+}
+
+int conn_new_over(struct conn **out, const struct conn *parent, struct h2_stream *s,
+                  const struct conn_ops *ops, struct err *e)
+{
+    struct front *f = parent->f;
+    struct conn *c = NULL;
+    int r;
+
+    /* of a range that the supervisor, who counts up from 1, does not reach */
+    if ((r = make(&c, f, CONN_INNER_ID | ++f->inner, view_str(parent->peer), e)) < 0)
+        return r;
+    c->from = parent->from;
+    c->local = parent->local;
+    c->inner = true;
+    c->over = s;
+    c->ops = ops;
+    if ((r = cmap_put(&f->conns, c->id, c, e)) < 0) {
+        unmake(c);
+        return r;
     }
-    fd_close(&fd);
-    return r;
+    *out = c;
+    return 0;
+}
+
+void conn_listen(struct conn *c, bool on)
+{
+    if (!c->inner) /* a stream is held back by its window */
+        loop_io_want(&c->io, on, c->io.writing);
 }
 
 void conn_hello_free(struct conn_hello **hp)
@@ -106,10 +154,12 @@ void conn_kill(struct conn *c)
     list_del(&c->on_dirty);
     loop_io_fini(&c->io);
     fd_close(&c->fd);
-    if (c->f->w.sup &&
-        msg_send_conn_state(c->f->w.sup,
-                            &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_CLOSED},
-                            &e) < 0)
+    if (c->inner)
+        h2_ws_gone(c);
+    else if (c->f->w.sup &&
+             msg_send_conn_state(
+                 c->f->w.sup,
+                 &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_CLOSED}, &e) < 0)
         log_warn("conn.untold", KV("conn", c->id), KV("why", e.text));
     list_add(&c->f->grave, &c->on_dirty);
     loop_defer(c->f->w.loop, &c->f->reap, LOOP_FLUSH);
@@ -123,7 +173,7 @@ static void linger(struct conn *c)
     c->state = CONN_LINGER; /* c->in stays: whoever called may be reading from it */
     conn_touch(c);          /* the end of our sending is part of the conn_flush */
     if (c->state == CONN_LINGER && !c->eof)
-        loop_io_want(&c->io, true, c->io.writing);
+        conn_listen(c, true);
 }
 
 void conn_finish(struct conn *c)
@@ -327,14 +377,14 @@ void conn_text(struct conn *c, const struct view *parts, unsigned n, bool droppa
     conn_touch(c);
 }
 
-/* Everything queued has gone. */
-static void drained(struct conn *c)
+void conn_drained(struct conn *c)
 {
     buf_trim(&c->out, 0);
     c->out.secret &= c->state != CONN_OPEN; /* the token that a device was told has gone */
     if (c->tls)
         buf_trim(tls_out(c->tls), 0);
-    loop_io_want(&c->io, c->io.reading, false);
+    if (!c->inner)
+        loop_io_want(&c->io, c->io.reading, false);
     if (c->state != CONN_LINGER) {
         c->ops->taken(c);
         conn_wake(c);
@@ -342,7 +392,8 @@ static void drained(struct conn *c)
     }
     if (!c->shut) {
         c->shut = true;
-        (void)shutdown(c->fd, SHUT_WR); /* fails only when the peer is gone already */
+        if (!c->inner)
+            (void)shutdown(c->fd, SHUT_WR); /* fails only when the peer is gone already */
         conn_due(c, FRONT_LINGER_MS);
     }
     if (c->eof)
@@ -380,6 +431,10 @@ void conn_flush(struct conn *c)
 {
     struct buf *out;
 
+    if (c->inner) {
+        h2_ws_flush(c);
+        return;
+    }
     while ((out = outgoing(c)) && out->n) {
         ssize_t w = send(c->fd, out->p + out->off, out->n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -400,7 +455,7 @@ void conn_flush(struct conn *c)
         c->f->bytes_out += (size_t)w;
     }
     if (out)
-        drained(c);
+        conn_drained(c);
 }
 
 void conn_flush_dirty(void *ctx)

@@ -21,6 +21,7 @@ enum conn_state { CONN_HTTP, CONN_CHALLENGED, CONN_CONNECTING, CONN_OPEN, CONN_L
 
 struct conn_http; /* http_conn.c: a request being received */
 struct conn_h2;   /* h2.h: a connection that speaks HTTP/2 */
+struct h2_stream; /* h2.h: one of its streams */
 struct xchg;
 
 /* What a connection does until it is a WebSocket, by the version of HTTP that it speaks. */
@@ -58,6 +59,7 @@ struct conn {
     bool local;    /* the address is loopback, and nobody asks through it */
     bool tailnet;  /* so does tailscale serve, or somebody here who writes what it would */
     bool proxied;  /* a trusted proxy asks for it; peer is whom it asks for */
+    bool inner;    /* there is a stream (over) instead of a socket */
     bool secure;   /* TLS, begun or not */
     bool watched;  /* its hanging up is noticed while it is paused */
     bool eof;      /* the client sends no more */
@@ -83,6 +85,7 @@ struct conn {
     const struct conn_ops *ops; /* of the protocol spoken; borrowed */
     struct conn_http *http;
     struct conn_h2 *h2;
+    struct h2_stream *over; /* NULL when it is gone */
     struct conn_hello *hello;
     struct ws_dec ws;
 };
@@ -90,6 +93,9 @@ struct conn {
 /* A new connection in state HTTP. Owns: takes fd, also on failure. */
 int conn_new(struct front *f, uint64_t id, struct view peer, bool local, int fd,
              struct err *e) MUST_USE;
+/* One that a stream of HTTP/2 carries, in state HTTP; it is its parent's client. */
+int conn_new_over(struct conn **out, const struct conn *parent, struct h2_stream *s,
+                  const struct conn_ops *ops, struct err *e) MUST_USE;
 /* End the oldest connection of this address that has not got past hello: its places are few, and
  * whoever means it is quicker. */
 void conn_make_room(struct front *f, struct view peer);
@@ -136,7 +142,14 @@ void conn_admit_granted(void *ctx); /* upgrade those who waited for a place */
 /* Somebody waits for a place: who has been silent for too long? ctx is the front. */
 void conn_on_places_tick(void *ctx);
 
+/* -- what a socket does otherwise: for h2_ws.h -- */
+void conn_bytes(struct conn *c, char *p, size_t n); /* arrived; changed in place */
+void conn_ended(struct conn *c);                    /* nothing more arrives */
+void conn_drained(struct conn *c);                  /* everything queued has gone */
+
 /* -- between conn.c (life, sending) and conn_recv.c -- */
+/* Whether its client should be heard. */
+void conn_listen(struct conn *c, bool on);
 void conn_flush(struct conn *c);
 void conn_on_ready(void *ctx, bool readable, bool writable);
 

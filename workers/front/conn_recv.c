@@ -3,6 +3,7 @@
 #include "conn.h"
 
 #include "fd.h"
+#include "h2_ws.h"
 #include "http_conn.h"
 #include "hub.h"
 #include "log.h"
@@ -50,11 +51,11 @@ static void pause_reading(struct conn *c)
     struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLET, .data.u64 = c->id};
 
     c->paused = true;
-    loop_io_want(&c->io, false, c->io.writing);
+    conn_listen(c, false);
     list_add(&c->f->waiting, &c->on_pause);
     /* once for the socket's life; the kernel forgets it with the socket. Failing, the next ping
      * notices */
-    if (!c->watched)
+    if (!c->watched && !c->inner)
         c->watched = epoll_ctl(c->f->hangups, EPOLL_CTL_ADD, c->fd, &ev) == 0;
 }
 
@@ -94,12 +95,14 @@ static void pump(struct conn *c)
         if (c->state >= CONN_LINGER)
             return;
         buf_eat(&c->in, had - n);
+        if (c->inner)
+            h2_ws_used(c, had - n);
     }
     buf_trim(&c->in, 0);
     if (c->in.n || !has_room(c))
         pause_reading(c);
     else
-        loop_io_want(&c->io, true, c->io.writing);
+        conn_listen(c, true);
 }
 
 void conn_resume_ready(void *ctx)
@@ -124,10 +127,10 @@ void conn_wake(struct conn *c)
     loop_defer(c->f->w.loop, &c->f->resume, LOOP_COMMIT);
 }
 
-static void on_eof(struct conn *c)
+void conn_ended(struct conn *c)
 {
     c->eof = true;
-    loop_io_want(&c->io, false, c->io.writing);
+    conn_listen(c, false);
     if (c->state == CONN_LINGER) {
         if (conn_unsent(c) == 0)
             conn_kill(c);
@@ -186,12 +189,34 @@ static ssize_t open_cipher(struct conn *c, size_t n)
     return got ? (ssize_t)got : -1;
 }
 
+/* Use what can be used; the rest has to wait. */
+static void use(struct conn *c, char *p, size_t n)
+{
+    size_t had = n;
+
+    c->pinged = false;
+    if (!c->paused)
+        feed(c, &p, &n);
+    if (n && c->state < CONN_LINGER)
+        buf_put(&c->in, p, n);
+    if (c->inner)
+        h2_ws_used(c, had - n);
+    if (c->in.failed)
+        conn_kill(c);
+    else if (!c->paused && c->state < CONN_LINGER && (n || !has_room(c)))
+        pause_reading(c);
+}
+
+void conn_bytes(struct conn *c, char *p, size_t n)
+{
+    if (c->state != CONN_DEAD)
+        use(c, p, n);
+}
+
 static void read_some(struct conn *c)
 {
     struct front *f = c->f;
     bool secret = c->state < CONN_OPEN; /* a token may be among it */
-    char *p = f->scratch;
-    size_t n;
     ssize_t r;
 
     do
@@ -208,20 +233,12 @@ static void read_some(struct conn *c)
         return;
     }
     if (r == 0) {
-        on_eof(c);
+        conn_ended(c);
         return;
     }
-    c->pinged = false;
-    n = (size_t)r;
-    feed(c, &p, &n);
-    if (n && c->state < CONN_LINGER)
-        buf_put(&c->in, p, n);
+    use(c, f->scratch, (size_t)r);
     if (secret)
         mem_wipe(f->scratch, (size_t)r);
-    if (c->in.failed)
-        conn_kill(c);
-    else if (c->state < CONN_LINGER && (n || !has_room(c)))
-        pause_reading(c);
 }
 
 void conn_on_ready(void *ctx, bool readable, bool writable)

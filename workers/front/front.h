@@ -105,6 +105,7 @@ struct front {
     struct proxy_conf proxy;
     struct places places;
     struct loop_timer places_tick;
+    uint64_t inner;                       /* connections without a socket so far */
     uint64_t asks;                        /* requests shown to the hub so far */
     uint64_t bytes_in, bytes_out, http_n; /* of clients, since the start */
     size_t body_bytes;                    /* of requests' bodies that are being received */

@@ -8,7 +8,7 @@
  * taken only as far as their stream's window, and a window grows only when they were used.
  * Not here: which paths exist and who may ask (xchg.h).
  * Files: h2_conn.c life, sending, deadlines; h2_recv.c what arrives; h2_stream.c an exchange on a
- * stream.
+ * stream; h2_ws.c a WebSocket on a stream.
  */
 #ifndef H2_H
 #define H2_H
@@ -24,6 +24,7 @@ enum {
     H2_STRANGER = 32,    /* ... and of who has shown no credential: a page's files at once */
     H2_WINDOW = 16 * 1024,          /* of a body before somebody said that it is wanted */
     H2_BODY_WINDOW = 256 * 1024,    /* and then */
+    H2_WS_WINDOW = 64 * 1024,       /* of a WebSocket */
     H2_CONN_WINDOW = 1024 * 1024,   /* of all streams: not what holds back, each stream's own is */
     H2_OUT = 64 * 1024,             /* frames that are made ahead of the socket */
     H2_PIECE = 16 * 1024,           /* of a file, kept by a stream */
@@ -58,6 +59,7 @@ struct conn_h2 {
     bool known;   /* somebody on it has shown a credential */
     bool leaving; /* it has been told that there will be no new streams ... */
     bool left;    /* ... and which was the last */
+    bool emptied; /* so are some of its streams */
     bool over;    /* refused: what is queued goes out, nothing is read */
 };
 
@@ -66,14 +68,17 @@ struct h2_stream {
     struct conn_h2 *h; /* borrowed */
     int32_t id;
     struct xchg x;
+    struct conn *ws; /* the WebSocket on it, or NULL */
     struct buf out;  /* of the answer's body, not in frames yet */
-    struct buf held; /* of the request's body, before the hub wants it */
+    struct buf
+        held; /* of the request's body, before the hub wants it; of a WebSocket its subprotocol */
     bool answered;
     bool last;       /* nothing follows what is in out */
     bool ended;      /* the client sends no more on it */
     bool in_body;    /* the body goes into x.content */
     bool moved;      /* bytes went since the deadline was set */
     bool sent;       /* the answer has gone, the request still comes */
+    bool emptied;    /* all that its WebSocket had to send is in frames */
     bool taking;     /* its bytes are being put into a frame */
     uint64_t due_ms; /* 0: none */
     uint64_t body_end_ms;

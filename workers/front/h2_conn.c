@@ -1,5 +1,5 @@
 #include "clock.h"
-#include "h2.h"
+#include "h2_ws.h"
 #include "http_conn.h"
 #include "log.h"
 
@@ -73,6 +73,7 @@ static int open_session(struct conn_h2 *h, struct h2_ctx *x, struct err *e)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_HEAD_MAX},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
     nghttp2_mem mem = {NULL, lib_malloc, lib_free, lib_calloc, lib_realloc};
 
@@ -242,6 +243,8 @@ void h2_conn_fill(struct conn *c)
         buf_put(&c->out, p, (size_t)n);
     if (n < 0 || c->out.failed)
         conn_kill(c);
+    else
+        h2_ws_emptied(h);
 }
 
 /* All that could be sent has gone. */
@@ -360,8 +363,12 @@ static void on_gone(struct conn *c)
 {
     struct conn_h2 *h = c->h2;
 
-    for (struct list *l = h->streams.next; l != &h->streams; l = l->next)
-        xchg_reset(&LIST_OF(l, struct h2_stream, link)->x);
+    for (struct list *l = h->streams.next; l != &h->streams; l = l->next) {
+        struct h2_stream *s = LIST_OF(l, struct h2_stream, link);
+
+        xchg_reset(&s->x);
+        h2_ws_lost(s);
+    }
 }
 
 static void on_unanswered(struct conn *c)

@@ -1,6 +1,6 @@
 /* workers/front/h2_recv.c - what arrives on a connection of HTTP/2 (h2.h): header blocks become
  * requests, noise is counted. */
-#include "h2.h"
+#include "h2_ws.h"
 #include "log.h"
 
 /* -------------------------------------------------------------- noise */
@@ -206,6 +206,8 @@ static void on_request(struct conn_h2 *h, struct h2_stream *s)
                used != text.n || http_parse(buf_view(&text), q, &why) != HTTP_DONE) {
         s->x.head = view_eq(pseudo.method, V("HEAD"));
         xchg_refuse(&s->x, why.status, why.why, NULL);
+    } else if (pseudo.protocol.n) {
+        h2_ws_request(s, q, pseudo.protocol);
     } else {
         q->chunked = !s->ended && !q->has_body; /* how long it is nobody said */
         q->has_body = !s->ended;

@@ -1,6 +1,6 @@
 /* workers/front/h2_stream.c - an exchange on a stream of HTTP/2 (h2.h). */
 #include "clock.h"
-#include "h2.h"
+#include "h2_ws.h"
 
 static struct h2_stream *of(struct xchg *x)
 {
@@ -40,7 +40,7 @@ static void spill(struct h2_stream *s, size_t n)
 
 void h2_stream_sent(struct h2_stream *s)
 {
-    s->sent = !s->ended;
+    s->sent = !s->ended && !s->ws;
     if (s->sent)
         h2_stream_wait(s, FRONT_LINGER_MS);
 }
@@ -230,7 +230,9 @@ static void on_go(struct xchg *x)
 
 void h2_stream_body(struct h2_stream *s, struct view bytes)
 {
-    if (s->in_body)
+    if (s->ws)
+        h2_ws_bytes(s, bytes);
+    else if (s->in_body)
         take(s, bytes);
     else if (!s->answered)
         buf_put_view(&s->held, bytes);
@@ -243,7 +245,9 @@ void h2_stream_body(struct h2_stream *s, struct view bytes)
 void h2_stream_ended(struct h2_stream *s)
 {
     s->ended = true;
-    if (s->in_body)
+    if (s->ws)
+        h2_ws_ended(s);
+    else if (s->in_body)
         body_done(s);
 }
 
@@ -277,6 +281,7 @@ void h2_stream_free(struct h2_stream *s)
 {
     struct conn_h2 *h = s->h;
 
+    h2_ws_lost(s);
     xchg_reset(&s->x);
     buf_fini(&s->out);
     buf_fini(&s->held);

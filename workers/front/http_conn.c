@@ -4,6 +4,7 @@
 #include "h2.h"
 #include "hub.h"
 #include "ws_conn.h"
+#include "ws_door.h"
 #include "xchg.h"
 
 struct conn_http {
@@ -168,44 +169,6 @@ void http_conn_free(struct conn_http **hp)
 }
 
 /* -------------------------------------------------------------- upgrade */
-static const char crowded[] = "Too many unauthenticated sockets";
-static const char retry_soon[] = "Retry-After: 1\r\n";
-
-static bool all_printable(struct view v)
-{
-    for (size_t i = 0; i < v.n; i++)
-        if (v.p[i] <= ' ' || v.p[i] >= 0x7f)
-            return false;
-    return true;
-}
-
-static int keep(struct conn *c, const struct http_req *q, struct err *e)
-{
-    struct view agent = xchg_header(q, V("user-agent"));
-    int r;
-
-    if ((r = mem_new(&c->hello, sizeof(*c->hello), e)) < 0)
-        return r;
-    buf_init(&c->hello->host, FRONT_HOST_MAX);
-    buf_init(&c->hello->origin, FRONT_ORIGIN_MAX);
-    buf_init(&c->hello->agent, FRONT_AGENT_MAX);
-    buf_init(&c->hello->claims, PROXY_CLAIMS_MAX);
-    buf_init(&c->hello->id, FRONT_PARAMS_MAX);
-    buf_init(&c->hello->params, FRONT_PARAMS_MAX);
-    buf_init(&c->hello->pending, FRONT_PENDING_MAX * (c->f->lim.pre_bytes + 4));
-    c->hello->params.secret = c->hello->pending.secret = true;
-    agent.n = agent.n < FRONT_AGENT_MAX ? agent.n : FRONT_AGENT_MAX;
-    buf_put_view(&c->hello->host, q->host);
-    buf_put_view(&c->hello->origin, q->origin);
-    buf_put_view(&c->hello->agent, agent);
-    if (c->proxied)
-        proxy_claims(q, &c->hello->claims);
-    if ((r = buf_check(&c->hello->claims, e)) < 0 || (r = buf_check(&c->hello->host, e)) < 0 ||
-        (r = buf_check(&c->hello->origin, e)) < 0)
-        return r;
-    return buf_check(&c->hello->agent, e);
-}
-
 static void go(struct conn *c)
 {
     struct conn_http *h = c->http;
@@ -220,6 +183,8 @@ static void go(struct conn *c)
 /* Everything is checked: upgrade when there is a place. */
 static void enter(struct conn *c)
 {
+    struct http_answer a;
+
     switch (conn_take_place(c)) {
     case PLACES_TAKEN:
         go(c);
@@ -229,7 +194,8 @@ static void enter(struct conn *c)
         conn_due(c, FRONT_PLACE_MS);
         break;
     case PLACES_FULL:
-        refuse(c, 503, crowded, retry_soon);
+        ws_door_crowded(&a);
+        on_answer(&c->http->x, &a);
         break;
     }
 }
@@ -245,43 +211,43 @@ static void on_admit(struct conn *c)
     conn_wake(c);
 }
 
+/* What HTTP/1.1 finds wrong with an upgrade (RFC 6455, 4.2.1); false: nothing. */
+static bool malformed(const struct http_req *q, struct http_answer *a)
+{
+    const char *why = NULL;
+
+    *a = (struct http_answer){.status = 400, .type = "text/plain; charset=utf-8", .close = true};
+    if (q->method != HTTP_GET || q->minor != 1 || q->has_body) {
+        why = "a WebSocket begins with GET, HTTP/1.1 and no body";
+    } else if (!view_eq(q->ws_version, V("13"))) {
+        why = "WebSocket version 13 is needed";
+        a->extra = "Sec-WebSocket-Version: 13\r\n";
+    } else if (!ws_key_valid(q->ws_key)) {
+        why = "Sec-WebSocket-Key missing or malformed";
+    }
+    a->body = view_str(why);
+    a->head = q->method == HTTP_HEAD;
+    return why != NULL;
+}
+
 static void upgrade(struct conn *c, const struct http_req *q)
 {
     char accept[WS_ACCEPT_LEN + 1];
-    struct view protocols = q->ws_protocol, protocol = VIEW_EMPTY;
     struct err e = ERR_INIT;
-    struct ip client;
-    struct http_answer a;
-    enum proxy_answer who;
-    bool barred = xchg_barred(c, q, &a, &who, &client);
+    struct http_answer form, a;
 
     c->http->keep_alive = false;
-    if (barred && a.status == 403)
+    if (!ws_door_open(c, q, malformed(q, &form) ? &form : NULL, &a)) {
         on_answer(&c->http->x, &a);
-    else if (q->method != HTTP_GET || q->minor != 1 || q->has_body)
-        refuse(c, 400, "a WebSocket begins with GET, HTTP/1.1 and no body", NULL);
-    else if (!view_eq(q->ws_version, V("13")))
-        refuse(c, 400, "WebSocket version 13 is needed", "Sec-WebSocket-Version: 13\r\n");
-    else if (!ws_key_valid(q->ws_key))
-        refuse(c, 400, "Sec-WebSocket-Key missing or malformed", NULL);
-    else if (route_reserved(q->path))
-        refuse(c, 404, "Not Found", NULL);
-    else if (barred)
-        on_answer(&c->http->x, &a);
-    else if (c->f->w.stopping)
-        refuse(c, 503, "Service Unavailable", NULL);
-    else if (who != PROXY_DIRECT && conn_attribute(c, &client, who == PROXY_TAILNET, &e) < 0)
-        refuse(c, 503, "Service Unavailable", NULL);
-    else if (keep(c, q, &e) < 0 || ws_accept(q->ws_key, accept, &e) < 0)
-        refuse(c, 503, "Service Unavailable", NULL);
-    else {
-        if (http_next_token(&protocols, &protocol) &&
-            (protocol.n > 128 || !all_printable(protocol)))
-            protocol = VIEW_EMPTY;
-        buf_init(&c->http->upgrade, KIB);
-        http_put_upgrade(&c->http->upgrade, view_of(accept, WS_ACCEPT_LEN), protocol);
-        enter(c);
+        return;
     }
+    if (ws_accept(q->ws_key, accept, &e) < 0) {
+        refuse(c, 503, "Service Unavailable", NULL);
+        return;
+    }
+    buf_init(&c->http->upgrade, KIB);
+    http_put_upgrade(&c->http->upgrade, view_of(accept, WS_ACCEPT_LEN), ws_door_protocol(q));
+    enter(c);
 }
 
 static bool waits(const struct conn *c)
@@ -443,6 +409,7 @@ static void on_due(struct conn *c)
 {
     struct conn_http *h = c->http;
     bool moved = h->sent != c->sent;
+    struct http_answer a;
 
     h->sent = c->sent;
     if (conn_unsent(c) && !moved) {
@@ -453,7 +420,8 @@ static void on_due(struct conn *c)
         xchg_unanswered(&h->x);
     } else if (h->waits) {
         h->waits = false;
-        refuse(c, 503, crowded, retry_soon);
+        ws_door_crowded(&a);
+        on_answer(&h->x, &a);
     } else if (h->in_body || h->started) {
         h->keep_alive = false;
         refuse(c, 408, "Request Timeout", NULL);

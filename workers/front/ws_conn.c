@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "frame.h"
+#include "h2_ws.h"
 #include "hub.h"
 #include "jw.h"
 #include "log.h"
@@ -144,8 +145,11 @@ void ws_conn_accepted(struct conn *c, uint32_t audience, struct view body)
     list_del(&c->on_open);
     list_add(&f->open, &c->on_open);
     conn_due(c, f->lim.ping_ms);
-    if (msg_send_conn_state(
-            f->w.sup, &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_AUTH}, &e) < 0)
+    if (c->inner)
+        h2_ws_known(c);
+    else if (msg_send_conn_state(
+                 f->w.sup, &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_AUTH},
+                 &e) < 0)
         log_warn("conn.untold", KV("conn", c->id), KV("why", e.text));
     ws_conn_answer(c, buf_view(&h->id), body);
     while (h->pending.n && c->state == CONN_OPEN) {
