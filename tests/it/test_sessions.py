@@ -117,3 +117,46 @@ def test_lookups(t):
     assert c.ask("sessions.resolve", {"label": "One", "allowMissing": True}) == {"ok": False}
     c.ask("sessions.delete", {"key": "s1"})
     assert c.ask("sessions.resolve", {"sessionId": sid, "allowMissing": True}) == {"ok": False}
+
+
+def test_fork(t):
+    """The beginning of a transcript as another session; both go on by themselves, also after a kill."""
+    g = t.gateway()
+    c = g.client()
+    for i in range(3):
+        c.turn("s0", "message %d [fake ok chunks=1 text=answer%d]" % (i, i))
+    before = c.history("s0")
+    users = [m for m in before if m["role"] == "user"]
+    got = c.ask("sessions.fork", {"sessionKey": "s0", "entryId": users[2]["__openclaw"]["id"]})
+    key = got["sessionKey"]
+    assert got["editorText"] == "message 2 [fake ok chunks=1 text=answer2]", got
+    copy = c.history(key)
+    assert [text_of(m) for m in copy] == [text_of(m) for m in before[:4]], copy
+    assert not {m["__openclaw"]["id"] for m in copy} & {m["__openclaw"]["id"] for m in before}
+    row = c.ask("sessions.describe", {"key": key})["session"]
+    assert row["parentSessionKey"] == "agent:main:s0" and row["forkedFromParent"], row
+    old = g.kill("hub")
+    g.wait_replaced("hub", old)
+    c = g.client_soon()
+    c.turn(key, "another end [fake ok chunks=1]")
+    assert len(c.history(key)) == 6 and len(c.history("s0")) == 6
+    last = c.history("s0")[-1]["__openclaw"]["id"]
+    got = c.ask("sessions.fork", {"sessionKey": "s0", "entryId": last})
+    assert len(c.history(got["sessionKey"])) == 6 and "editorText" not in got, got
+    e = c.refused("sessions.fork", {"sessionKey": key, "entryId": last})
+    assert "no such message" in e.message, e
+
+
+def test_usage(t):
+    g = t.gateway()
+    c = g.client()
+    for i in range(2):
+        c.turn("s0", "message %d [fake ok chunks=3]" % i)
+    points = c.ask("sessions.usage.timeseries", {"key": "s0"})["points"]
+    assert len(points) == 2 and points[0]["timestamp"] <= points[1]["timestamp"], points
+    assert points[0]["output"] > 0 and points[1]["cumulativeTokens"] == sum(p["totalTokens"] for p in points), points
+    logs = c.ask("sessions.usage.logs", {"key": "s0", "limit": 3})["logs"]
+    assert [l["role"] for l in logs] == ["assistant", "user", "assistant"], logs
+    assert logs[0]["tokens"] == points[0]["totalTokens"] and "tokens" not in logs[1], logs
+    e = c.refused("sessions.usage.logs", {"key": "none"})
+    assert e.message == "No session found: none", e

@@ -60,6 +60,16 @@ export const cases = {
     const gone = await p.request("sessions.groups.delete", { name: `${name}2` });
     equal(gone.groups.length, before.length, "groups left");
   }),
+  "sessions: fork, usage of its turns": (t) => with_(t, async (p) => {
+    const key = await someSession(p);
+    const { messages } = await p.request("chat.history", { sessionKey: key });
+    const fork = await p.request("sessions.fork", { sessionKey: key, entryId: messages[0].__openclaw.id });
+    equal(fork.editorText, "hi [fake ok chunks=2]", "editorText");
+    const series = await p.request("sessions.usage.timeseries", { key });
+    equal(series.points.length, 1, "points");
+    const { logs } = await p.request("sessions.usage.logs", { key });
+    equal(logs.length, 2, "logs");
+  }),
   "sessions: patchMany, search, branches": (t) => with_(t, async (p) => {
     const key = await someSession(p);
     const many = await p.request("sessions.patchMany", { targets: [{ key }, { key: "agent:no-such-agent:x" }], patch: { pinned: true } });
