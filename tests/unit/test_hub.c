@@ -347,6 +347,17 @@ START_TEST(test_logs)
     ck_assert_msg(strstr(got, "\"reset\":true"), "%s", got);
     got = hub_drive_call(d, 0, 1, "logs.tail", "{\"maxBytes\":9}");
     ck_assert_msg(strstr(got, "\"lines\":[\"{\\\"c\\\":3}\"],\"truncated\":true"), "%s", got);
+    /* a line of ours gets the members that stock clients show */
+    ck_assert(msg_send_log_lines(
+                  hub_drive_sup(d),
+                  &(struct ipc_log_lines){
+                      .lines = V("{\"ts\":\"T\",\"event\":\"a.b\",\"n\":1,\"s\":\"x\"}\n")},
+                  &e) == 0);
+    ck_assert(hub_drive_none(d, MSG_conn_close, 0, NULL));
+    got = hub_drive_call(d, 0, 1, "logs.tail", "{\"cursor\":24}");
+    ck_assert_msg(strstr(got, "\\\"time\\\":\\\"T\\\"") &&
+                      strstr(got, "\\\"message\\\":\\\"a.b n=1 s=x\\\"}\""),
+                  "%s", got);
 }
 END_TEST
 

@@ -167,7 +167,7 @@ static int make_policy(struct site *s, struct err *e)
     buf_put_str(&s->policy,
                 "; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob: https:; font-src "
                 "'self' data:; media-src 'self' data: blob:; worker-src 'self' blob:; connect-src "
-                "'self' ws: wss:; frame-src 'self'; object-src 'none'; base-uri 'none'; "
+                "'self' data: ws: wss:; frame-src 'self'; object-src 'none'; base-uri 'none'; "
                 "form-action 'none'; frame-ancestors 'none'");
     return buf_check(&s->policy, e);
 }

@@ -2,6 +2,7 @@
 
 #include "call.h"
 #include "json.h"
+#include "mem.h"
 
 enum { LINES_DEFAULT = 500, BYTES_DEFAULT = 250000 }; /* protocol, 9.1 */
 
@@ -40,6 +41,55 @@ static struct view newest(struct view text, size_t lines, size_t bytes)
     return view_from(text, from);
 }
 
+/* " key=value" for what a line holds besides the members that every line has. */
+static void put_rest(struct buf *b, json_t *doc)
+{
+    static const char *const every[] = {"ts", "level", "event", "proc", "pid"};
+    struct err e = ERR_INIT;
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(doc, key, v)
+    {
+        bool known = false;
+
+        for (size_t i = 0; i < COUNT_OF(every); i++)
+            known |= strcmp(key, every[i]) == 0;
+        if (known)
+            continue;
+        buf_printf(b, " %s=", key);
+        if (json_is_string(v))
+            buf_put_view(b, json_view_of(v));
+        else if (json_dump(v, b, &e) < 0)
+            return;
+    }
+}
+
+/* A line with the members that stock clients show: time, subsystem, message. What is no object of
+ * ours goes as it is. */
+static void put_line(struct jw *w, struct view line)
+{
+    struct buf b = BUF_INIT(4 * LOGS_BYTES), said = BUF_INIT(2 * LOGS_BYTES);
+    struct jw more = {.b = &b, .depth = 1, .has_item = 1u << 1};
+    struct err e = ERR_INIT;
+    json_t *doc = NULL;
+
+    if (line.n > 2 && line.p[line.n - 1] == '}' && json_parse(line, &doc, &e) == 0 &&
+        json_view(doc, "ts").n && json_view(doc, "event").n) {
+        buf_put_view(&said, json_view(doc, "event"));
+        put_rest(&said, doc);
+        buf_put(&b, line.p, line.n - 1);
+        jw_kstr(&more, "time", json_view(doc, "ts"));
+        jw_kstr(&more, "subsystem", json_view(doc, "proc"));
+        jw_kstr(&more, "message", buf_view(&said));
+        buf_put_char(&b, '}');
+    }
+    jw_str(w, b.n && !b.failed && !said.failed ? buf_view(&b) : line);
+    json_decref(doc);
+    buf_fini(&b);
+    buf_fini(&said);
+}
+
 int rpc_logs_tail(struct call *c)
 {
     uint64_t total = c->hub->logs.total;
@@ -68,7 +118,7 @@ int rpc_logs_tail(struct call *c)
     while (got.n) {
         size_t end = view_find(got, '\n');
 
-        jw_str(w, view_of(got.p, end));
+        put_line(w, view_of(got.p, end));
         got = view_from(got, end + 1);
     }
     jw_arr_end(w);

@@ -1,6 +1,8 @@
 #include "params.h"
 
+#include "json.h"
 #include "mem.h"
+#include "num.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -462,6 +464,19 @@ static bool check_fields(struct check *c, const struct node *n, const json_t *v,
     return ok;
 }
 
+/* true, false and whole numbers are meant as such, every other word as a text. */
+static bool is_const(struct view word, const json_t *v)
+{
+    struct err e = ERR_INIT;
+    uint64_t n;
+
+    if (view_eq(word, V("true")) || view_eq(word, V("false")))
+        return word.p[0] == 't' ? json_is_true(v) : json_is_false(v);
+    if (word.p[0] >= '0' && word.p[0] <= '9' && num_u64(word, 0, INT64_MAX, &n, &e) == 0)
+        return json_is_integer(v) && (uint64_t)json_integer_value(v) == n;
+    return json_is_string(v) && view_eq(json_view_of(v), word);
+}
+
 static bool check_one(struct check *c, const struct node *n, const json_t *v,
                       const struct place *at)
 {
@@ -486,8 +501,7 @@ static bool check_one(struct check *c, const struct node *n, const json_t *v,
     case K_FIELDS:
         return check_fields(c, n, v, at);
     case K_CONST:
-        return json_is_string(v) &&
-               view_eq(view_of(json_string_value(v), json_string_length(v)), n->name);
+        return is_const(n->name, v);
     }
     return false;
 }

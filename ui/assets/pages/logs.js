@@ -5,7 +5,7 @@ import {head} from "./kit.js";
 const LINES_MAX = 3000, EVERY = 1000;
 const LEVELS = ["debug", "info", "warn", "error"];
 const KIND = {error: "err", fatal: "err", warn: "warn", debug: "", info: "brand"};
-const STANDARD = new Set(["ts", "level", "event", "proc", "pid"]);
+const STANDARD = new Set(["ts", "level", "event", "proc", "pid", "time", "subsystem", "message"]);
 
 class LogsPage {
     constructor(gw) {
