@@ -65,6 +65,9 @@ void life_changed(struct channel *c);
 /* Say again what was not saved. */
 void life_resume_again(struct channel *c);
 
+/* ---- hook.c ---- */
+int hook_on_message(void *ctx, struct link *from, struct ipc_hook *m, struct err *e);
+
 /* ---- out.c: what the hub wants to be said ---- */
 int out_open(struct channel *c, struct err *e) MUST_USE;
 void out_close(struct channel *c);

@@ -82,6 +82,7 @@ static void on_stop(void *ctx, uint32_t grace_ms)
 static const struct ipc_handlers channel_on = {.channel_begin = life_on_begin,
                                                .resume_ack = life_on_resume_ack,
                                                .channel_do = life_on_do,
+                                               .hook = hook_on_message,
                                                .deliver = out_on_deliver,
                                                .deliver_ack = out_on_ack,
                                                .inbound_ack = in_on_ack};

@@ -12,16 +12,15 @@
 
 #include <stdio.h>
 
-enum { WATCH_MS = 60 * 1000, PROBE_BYTES = 4096, COMMANDS_MAX = 100, COMMAND_BYTES = 32 };
+enum { PROBE_BYTES = 4096, COMMANDS_MAX = 100, COMMAND_BYTES = 32 };
 
 static void drop(struct telegram *x)
 {
     x->up = false;
     tg_cancel(&x->begin);
     tg_cancel(&x->menu);
-    tg_cancel(&x->watch);
-    loop_timer_clear(&x->watch_timer);
     tg_poll_end(x);
+    tg_hook_end(x);
     tg_in_drop(x, false);
     tg_out_drop(x);
 }
@@ -157,7 +156,9 @@ static void come_up(struct telegram *x)
     channel_note(x->c, "mode", x->conf.hook_url ? V("webhook") : V("polling"));
     channel_up(x->c);
     tell_menu(x);
-    if (!x->conf.hook_url)
+    if (x->conf.hook_url)
+        tg_hook_begin(x);
+    else
         tg_poll_begin(x);
 }
 
@@ -330,7 +331,7 @@ static int telegram_prepare(struct channel *c, struct err *e)
     channel_set_user(c, x);
     x->save = (struct loop_task){.run = on_save, .ctx = x};
     loop_timer_init(&x->poll_timer, channel_loop(c), tg_on_poll_timer, x);
-    loop_timer_init(&x->watch_timer, channel_loop(c), tg_on_poll_timer, x);
+    loop_timer_init(&x->watch_timer, channel_loop(c), tg_on_watch, x);
     tg_in_init(x);
     x->ops = channel_platform;
     if ((r = tg_conf_read(x, e)) < 0)
@@ -375,6 +376,7 @@ const struct channel_ops channel_platform = {
     .remove = tg_remove,
     .react = tg_react,
     .typing = tg_typing,
+    .hook = tg_hook,
     .probe = telegram_probe,
     .group_conf = tg_group_conf,
     .id_line = telegram_id_line,

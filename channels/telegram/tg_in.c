@@ -154,7 +154,7 @@ void tg_in_drop(struct telegram *x, bool all)
 
         if (!a->used || (a->offered && !all))
             continue;
-        for (unsigned j = 0; j < a->n; j++)
+        for (unsigned j = 0; j < a->n && !x->conf.hook_url; j++)
             tg_seen_forget(&x->state.seen, (int64_t)a->tickets[j].tag); /* they come again */
         forget_album(a);
     }

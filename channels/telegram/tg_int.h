@@ -19,6 +19,7 @@ enum {
     TG_ALBUMS_MAX = 16,
     TG_ALBUM_MAX = 10, /* Telegram's own limit */
     TG_ALBUM_MS = 500,
+    TG_HOOKS_MAX = 256, /* Telegram has at most 100 connections */
 };
 
 struct telegram;
@@ -51,7 +52,12 @@ struct tg_ticket {
 struct tg_call;
 struct tg_send;
 struct tg_fetch;
-struct tg_hook;
+
+/* A request of Telegram's that waits for its update to be safe. */
+struct tg_hook {
+    uint64_t seq; /* 0: free */
+    void *reply;
+};
 
 /* Messages of an album, until there are no more: one message to the agent. */
 struct tg_album {
@@ -87,7 +93,8 @@ struct telegram {
     struct tg_album albums[TG_ALBUMS_MAX];
     struct tg_send *sends;
     struct tg_fetch *fetches;
-    struct tg_hook *hooks;
+    struct tg_hook hooks[TG_HOOKS_MAX];
+    uint64_t hook_seq;
 };
 
 /* ---- tg_conf.c ---- */
@@ -124,6 +131,12 @@ void tg_put_allowed(struct jw *w);
 void tg_poll_begin(struct telegram *x);
 void tg_poll_end(struct telegram *x);
 void tg_on_poll_timer(void *ctx);
+
+/* ---- tg_hook.c ---- */
+void tg_hook(struct channel *c, const struct channel_hook *h);
+void tg_hook_begin(struct telegram *x);
+void tg_hook_end(struct telegram *x);
+void tg_on_watch(void *ctx);
 
 /* ---- tg_in.c: updates become messages ---- */
 void tg_in_init(struct telegram *x);

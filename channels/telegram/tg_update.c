@@ -104,6 +104,10 @@ static bool read_place(struct tg_update *u, const json_t *m)
     u->ev.target = number(u->target, id);
     if (u->thread)
         u->ev.thread = number(u->topic, u->thread);
+    if (direct && u->thread) { /* 9.6: a topic with the bot is a session of its own */
+        (void)snprintf(u->key_thread, sizeof(u->key_thread), "%" PRId64 ":%" PRId64, id, u->thread);
+        u->ev.key_thread = view_str(u->key_thread);
+    }
     set_peer(u, direct && from ? from : id);
     u->ev.peer_name = direct ? u->ev.from.name : json_view(chat, "title");
     return true;

@@ -33,9 +33,9 @@ struct tg_update {
     struct view callback_id; /* TG_BUTTON */
     int64_t from, to;        /* TG_MOVED */
     struct buf text, quote;  /* owned */
-    char key[TG_KEY_BYTES], peer[2 * TG_ID_BYTES + 8], target[TG_ID_BYTES], parent[TG_ID_BYTES],
-        topic[TG_ID_BYTES], sender[TG_ID_BYTES], message[TG_ID_BYTES], quoted[TG_ID_BYTES],
-        name[TG_NAME_BYTES], quoted_name[TG_NAME_BYTES];
+    char key[TG_KEY_BYTES], key_thread[2 * TG_ID_BYTES], peer[2 * TG_ID_BYTES + 8],
+        target[TG_ID_BYTES], parent[TG_ID_BYTES], topic[TG_ID_BYTES], sender[TG_ID_BYTES],
+        message[TG_ID_BYTES], quoted[TG_ID_BYTES], name[TG_NAME_BYTES], quoted_name[TG_NAME_BYTES];
 };
 
 /* Read one update. doc must live as long as *out, and *out must not be moved. */

@@ -10,6 +10,7 @@ Orders beside those of web.py (JSON bodies; bot is the part of the token before 
     POST /fake/repeat  {"bot", "update_id"}            the same update is delivered again
     POST /fake/revoke  {"bot"}                         the token is no longer good; "back": true undoes it
     POST /fake/gap     {"bot", "next"}                 update numbers go on from there
+    POST /fake/migrate {"bot", "chat", "to"}           the group becomes this supergroup; "quiet": true: nobody is told
     POST /fake/down    {"yes": true}                   every connection ends, and new ones, until "yes": false
     GET  /fake/shown?bot=B&chat=C                      the messages of the chat as people see them now, bots' and people's
     GET  /fake/state?bot=B                             offset, how many updates wait, webhook, commands, pollers
@@ -57,6 +58,7 @@ class Bot:
 class Telegram(Web):
     def __init__(self, limits):
         self.bots, self.limits, self.is_down = {}, limits, False
+        self.tasks = set()
         super().__init__()
 
     def forget(self):
@@ -185,9 +187,15 @@ class Telegram(Web):
         if kind in (bot.allowed or DEFAULT_UPDATES):
             bot.updates.append(doc)
             if bot.hook.get("url"):
-                asyncio.ensure_future(self.push(bot, doc))
+                self.begin(self.push(bot, doc))
         self.tell()
         return doc["update_id"]
+
+    def begin(self, work):
+        """The loop keeps no hold of its tasks."""
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def push(self, bot, doc):
         """Tells the webhook until it says 2xx, as the platform does."""
@@ -229,7 +237,7 @@ class Telegram(Web):
         if str(p.get("drop_pending_updates", "")).lower() == "true":
             bot.updates = []
         for u in list(bot.updates):
-            asyncio.ensure_future(self.push(bot, u))
+            self.begin(self.push(bot, u))
         bot.poller = None if bot.hook["url"] else bot.poller
         return True
 
@@ -450,6 +458,16 @@ class Telegram(Web):
     def order_revoke(self, bot, doc):
         bot.good = bool(doc.get("back"))
         self.tell()
+        return {"ok": True}
+
+    def order_migrate(self, bot, doc):
+        old, new = self.chats[doc["chat"]], {**self.chats[doc["chat"]], "id": doc["to"], "type": "supergroup"}
+        self.chats[doc["to"]] = new
+        if not doc.get("quiet"):
+            self.update(bot, {"message": self.put({k: v for k, v in old.items()}, {"from": {"id": 7, "is_bot": False, "first_name": "A"},
+                                                                                 "migrate_to_chat_id": doc["to"]})})
+            self.update(bot, {"message": self.put(new, {"from": {"id": 7, "is_bot": False, "first_name": "A"}, "migrate_from_chat_id": doc["chat"]})})
+        self.chats[doc["chat"]] = {**old, "migrated": doc["to"]}
         return {"ok": True}
 
     def order_down(self, _, doc):

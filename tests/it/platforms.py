@@ -253,9 +253,10 @@ class Telegram(WebFake):
         return dict({"botToken": self.token, "apiRoot": "http://127.0.0.1:%d" % self.port, "textChunkLimit": self.text_limit,
                      "dmPolicy": "open", "allowFrom": ["*"], "groupPolicy": "open"}, **more)
 
-    def say(self, text, chat=42, **more):
-        more.setdefault("from", {"id": abs(chat), "first_name": "person %d" % abs(chat)})
-        return self.order("say", bot=self.bot, chat=chat if isinstance(chat, dict) else {"id": chat}, text=text, **more)
+    def say(self, text="", chat=42, **more):
+        who = 7 if isinstance(chat, dict) else chat
+        more.setdefault("from", {"id": who, "first_name": "person %d" % who})
+        return self.order("say", bot=self.bot, chat=chat if isinstance(chat, dict) else {"id": chat}, **dict({"text": text}, **more))
 
     def write(self, update, text, to="42", kind="direct", group=None, **more):
         if update in self.messages:  # once more, as a new update: numbers that were confirmed do not come back
