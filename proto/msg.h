@@ -49,14 +49,26 @@ enum {
     CHANNEL_REACTS = 256,
     CHANNEL_FATAL = 512, /* waits for another configuration */
 };
-enum { DRAFT_TEXT = 1, DRAFT_END = 2 }; /* draft.flags; no DRAFT_TEXT: only that it is begun */
+enum {
+    DRAFT_TEXT = 1,
+    DRAFT_END = 2,
+    DRAFT_GROUP = 4
+}; /* draft.flags; no DRAFT_TEXT: only that it is begun */
 enum { CHANNEL_DO_PROBE = 1, CHANNEL_DO_LOGOUT = 2 }; /* channel_do.command */
 /* deliver.kind, as enum delivery_kind of the store */
 enum {
     DELIVER_KIND_TEXT = 0,
     DELIVER_KIND_POLL = 1,
+    DELIVER_KIND_EDIT = 2,   /* text: {messageId, text} */
+    DELIVER_KIND_REMOVE = 3, /* {messageId} */
+    DELIVER_KIND_REACT = 4,  /* {messageId, emoji, remove} */
 };
-enum { DELIVER_SILENT = 1, DELIVER_DOCUMENT = 2, DELIVER_HTML = 4 }; /* deliver.options */
+enum {
+    DELIVER_SILENT = 1,
+    DELIVER_DOCUMENT = 2,
+    DELIVER_HTML = 4,
+    DELIVER_ANSWER = 8
+}; /* deliver.options */
 /* deliver_result.outcome */
 enum { OUTCOME_OK = 0, OUTCOME_TRANSIENT = 1, OUTCOME_PERMANENT = 2, OUTCOME_UNKNOWN = 3 };
 enum { EVENT_DROPPABLE = 1, EVENT_SEQ = 2 }; /* event.flags */

@@ -20,8 +20,9 @@ enum channel_life {
     LIFE_FATAL,   /* for another configuration */
 };
 
-struct out; /* what is to be sent (out.h) */
-struct in;  /* what came in (in.h) */
+struct out;    /* what is to be sent (out.h) */
+struct in;     /* what came in (in.h) */
+struct drafts; /* answers in the making (draft.h) */
 
 struct channel {
     struct worker w; /* first */
@@ -48,6 +49,7 @@ struct channel {
     struct http *http; /* owned; NULL: not needed */
     struct out *out;
     struct in *in;
+    struct drafts *drafts;
 };
 
 /* The hub that has begun with us, or NULL. */

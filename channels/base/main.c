@@ -8,6 +8,7 @@
 #include "chan_http.h"
 #include "chan_stream.h"
 #include "channel_int.h"
+#include "draft.h"
 
 #include "json.h"
 #include "log.h"
@@ -40,7 +41,8 @@ static int prepare(struct channel *c, struct err *e)
     struct err why = ERR_INIT;
     int r;
 
-    if ((r = life_open(c, e)) < 0 || (r = out_open(c, e)) < 0 || (r = in_open(c, e)) < 0)
+    if ((r = life_open(c, e)) < 0 || (r = out_open(c, e)) < 0 || (r = in_open(c, e)) < 0 ||
+        (r = draft_open(c, e)) < 0)
         return r;
     if (c->ops->needs & CHANNEL_NEEDS_TLS && (r = chan_stream_init(c, e)) < 0)
         return r;
@@ -85,6 +87,7 @@ static const struct ipc_handlers channel_on = {.channel_begin = life_on_begin,
                                                .hook = hook_on_message,
                                                .deliver = out_on_deliver,
                                                .deliver_ack = out_on_ack,
+                                               .draft = draft_on_message,
                                                .inbound_ack = in_on_ack};
 
 int main(void)
@@ -120,6 +123,7 @@ out:
     chan_http_fini(c);
     in_close(c);
     out_close(c);
+    draft_close(c);
     life_close(c);
     if (l.trim.loop) {
         loop_timer_fini(&l.trim);

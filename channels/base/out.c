@@ -2,6 +2,8 @@
  * result kept until the hub has it on disk and told to every new hub before anything else. */
 #include "channel_int.h"
 #include "chunk.h"
+#include "draft.h"
+#include "tags.h"
 
 #include "clock.h"
 #include "json.h"
@@ -25,7 +27,11 @@ struct item {
     struct channel_op op; /* views into words, rendered, plain */
     struct buf words;     /* owned copies of the message's strings */
     struct buf rendered, plain;
-    json_t *doc; /* owned: a poll */
+    struct buf said; /* the text without what was meant for us */
+    json_t *doc;     /* owned: a poll, what to edit, remove or react with */
+    uint64_t draft;
+    bool editing; /* the preview becomes the message */
+    char shown[CHANNEL_ID_BYTES + 1];
     struct ipc_deliver_result res;
     char message_id[CHANNEL_ID_BYTES], error[ERROR_BYTES];
     uint64_t since_ms;
@@ -60,6 +66,8 @@ static struct view keep(char *room, size_t max, struct view v)
     return view_of(room, n);
 }
 
+static void forget_draft(struct item *it);
+
 static void finish(struct item *it, const struct channel_result *r)
 {
     static const uint8_t outcomes[] = {[CHANNEL_SENT] = OUTCOME_OK,
@@ -79,6 +87,13 @@ static void finish(struct item *it, const struct channel_result *r)
         it->c->outbound_at = clock_wall_ms();
     loop_timer_clear(&it->again);
     tell(it, channel_hub(it->c));
+    forget_draft(it);
+}
+
+static void forget_draft(struct item *it)
+{
+    if (it->draft && it->res.outcome != OUTCOME_TRANSIENT && !it->res.next)
+        draft_done(it->c, it->draft);
 }
 
 static void refuse(struct item *it, enum channel_outcome o, const char *why)
@@ -88,6 +103,43 @@ static void refuse(struct item *it, enum channel_outcome o, const char *why)
 
 /* ---- to the platform ---- */
 
+static void to_platform(struct item *it)
+{
+    struct channel *c = it->c;
+    unsigned caps = c->ops->caps;
+    bool can = true;
+
+    it->editing =
+        it->kind == DELIVER_KIND_TEXT && it->from == 0 && it->shown[0] && caps & CHANNEL_CAN_EDIT;
+    if (it->editing)
+        it->op.message_id = view_str(it->shown);
+    switch (it->kind) {
+    case DELIVER_KIND_EDIT:
+        can = caps & CHANNEL_CAN_EDIT;
+        break;
+    case DELIVER_KIND_REMOVE:
+        can = caps & CHANNEL_CAN_DELETE;
+        break;
+    case DELIVER_KIND_REACT:
+        can = caps & CHANNEL_CAN_REACT;
+        break;
+    default:
+        break;
+    }
+    if (!can)
+        refuse(it, CHANNEL_PERMANENT, "the platform cannot do that");
+    else if (it->editing || it->kind == DELIVER_KIND_EDIT)
+        c->ops->edit(c, &it->op);
+    else if (it->kind == DELIVER_KIND_REMOVE)
+        c->ops->remove(c, &it->op);
+    else if (it->kind == DELIVER_KIND_REACT)
+        c->ops->react(c, &it->op);
+    else
+        c->ops->send(c, &it->op);
+}
+
+static void on_again(void *ctx);
+
 static void run(struct item *it)
 {
     struct channel *c = it->c;
@@ -96,6 +148,14 @@ static void run(struct item *it)
     if (c->life != LIFE_UP) {
         refuse(it, CHANNEL_TRANSIENT, "the channel is not connected");
         return;
+    }
+    if (it->from == 0 && it->draft) {
+        char id[CHANNEL_ID_BYTES + 1];
+
+        if (draft_take(c, it->draft, id, on_again, it))
+            return; /* what it shows is being sent just now */
+        if (id[0])
+            memcpy(it->shown, id, sizeof(id));
     }
     if (it->kind == DELIVER_KIND_TEXT && !it->op.text.n) {
         if (chunk_next(c->ops, it->text, it->from, &it->rendered, &it->plain, &it->next, &e) < 0) {
@@ -112,7 +172,7 @@ static void run(struct item *it)
         }
     }
     it->state = ITEM_RUNNING;
-    c->ops->send(c, &it->op);
+    to_platform(it);
 }
 
 static void on_again(void *ctx)
@@ -120,13 +180,36 @@ static void on_again(void *ctx)
     run(ctx);
 }
 
+/* Edits, removals and reactions may be done twice without harm. */
+static void edit_done(struct item *it, const struct channel_result *r)
+{
+    struct channel_result mine = *r;
+
+    if (mine.outcome == CHANNEL_UNKNOWN)
+        mine.outcome = CHANNEL_TRANSIENT;
+    if (mine.outcome == CHANNEL_SENT && mine.message_id.n == 0)
+        mine.message_id = it->op.message_id;
+    finish(it, &mine);
+}
+
 void channel_done(struct channel *c, struct channel_op *op, const struct channel_result *r)
 {
     struct item *it = (struct item *)((char *)op - offsetof(struct item, op));
     uint64_t now = loop_now_ms(c->w.loop);
 
-    if (it->state != ITEM_RUNNING)
+    if (draft_op_done(c, op, r) || it->state != ITEM_RUNNING)
         return;
+    if (it->editing && r->outcome == CHANNEL_PERMANENT) { /* it was removed: said anew */
+        it->shown[0] = '\0';
+        it->op.message_id = VIEW_EMPTY;
+        it->state = ITEM_WAITING;
+        loop_timer_set(&it->again, 0);
+        return;
+    }
+    if ((it->editing || it->kind != DELIVER_KIND_TEXT) && it->kind != DELIVER_KIND_POLL) {
+        edit_done(it, r);
+        return;
+    }
     if (r->outcome == CHANNEL_TRANSIENT && r->retry_after_ms && r->retry_after_ms <= AGAIN_MAX_MS &&
         now + r->retry_after_ms - it->since_ms < HELD_MAX_MS) {
         it->state = ITEM_WAITING; /* a short pause is no failed attempt */
@@ -151,11 +234,53 @@ static void settle(const struct buf *b, struct view *v)
     *v = v->n ? view_of(buf_view(b).p + (uintptr_t)v->p, v->n) : VIEW_EMPTY;
 }
 
+/* Which message it replies to: what was asked for, or what mode and model say of an answer. */
+static void reply_mode(struct item *it, uint32_t options)
+{
+    struct view mode = json_view(it->c->conf, "replyToMode");
+    struct tags t = {.reply_to = VIEW_EMPTY};
+    bool all = view_eq(mode, V("all")),
+         first = view_eq(mode, V("first")) || view_eq(mode, V("batched"));
+
+    if (!(options & DELIVER_ANSWER))
+        return;
+    tags_read(it->text, &it->said, &t);
+    if (!it->said.failed)
+        it->text = buf_view(&it->said);
+    if (!(it->c->ops->caps & CHANNEL_CAN_REPLY) ||
+        !(all || (it->from == 0 && (first || t.reply_to_current || t.reply_to.n))))
+        it->op.reply_to = VIEW_EMPTY;
+    else if (t.reply_to.n)
+        it->op.reply_to = t.reply_to;
+}
+
+/* {messageId, text, emoji, remove} of an action. */
+static int read_action(struct item *it, struct err *e)
+{
+    int r;
+
+    if ((r = json_parse(it->text, &it->doc, e)) < 0)
+        return r;
+    it->op.message_id = json_view(it->doc, "messageId");
+    it->op.emoji = json_view(it->doc, "emoji");
+    it->op.remove = json_flag(it->doc, "remove", false);
+    if (it->kind != DELIVER_KIND_EDIT)
+        return 0;
+    if ((r = chunk_next(it->c->ops, json_view(it->doc, "text"), 0, &it->rendered, &it->plain,
+                        &it->next, e)) < 0)
+        return r;
+    it->next = 0; /* what does not fit is left out: an edit is one message */
+    it->op.text = buf_view(&it->rendered);
+    it->op.plain = buf_view(&it->plain);
+    it->op.source = json_view(it->doc, "text");
+    return 0;
+}
+
 static int take(struct item *it, const struct ipc_deliver *m, struct err *e)
 {
-    struct view *all[] = {&it->op.target,    &it->op.thread, &it->op.reply_to,
-                          &it->op.client_id, &it->text,      &it->op.message_id};
-    const struct view from[] = {m->target, m->thread, m->reply_to, m->client_id, m->text, m->shown};
+    struct view *all[] = {&it->op.target, &it->op.thread, &it->op.reply_to, &it->op.client_id,
+                          &it->text};
+    const struct view from[] = {m->target, m->thread, m->reply_to, m->client_id, m->text};
     int r;
 
     buf_reset(&it->words, 0);
@@ -168,11 +293,17 @@ static int take(struct item *it, const struct ipc_deliver *m, struct err *e)
     it->kind = m->kind;
     it->from = m->from;
     it->op.silent = m->options & DELIVER_SILENT;
+    it->draft = m->draft;
+    (void)snprintf(it->shown, sizeof(it->shown), "%.*s", VIEW_FMT(m->shown));
     if (m->kind == DELIVER_KIND_POLL) {
         if ((r = json_parse(it->text, &it->doc, e)) < 0)
             return r;
         it->op.poll = it->doc;
     }
+    if (m->kind == DELIVER_KIND_TEXT)
+        reply_mode(it, m->options);
+    else if (m->kind != DELIVER_KIND_POLL)
+        return read_action(it, e);
     return 0;
 }
 
@@ -183,6 +314,7 @@ static void clear(struct item *it)
     buf_fini(&it->words);
     buf_fini(&it->rendered);
     buf_fini(&it->plain);
+    buf_fini(&it->said);
     json_decref(it->doc);
     *it = (struct item){.state = ITEM_FREE};
 }
@@ -211,6 +343,7 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
     buf_init(&it->words, CHANNEL_TEXT_BYTES + 8192);
     buf_init(&it->rendered, 4 * CHANNEL_TEXT_BYTES);
     buf_init(&it->plain, CHANNEL_TEXT_BYTES);
+    buf_init(&it->said, CHANNEL_TEXT_BYTES);
     loop_timer_init(&it->again, c->w.loop, on_again, it);
     if (take(it, m, &why) < 0)
         refuse(it, why.code == ERR_NOMEM ? CHANNEL_TRANSIENT : CHANNEL_PERMANENT, why.text);

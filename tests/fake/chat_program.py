@@ -8,7 +8,7 @@ import sys
 
 
 def main():
-    server, rest, chat, waiting = None, b"", b"", {}
+    server, rest, chat = None, b"", b""
 
     def say(**doc):
         sys.stdout.write(json.dumps(dict({"jsonrpc": "2.0"}, **doc)) + "\n")
@@ -24,8 +24,8 @@ def main():
             *lines, chat = (chat + data).split(b"\n")
             for line in lines:
                 doc = json.loads(line)
-                if "sent" in doc:
-                    number = waiting.pop(doc["sent"])
+                if "done" in doc:
+                    number = doc["done"]
                     if doc.get("error"):
                         say(id=number, error={"code": -1, "message": doc["error"], "data": doc.get("data", {})})
                     else:
@@ -44,14 +44,13 @@ def main():
                     conf = params["config"]
                     server = socket.create_connection(("127.0.0.1", conf["port"]), timeout=10)
                     server.sendall(json.dumps({"token": conf.get("token")}).encode() + b"\n")
-                    caps = ["reply", "groups", "edit"] + (["idempotent"] if conf.get("clientIds") else [])
+                    caps = ["reply", "groups"] + (["idempotent"] if conf.get("clientIds") else []) + conf.get("can", [])
                     say(id=doc["id"], result={"name": "test chat", "capabilities": caps, "connected": True,
                                               "textLimit": conf.get("textLimit", 4000)})
                 elif method == "ack":
                     server.sendall(json.dumps({"ack": params["id"]}).encode() + b"\n")
-                elif method == "send":
-                    waiting[params["idempotencyKey"]] = doc["id"]
-                    server.sendall(json.dumps({"send": params}).encode() + b"\n")
+                elif method in ("send", "edit", "delete", "react", "typing"):
+                    server.sendall(json.dumps({"op": method, "number": doc["id"], "with": params}).encode() + b"\n")
                 elif "id" in doc:
                     say(id=doc["id"], error={"code": -32601, "message": "no " + method, "data": {"kind": "permanent"}})
 

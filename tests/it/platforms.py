@@ -31,7 +31,8 @@ class External:
     receipts = True  # it is told what was taken, and says the rest again
     client_ids = True  # it can know a message that comes twice
 
-    def __init__(self, folder, client_ids=False, text_limit=4000, token="chat-token"):
+    def __init__(self, folder, client_ids=False, text_limit=4000, token="chat-token", can=()):
+        self.can, self.others, self.count = list(can), [], 0
         self.client_ids, self.text_limit, self.token = client_ids, text_limit, token
         self.lock = threading.Lock()
         self.updates, self.taken, self.accepted, self.conns = [], [], [], []
@@ -53,7 +54,7 @@ class External:
     def section(self, **more):
         return dict({"command": ["/usr/bin/python3", self.program],
                      "port": self.port, "token": self.token, "clientIds": self.client_ids,
-                     "textLimit": self.text_limit, "dmPolicy": "open", "allowFrom": ["*"]}, **more)
+                     "textLimit": self.text_limit, "can": self.can, "dmPolicy": "open", "allowFrom": ["*"]}, **more)
 
     def _accept(self):
         while True:
@@ -85,8 +86,10 @@ class External:
                         with self.lock:
                             self.taken.append(doc["ack"])
                             self.updates = [u for u in self.updates if u["id"] != doc["ack"]]
-                    elif "send" in doc:
-                        self._sent(conn, doc["send"])
+                    elif doc["op"] == "send":
+                        self._sent(conn, doc["number"], doc["with"])
+                    else:
+                        self._other(conn, doc["op"], doc["number"], doc["with"])
         except OSError:
             pass
         finally:
@@ -101,21 +104,33 @@ class External:
         except OSError:
             pass  # its other end was killed; it comes again with the next connection
 
-    def _sent(self, conn, message):
+    def _other(self, conn, what, number, message):
+        with self.lock:
+            self.others.append(dict(message, op=what))
+            for m in self.accepted if what in ("edit", "delete") else []:
+                if m["id"] == message["messageId"] and what == "edit":
+                    m["text"] = message["text"]
+                    m["edits"] += 1
+            if what == "delete":
+                self.accepted = [m for m in self.accepted if m["id"] != message["messageId"]]
+            self._tell(conn, {"done": number, "messageId": message.get("messageId", "")})
+
+    def _sent(self, conn, number, message):
         key = message["idempotencyKey"]
         with self.lock:
             how = self.failures.pop(0) if self.failures else None
             if how == "hang":
                 return
             if how in ("transient", "permanent"):
-                self._tell(conn, {"sent": key, "error": "no", "data": {"kind": how}})
+                self._tell(conn, {"done": number, "error": "no", "data": {"kind": how}})
                 return
             if not (self.client_ids and key in self.known):
-                self.accepted.append(dict(message, key=key))
-                self.known[key] = "m%d" % len(self.accepted)
+                self.count += 1
+                self.accepted.append(dict(message, key=key, id="m%d" % self.count, edits=0))
+                self.known[key] = "m%d" % self.count
             if how == "lose":
                 return
-            self._tell(conn, {"sent": key, "messageId": self.known[key]})
+            self._tell(conn, {"done": number, "messageId": self.known[key]})
 
     def write(self, update, text, to="42", kind="direct", group=None, **more):
         doc = {"id": update, "messageId": update, "sender": {"id": to, "name": "person " + to}, "text": text,

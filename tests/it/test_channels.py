@@ -250,3 +250,27 @@ def test_flood(t, name):
         p.write("u%d" % i, "flood %d." % i, to=str(i % 20))
     until(lambda: len(set(p.acked())) == 500, "all are taken", timeout=60)
     assert c.ask("health", {})["ok"]
+
+
+def test_preview(t):
+    """An answer in the making is one message that is edited; the answer takes it over, also after the process died."""
+    g, p = setup(t, "external", client_ids=True, can=["edit", "delete", "react", "typing", "stream"], start=False,
+                 section={"ackReaction": "eyes", "ackReactionScope": "all", "removeAckAfterReply": True})
+    g.config["agents"]["defaults"]["model"]["primary"] = "mock/mock-1"
+    g.write_config(g.config)
+    g.start()
+    c = g.client()
+    connected(c)
+    p.write("u1", "tell me a long story [fake ok chunks=40 delay=100]")
+    until(lambda: [m for m in p.sent() if m["edits"]], "it is edited", timeout=60)
+    until(lambda: c.ask("deliveries.list", {"state": "sent"})["deliveries"], "the answer is sent", timeout=60)
+    assert len(p.sent()) == 1, p.texts()
+    ops = [o["op"] for o in p.others]
+    assert "typing" in ops and "react" in ops, ops
+    until(lambda: [o for o in p.others if o["op"] == "react" and o.get("remove")], "the reaction is taken back")
+    got = c.ask("message.action", {"channel": "chat", "action": "edit", "idempotencyKey": "e1",
+                                   "params": {"to": "42", "messageId": p.sent()[0]["id"], "message": "**short**"}})
+    assert got["ok"] and p.texts() == ["short"], (got, p.texts())
+    c.ask("message.action", {"channel": "chat", "action": "delete", "idempotencyKey": "e2",
+                             "params": {"to": "42", "messageId": p.sent()[0]["id"]}})
+    assert p.texts() == [], p.texts()

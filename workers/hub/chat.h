@@ -121,6 +121,7 @@ struct run {
     bool pruned;                     /* none came: go on with what fits */
     struct run_result result;
     struct run_watch *watch; /* who follows it */
+    struct draft *draft;     /* owned; what its channel shows of it, or NULL */
 };
 
 /* A session with turns. */

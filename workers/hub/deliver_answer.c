@@ -2,6 +2,7 @@
  * member "origin" of the run's options (inbound.c). */
 #include "chat.h"
 #include "deliveries.h"
+#include "draft.h"
 #include "json.h"
 #include "log.h"
 #include "sendpolicy.h"
@@ -74,7 +75,12 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         o.thread = json_view(origin, "thread");
         o.reply_to = json_view(origin, "replyTo");
         o.session_key = view_str(r->live->s.key);
+        o.options = DELIVER_ANSWER;
+        o.draft = r->draft ? r->job_id : 0;
+        o.shown = draft_shown(r);
         rc = deliveries_add_anyway(r->hub, &o, e);
+        if (rc == 0)
+            draft_end(r, true);
         if (rc == ERR_LIMIT)
             log_error("delivery.refused", KV("run", r->run_id), KV("why", e->text));
         if (rc == ERR_CONFLICT || rc == ERR_INVALID || rc == ERR_LIMIT)

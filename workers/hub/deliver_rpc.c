@@ -8,6 +8,7 @@ enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
 static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
 {
+    static const char *const kinds[] = {"text", "poll", "edit", "remove", "react"};
     struct view part;
 
     jw_obj(w);
@@ -22,7 +23,7 @@ static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
         jw_kstr(w, "replyToId", d->add.reply_to);
     if (d->add.session_key.n)
         jw_kstr(w, "sessionKey", d->add.session_key);
-    jw_kcstr(w, "kind", d->add.kind == DELIVERY_POLL ? "poll" : "text");
+    jw_kcstr(w, "kind", d->add.kind < DELIVERY_KIND_COUNT ? kinds[d->add.kind] : "?");
     jw_kstr(w, "key", d->add.key);
     jw_kstr(w, "clientId", d->add.client_id);
     jw_ku64(w, "parts", d->add.parts);

@@ -13,6 +13,11 @@
 #include <endian.h>
 #include <stdio.h>
 
+_Static_assert((int)DELIVERY_POLL == DELIVER_KIND_POLL && (int)DELIVERY_EDIT == DELIVER_KIND_EDIT &&
+                   (int)DELIVERY_REMOVE == DELIVER_KIND_REMOVE &&
+                   (int)DELIVERY_REACT == DELIVER_KIND_REACT,
+               "kinds are the same on the disk and on the line");
+
 enum {
     STORE_RETRY_MS = 500,      /* the store has no room */
     TIMES_PER_TURN = 512,      /* others want their turn, too */
@@ -208,7 +213,8 @@ static void send_part(struct deliveries *ds, struct delivery *x)
                                  .thread = row.add.thread,
                                  .reply_to = row.add.reply_to,
                                  .client_id = view_str(client),
-                                 .shown = VIEW_EMPTY,
+                                 .draft = row.add.draft,
+                                 .shown = row.add.shown,
                                  .text = text};
         r = msg_send_deliver(x->target->account->line, &m, &e);
     }
@@ -494,6 +500,8 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
                                                .options = o->options,
                                                .parts = parts,
                                                .created_at = clock_wall_ms(),
+                                               .draft = o->draft,
+                                               .shown = o->shown,
                                                .body = buf_view(&body)}};
     if (r == 0)
         r = hub_put(ds->hub, rec, e);

@@ -27,7 +27,9 @@ struct deliver_order {
     struct view channel, account, target, thread, reply_to, session_key, text;
     const char *digest; /* of the request; "" for none */
     enum delivery_kind kind;
-    uint32_t options; /* DELIVER_* of msg.h */
+    uint32_t options;  /* DELIVER_* of msg.h */
+    uint64_t draft;    /* of which it is the end; 0: none */
+    struct view shown; /* the message that shows that */
 };
 
 int deliveries_open(struct hub *h, struct err *e) MUST_USE;

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "deliveries.h"
 #include "dispatch.h"
+#include "draft.h"
 #include "event.h"
 #include "health.h"
 #include "hello.h"
@@ -210,6 +211,11 @@ static int on_inbound(void *ctx, struct link *from, struct ipc_inbound *m, struc
     return inbound_on_message(ctx, from, m, e);
 }
 
+static int on_draft_shown(void *ctx, struct link *from, struct ipc_draft_shown *m, struct err *e)
+{
+    return draft_on_shown(ctx, from, m, e);
+}
+
 static int on_channel_did(void *ctx, struct link *from, struct ipc_channel_did *m, struct err *e)
 {
     return channels_on_did(ctx, from, m, e);
@@ -283,6 +289,7 @@ static const struct ipc_handlers hub_on = {
     .resume_put = on_resume_put,
     .pairing_ask = on_pairing_ask,
     .channel_did = on_channel_did,
+    .draft_shown = on_draft_shown,
     .fleet = on_fleet,
     .config_written = on_config_written,
     .log_lines = on_log_lines,

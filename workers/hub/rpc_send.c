@@ -242,6 +242,64 @@ int rpc_send(struct call *c)
     return send_text(c, c->params, &s, json_view(c->params, "idempotencyKey"));
 }
 
+/* What is done to a message that is there: react, edit, delete. */
+static const struct action {
+    const char *name;
+    enum delivery_kind kind;
+    uint32_t flag; /* CHANNEL_* of msg.h */
+} actions[] = {{"react", DELIVERY_REACT, CHANNEL_REACTS},
+               {"edit", DELIVERY_EDIT, CHANNEL_EDITS},
+               {"delete", DELIVERY_REMOVE, CHANNEL_DELETES}};
+
+static bool can(struct call *c, struct view channel, struct view account, uint32_t flag)
+{
+    struct deliver_account a;
+
+    return find_account(c, channel, account, &a) && (!a.up || a.flags & flag);
+}
+
+static void write_action(const json_t *p, struct buf *out)
+{
+    struct view text = json_view(p, "message");
+    struct jw w = JW_INIT(out);
+
+    jw_obj(&w);
+    jw_kstr(&w, "messageId", json_view(p, "messageId"));
+    jw_kstr(&w, "text", text.n ? text : json_view(p, "text"));
+    jw_kstr(&w, "emoji", json_view(p, "emoji"));
+    jw_kbool(&w, "remove", json_flag(p, "remove", false));
+    jw_obj_end(&w);
+}
+
+/* true: it was one of these; *ret is the answer's result. */
+static bool act_on_message(struct call *c, const json_t *p, struct view action, struct send *s,
+                           int *ret)
+{
+    const struct action *a = NULL;
+    struct view id = json_view(p, "messageId");
+    struct buf b = BUF_INIT(512 * KIB);
+
+    for (size_t i = 0; i < COUNT_OF(actions); i++)
+        if (view_eq(action, view_str(actions[i].name)))
+            a = &actions[i];
+    if (!a || !can(c, s->o.channel, s->o.account, a->flag))
+        return false;
+    s->o.kind = a->kind;
+    s->o.target = view_trim(json_view(p, "to"));
+    s->o.thread = json_view(p, "threadId");
+    if (s->o.target.n == 0 || s->o.target.n > 512 || s->o.thread.n > 256 || id.n == 0 ||
+        id.n > 256) {
+        *ret = call_error(c, RPC_INVALID_REQUEST, "invalid %s params: to and messageId", a->name);
+        return true;
+    }
+    write_action(p, &b);
+    s->o.text = buf_view(&b);
+    *ret = b.failed ? call_error(c, RPC_INVALID_REQUEST, "invalid %s params: too long", a->name)
+                    : take(c, s, json_view(c->params, "idempotencyKey"));
+    buf_fini(&b);
+    return true;
+}
+
 int rpc_message_action(struct call *c)
 {
     const json_t *p = json_object_get(c->params, "params");
@@ -252,7 +310,10 @@ int rpc_message_action(struct call *c)
                            .channel = view_trim(json_view(c->params, "channel")),
                            .account = account.n ? account : json_view(p, "accountId"),
                            .session_key = json_view(c->params, "sessionKey")}};
+    int r = 0;
 
+    if (act_on_message(c, p, action, &s, &r))
+        return r;
     if (!view_eq(action, V("send")))
         return call_error(c, RPC_INVALID_REQUEST,
                           "Message action %.*s not supported for channel %.*s.", VIEW_FMT(action),

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "compact.h"
 #include "deliveries.h"
+#include "draft.h"
 #include "jscan.h"
 #include "json.h"
 #include "log.h"
@@ -84,8 +85,10 @@ int run_on_begin(struct hub *h, struct link *from, struct ipc_run_begin *m, stru
 
     (void)from;
     (void)e;
-    if (r)
+    if (r) {
         model_is(r, m->provider, m->model);
+        draft_begin(r);
+    }
     return 0;
 }
 
@@ -125,6 +128,7 @@ int run_on_delta(struct hub *h, struct link *from, struct ipc_run_delta *m, stru
     }
     chat_text(r);
     run_watch_text(r);
+    draft_text(r);
     return 0;
 }
 
@@ -138,6 +142,7 @@ int run_on_resume(struct hub *h, struct link *from, struct ipc_run_resume *m, st
         return 0;
     r->began = true; /* clients saw that from the hub before us */
     model_is(r, m->provider, m->model);
+    draft_begin(r);
     /* what clients saw of it before we were here is unknown to us */
     if (r->shown.n == r->shown_seg)
         r->replace = true;

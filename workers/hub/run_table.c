@@ -2,6 +2,7 @@
  * key. */
 #include "chat.h"
 #include "compact.h"
+#include "draft.h"
 #include "rand.h"
 
 enum { BUCKETS = 4096 }; /* as many as runs at most */
@@ -174,6 +175,7 @@ void run_free(struct run *r)
     struct runs *rs = r->hub->runs;
     struct run **at = &rs->by_id[bucket(r->hub, view_str(r->run_id))];
 
+    draft_end(r, false);
     run_watch_end(r); /* the last chance to hear of it; usually nobody is left */
     compact_leave(r);
     while (*at != r)

@@ -35,7 +35,14 @@ enum session_flag {
 enum message_role { MESSAGE_USER, MESSAGE_ASSISTANT, MESSAGE_TOOL, MESSAGE_SYSTEM, MESSAGE_OTHER };
 enum run_state { RUN_QUEUED, RUN_RUNNING, RUN_DONE, RUN_FAILED, RUN_STOPPED, RUN_STATE_COUNT };
 
-enum delivery_kind { DELIVERY_TEXT, DELIVERY_POLL, DELIVERY_KIND_COUNT };
+enum delivery_kind {
+    DELIVERY_TEXT,
+    DELIVERY_POLL,
+    DELIVERY_EDIT,
+    DELIVERY_REMOVE,
+    DELIVERY_REACT,
+    DELIVERY_KIND_COUNT
+};
 enum delivery_state {
     DELIVERY_QUEUED,
     DELIVERY_SENDING, /* with the channel, no answer yet */

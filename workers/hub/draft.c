@@ -1,0 +1,128 @@
+#include "draft.h"
+
+#include "chat.h"
+#include "deliver_table.h"
+#include "json.h"
+#include "log.h"
+#include "run.h"
+
+#include <stdio.h>
+
+enum {
+    TEXT_MS = 400,           /* between two texts: platforms take one a second */
+    TEXT_BYTES = 256 * 1024, /* ipc.def: draft.text */
+    ID_BYTES = 257,
+};
+
+struct draft {
+    char channel[CHANNEL_NAME_MAX], account[ACCOUNT_NAME_MAX];
+    char target[513], thread[ID_BYTES], reply_to[ID_BYTES], shown[ID_BYTES];
+    bool group;
+    uint64_t told_ms;
+};
+
+/* The line to its channel, if that shows drafts. */
+static struct link *line_of(const struct run *r)
+{
+    const struct draft *d = r->draft;
+    const struct account *a =
+        deliver_account(r->hub->deliveries, view_str(d->channel), view_str(d->account), false);
+
+    return a && a->spoke && a->flags & CHANNEL_DRAFTS && a->flags & CHANNEL_CONNECTED ? a->line
+                                                                                      : NULL;
+}
+
+static void tell(const struct run *r, uint32_t flags, struct view text)
+{
+    const struct draft *d = r->draft;
+    struct link *l = line_of(r);
+    struct err e = ERR_INIT;
+
+    if (!l || ipc_over_high(link_ipc(l)))
+        return; /* a preview is worth no waiting */
+    if (msg_send_draft(l,
+                       &(struct ipc_draft){.draft = r->job_id,
+                                           .flags = flags | (d->group ? DRAFT_GROUP : 0),
+                                           .target = view_str(d->target),
+                                           .thread = view_str(d->thread),
+                                           .reply_to = view_str(d->reply_to),
+                                           .text = text},
+                       &e) < 0)
+        log_debug("draft.untold", KV("why", e.text));
+}
+
+static void copy(char *out, size_t max, struct view v)
+{
+    (void)snprintf(out, max, "%.*s", (int)(v.n < max ? v.n : 0), v.p);
+}
+
+static struct draft *read_origin(const struct run *r)
+{
+    struct buf b = BUF_INIT(128 * KIB);
+    struct err ignored = ERR_INIT;
+    struct draft *d = NULL;
+    json_t *doc = NULL;
+    const json_t *o;
+    struct view kind;
+
+    buf_printf(&b, "{%s}", r->options);
+    if (buf_check(&b, &ignored) == 0 && json_parse(buf_view(&b), &doc, &ignored) == 0 &&
+        (o = json_object_get(doc, "origin")) && (d = mem_alloc(sizeof(*d)))) {
+        kind = json_view(o, "kind");
+        copy(d->channel, sizeof(d->channel), json_view(o, "channel"));
+        copy(d->account, sizeof(d->account), json_view(o, "account"));
+        copy(d->target, sizeof(d->target), json_view(o, "to"));
+        copy(d->thread, sizeof(d->thread), json_view(o, "thread"));
+        copy(d->reply_to, sizeof(d->reply_to), json_view(o, "replyTo"));
+        d->group = kind.n && !view_eq(kind, V("direct"));
+    }
+    json_decref(doc);
+    buf_fini(&b);
+    return d;
+}
+
+void draft_begin(struct run *r)
+{
+    if (!r->draft && strstr(r->options, "\"origin\""))
+        r->draft = read_origin(r);
+    if (r->draft)
+        tell(r, 0, VIEW_EMPTY);
+}
+
+void draft_text(struct run *r)
+{
+    struct view text = view_from(buf_view(&r->said), r->said_seg);
+    uint64_t now = loop_now_ms(r->hub->w.loop);
+
+    if (!r->draft || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
+        return;
+    r->draft->told_ms = now;
+    tell(r, DRAFT_TEXT, text);
+}
+
+struct view draft_shown(const struct run *r)
+{
+    return r->draft ? view_str(r->draft->shown) : VIEW_EMPTY;
+}
+
+void draft_end(struct run *r, bool delivered)
+{
+    if (!r->draft)
+        return;
+    if (!delivered)
+        tell(r, DRAFT_END, VIEW_EMPTY);
+    mem_free(r->draft);
+    r->draft = NULL;
+}
+
+int draft_on_shown(struct hub *h, struct link *from, struct ipc_draft_shown *m, struct err *e)
+{
+    struct run *r = run_find_job(h, m->draft);
+    struct deliver_account a;
+
+    (void)e;
+    if (r && r->draft && deliveries_account_of(h, from, &a) &&
+        strcmp(a.channel, r->draft->channel) == 0 && strcmp(a.account, r->draft->account) == 0)
+        copy(r->draft->shown, sizeof(r->draft->shown), m->message_id);
+    return 0;
+}
