@@ -260,7 +260,7 @@ class Nemesis:
             time.sleep(0.002)
         self.note(loop=f["who"], born=seen)
         back = now()
-        until(lambda: self.pid_of(f["who"]) not in (None, old), 15, 0.01)
+        until(lambda: self.pid_of(f["who"]) not in (None, old), 65, 0.01)  # it waits a minute at most
         self.note(loop_back_ms=round((now() - back) * 1000), who=f["who"], alive=self.pid_of(f["who"]) is not None)
 
     def do_down(self, f):

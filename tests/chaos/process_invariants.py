@@ -108,8 +108,8 @@ def supervised(r):
         if "born" in f:
             loops += 1
             gaps = [b - a for a, b in zip(f["born"], f["born"][1:])]
-            if len(gaps) > 6 and min(gaps[6:]) < 0.8:
-                bad.append((None, "%s died again and again and was restarted after %.3f s" % (f["loop"], min(gaps[6:]))))
+            if len(gaps) > 5 and min(gaps[5:]) < 0.8:
+                bad.append((None, "%s died again and again and was restarted after %.3f s" % (f["loop"], min(gaps[5:]))))
         if "loop_back_ms" in f and not f["alive"]:
             bad.append((None, "%s did not come back" % f["who"]))
         if "replaced_ms" in f:

@@ -75,7 +75,7 @@ def hang(d, at):
 def loop(d, _at):
     who = d.rng.choice([n for n in d.names if n != "hub 0"])
     d.killed[who] = [_at] * 100
-    return {"who": who, "times": 9}
+    return {"who": who, "times": 7}
 
 
 def down(d, _at):
