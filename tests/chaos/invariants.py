@@ -289,6 +289,10 @@ def ordered(r):
 def sequence(r):
     bad = [(None, "client %d: event %d instead of %d" % (e["client"], e["got"], e["want"])) for e in r.conns if e["phase"] == "seq"]
     bad += [(None, "client %d: answered twice: %s" % (e["client"], e["id"])) for e in r.conns if e["phase"] == "twice"]
+    for e in r.conns:
+        if e["phase"] in ("end-twice", "end-unheard"):
+            bad.append((e["run"][2:] if e["run"][2:] in r.items else None, "client %d, on a connection that lives: %s" % (
+                e["client"], "the end of the run came twice" if e["phase"] == "end-twice" else "the end of the run never came")))
     by_session, reads, invoked = collections.defaultdict(list), 0, {}
     for i in of_op(r, "chat.send"):
         if i.acked is not None and not i.aborted:

@@ -27,6 +27,9 @@ TIMEOUT = 30  # an answer that takes longer is unknown
 TURNS = 15  # of one session; then a new one, so that prompts stay short
 TRIES = 40
 WAITING_MAX = 400  # operations that wait in one client for a connection
+SOON = 12  # seconds in which a run has ended, whatever dies
+TERMINAL = re.compile(rb'"state":"(?:final|error|aborted)"')
+RUN = re.compile(rb'"runId":"([^"]+)"')
 TOKEN = re.compile(rb"\bw\d+\.\d+")
 NOT_YET = {"webhook": "no channel with webhooks is served", "cron.add": "cron is not served",
            "config.patch": "config.patch is not served", "tools": "tools are not served",
@@ -142,6 +145,7 @@ class Client:
         if self.d.loop.stopped:
             return
         self.conn = Conn(self.d.loop, self.d.conf["port"], self.d.conf["token"], self.opened, self.heard, self.ended)
+        self.conn.asked, self.conn.over = {}, set()  # runs
 
     def conn_event(self, phase, **more):
         self.d.write(json.dumps(dict({"t": round(now(), 6), "client": self.n, "op": "conn", "phase": phase,
@@ -224,6 +228,18 @@ class Client:
             if seq != self.conn.seq + 1:
                 self.conn_event("seq", want=self.conn.seq + 1, got=seq)
             self.conn.seq = seq
+        if b'"event":"chat"' in data and TERMINAL.search(data):
+            self.run_ended(data)
+
+    def run_ended(self, data):
+        """A connection hears the end of what it asked for, once."""
+        m = RUN.search(data)
+        run = m and m.group(1).decode()
+        if run in self.conn.asked:
+            del self.conn.asked[run]
+            self.conn.over.add(run)
+        elif run in self.conn.over:
+            self.conn_event("end-twice", run=run)
 
     def answered(self, data):
         try:
@@ -244,6 +260,8 @@ class Client:
             elif op.name == "sessions.describe":
                 reply["label"] = ((p.get("session") or {}).get("label"))
             self.d.event(self.n, op, "ok", reply=reply)
+            if reply.get("status") == "started" and reply["runId"] not in self.conn.over:
+                self.conn.asked[reply["runId"]] = now()
             if op.then:
                 op.then(op, reply)
             return
@@ -278,6 +296,9 @@ class Client:
     def finish(self):
         for op in self.pending.values():
             self.d.event(self.n, op, "info", why="the run ended")
+        for run, asked in self.conn.asked.items():
+            if self.conn.state == "open" and now() - asked > SOON:
+                self.conn_event("end-unheard", run=run, asked=round(asked, 6))
         self.pending = {}
 
 
