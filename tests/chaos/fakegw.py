@@ -10,7 +10,7 @@ BREAKS = {  # switch: the invariant that must fail, alone
     "lose": "I1", "lose-update": "I1", "lose-delivery": "I1", "lose-label": "I1", "ack-early": "I1", "dup": "I2", "dup-known": "I2",
     "forget-key": "I3", "two-answers-to-a-key": "I3", "invent": "I4", "refused-done": "I4", "undone-reset": "I4", "partial": "I5",
     "half-a-text": "I5", "late": "I6", "reorder": "I7", "reorder-target": "I7", "reorder-platform": "I7", "gap": "I8", "stale": "I8",
-    "run-twice": "I9", "dropped": "I9", "lost-conn": "I10", "slow": "I11", "never-back": "I11", "stuck": "I12", "leak": "I12",
+    "run-twice": "I9", "dropped": "I9", "lost-conn": "I10", "slow": "I11", "never-back": "I11", "stuck": "I12", "leak": "I12", "odds": "I12",
     "hurry": "I13", "orphan": "I13", "drift": "I14", "differ": "I15", "torn": "I15", "dead-health": "I16",
 }
 T0 = 1000.0
@@ -239,6 +239,8 @@ class Fake:
         doc("final-again.json", self.state(changed=self.is_("differ")))
         before = {"supervisor": [1700, 26], "hub 0": [2000, 25]}
         after = dict(before, **({"hub 0": [2000, 60]} if self.is_("leak") else {}))
+        with open(os.path.join(self.folder, "gateway.log"), "w") as f:
+            f.write('{"event":"link.broken"}\n' if self.is_("odds") else '{"event":"gateway.ready"}\n')
         left = {"queued": 0, "active": 2 if self.is_("stuck") else 0, "open": 0}
         doc("end.json", {"drained_s": 0.5, "left": left, "drained_again_s": 0.5, "left_again": {}, "stop_code": 0, "before": before,
                          "after": after, "load_after": 0})

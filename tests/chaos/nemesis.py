@@ -137,7 +137,7 @@ class Nemesis:
         except ProcessLookupError:
             self.note(skipped=who)
             return None
-        self.note(fault="kill", who=who, pid=pid, sig=sig, **({"ports": ports} if ports is not None else {}))
+        self.note(t=at, fault="kill", who=who, pid=pid, sig=sig, **({"ports": ports} if ports is not None else {}))
         return pid, at
 
     def do_kill(self, f):
@@ -163,8 +163,9 @@ class Nemesis:
         self.note(back_ms=round(healthy, 2), who=what, start_ms=round(ms, 2), hello_ms=round((now() - began) * 1000, 2))
 
     def do_all(self, _f):
+        at = now()
         pids = self.tree.kill_all()
-        self.note(fault="all", pids=pids)
+        self.note(t=at, fault="all", pids=pids)
         took = self.tree.reap(pids[1:])
         self.note(gone_s=round(took, 4))
         self.check_store("all")
@@ -172,22 +173,25 @@ class Nemesis:
 
     def do_twice(self, f):
         """Everything dies, and once more while it starts."""
+        at = now()
         pids = self.tree.kill_all()
-        self.note(fault="all", pids=pids)
+        self.note(t=at, fault="all", pids=pids)
         self.tree.reap(pids[1:])
         began = now()
         self.tree.spawn()
         time.sleep(f["seconds"])
+        at = now()
         pids = self.tree.kill_all()
         self.tree.reap(pids[1:])
-        self.note(fault="all", pids=pids, after_s=f["seconds"])
+        self.note(t=at, fault="all", pids=pids, after_s=f["seconds"])
         self.check_store("twice")
         self.restart(began, "all twice")
 
     def do_supervisor(self, _f):
         pids = list(self.tree.workers().values())
+        at = now()
         os.kill(self.tree.pid, signal.SIGKILL)
-        self.note(fault="supervisor", pids=[self.tree.pid] + pids)
+        self.note(t=at, fault="supervisor", pids=[self.tree.pid] + pids)
         took = self.tree.reap(pids)
         self.note(orphans_s=round(took, 4), left=[p for p in pids if state_of(p)])
         self.restart(now(), "supervisor")
@@ -198,8 +202,9 @@ class Nemesis:
         if hub and self.n % 3:
             until(lambda: state_of(hub) in ("D", None), 0.1, 0)
         self.n += 1
+        at = now()
         pids = self.tree.kill_all()
-        self.note(fault="power", pids=pids)
+        self.note(t=at, fault="power", pids=pids)
         self.tree.reap(pids[1:])
         got = iolog.cut(os.path.join(self.tree.state, "store"), os.path.join(self.folder, "iolog"), self.conf["seed"] * 1000 + f["i"],
                         self.conf["options"]["lying_disk"])

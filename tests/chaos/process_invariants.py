@@ -26,9 +26,9 @@ def blast_radius(r):
             lost += 1
             opened = last.pop(e["client"])
             for f in kills:
-                if not f["t"] - 0.01 <= e["t"] <= f["t"] + CUT_S:
+                if not f["t"] - (0.2 if f["fault"] in WHOLE else 0.05) <= e["t"] <= f["t"] + CUT_S:
                     continue
-                if f["fault"] in WHOLE or (class_of(f.get("who", "")) == "front" and
+                if (f["fault"] in WHOLE and opened["t"] <= f["t"] + 0.2) or (class_of(f.get("who", "")) == "front" and
                                            (e["port"] in (f.get("ports") or ()) or abs(opened["t"] - f["t"]) < 0.25)):
                     break
             else:
@@ -83,6 +83,7 @@ def no_wedge(r):
     for e in r.history:
         if e.get("wedge"):
             bad.append((e["token"], "no answer in 30 s"))
+    bad += [(None, "said by the gateway: %s" % line[:300]) for line in r.complaints]
     for key, s in r.sessions.items():
         if s.get("active") or s.get("pending"):
             bad.append((None, "%s: still runs or waits" % key))

@@ -31,6 +31,7 @@ def document(path):
         return None
 
 
+COMPLAINTS = ('"event":"link.broken"', '"event":"worker.broke_protocol"', "ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer")
 # what is told of messages that were dropped because too many waited: they are in the transcript as well
 LEFT_OUT = tuple("[%d earlier message" % n for n in range(1, 100))
 
@@ -95,9 +96,19 @@ class Records:
             p = os.path.join(folder, "platform-" + a)
             self.platforms[a] = {"sent": list(lines(os.path.join(p, "sent.log"))), "repeated": list(lines(os.path.join(p, "repeated.log"))),
                                  "updates": list(lines(os.path.join(p, "updates"))), "acked": self.words(os.path.join(p, "acks.log"))}
+        self.complaints = self.complained(os.path.join(folder, "gateway.log"))
         self.read_history()
         self.read_transcripts()
         self.breaks = sorted(f["t"] for f in self.faults if f.get("fault"))
+
+    @staticmethod
+    def complained(path):
+        """Lines that no fault of ours explains: a worker at odds with another, what a sanitizer found."""
+        try:
+            with open(path, errors="replace") as f:
+                return [line for line in f if any(x in line for x in COMPLAINTS)]
+        except FileNotFoundError:
+            return []
 
     @staticmethod
     def words(path):

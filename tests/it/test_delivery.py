@@ -297,6 +297,21 @@ def test_inbound(t):
     assert len(p["a"].sent()) == 2 and len(p["b"].sent()) == 1
 
 
+def test_late_answer_of_a_dead_front(t):
+    """An answer for a client of the front that died is not told to its successor, whose numbers begin anew."""
+    g, p = setup(t)
+    a = g.client()
+    a.start("send", {"to": "1", "message": "who is it for [slow 700]", "idempotencyKey": "k1"})
+    until(lambda: a.ask("deliveries.list", {})["open"] == 1, "it is being sent")
+    old = g.kill("front")
+    g.wait_replaced("front", old)
+    b = g.client_soon()
+    r = b.start("send", {"to": "2", "message": "and for whom is this [slow 1500]", "idempotencyKey": "k2"})
+    assert b.answer(r)["ok"]
+    assert len(p["default"].sent()) == 2
+    assert not [l for l in g.lines if l["event"] == "link.broken"], g.raw[-6:]
+
+
 def test_half_an_answer_says_so(t):
     """The model broke off: what it said until then reaches the person, marked; a time limit is told, too."""
     g, p = setup(t)

@@ -24,8 +24,8 @@ int call_send(struct hub *h, const struct call_ref *ref, bool more, struct view 
     struct link *l = hub_front(h, ref->front);
     struct err e = ERR_INIT;
 
-    if (!l)
-        return 0; /* its front is gone, and the client with it */
+    if (!l || !conn_find(h, ref->front, ref->conn_id))
+        return 0; /* gone; a new front in the old one's place counts its requests anew */
     if (msg_send_reply(l, &m, &e) < 0) {
         log_error("reply.lost", KV("conn", ref->conn_id), KV("bytes", body.n), KV("why", e.text));
         return e.code;
