@@ -28,7 +28,7 @@ def blast_radius(r):
             for f in kills:
                 if not f["t"] - (0.2 if f["fault"] in WHOLE else 0.05) <= e["t"] <= f["t"] + CUT_S:
                     continue
-                if (f["fault"] in WHOLE and opened["t"] <= f["t"] + 0.2) or (class_of(f.get("who", "")) == "front" and
+                if (f["fault"] in WHOLE and opened["t"] <= f["t"] + 0.5) or (class_of(f.get("who", "")) == "front" and
                                            (e["port"] in (f.get("ports") or ()) or abs(opened["t"] - f["t"]) < 0.25)):
                     break
             else:
