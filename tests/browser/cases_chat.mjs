@@ -208,6 +208,7 @@ export async function front_dies(browser) {
     const marked = v.page.waitForSelector("body.stale .banner");
     await kill("front");
     await marked;
+    await shot(v.page, "connection_lost");
     await v.page.locator(".banner", {state: "hidden"}).waitFor({state: "hidden"});
     await gate("fr");
     await answer(v.page, "word5");

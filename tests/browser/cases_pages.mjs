@@ -1,5 +1,6 @@
 /* tests/browser/cases_pages.mjs - every page: nothing axe calls serious, nothing to scroll sideways, in both sizes and lights. */
-import {answer, enter, equal, kill, PAGE, say, shot, sound, truth, visitor} from "./lib.mjs";
+import {readFileSync, writeFileSync} from "node:fs";
+import {answer, enter, equal, kill, PAGE, say, shot, sound, TOKEN, truth, visitor} from "./lib.mjs";
 
 /* The pages as the shell has them: a new one is in the test by being there. */
 async function pages(page) {
@@ -76,6 +77,47 @@ export async function device_removed(browser) {
     await b.page.locator("tr", {hasText: me}).getByRole("button", {name: "Remove"}).click();
     await b.page.locator("dialog").getByRole("button", {name: "Remove"}).click();
     await a.page.waitForSelector("#secret"); /* its token is good no more: it asks again */
+    await a.close();
+    await b.close();
+}
+
+/* A client of its own inside the page that hears of the next change of the configuration. */
+const listen = (page) => page.evaluate(async () => {
+    const {Gateway} = await import(`${location.origin}/assets/lib/rpc.js`);
+    const gw = new Gateway();
+    await new Promise((r) => {
+        gw.addEventListener("state", () => gw.state === "ready" && r());
+        gw.open();
+    });
+    window.changed = new Promise((r) => gw.on("config.changed", () => r(true)));
+});
+
+/* A browser that is not let in by itself waits, says what to do, and goes on once somebody lets it in. */
+export async function pairing(browser) {
+    const a = await visitor(browser), b = await visitor(browser);
+    await enter(a.page);
+    const file = process.env.GATEWAY_CONFIG, before = readFileSync(file, "utf8"), doc = JSON.parse(before.replace(/^\s*\/\/.*$/gm, ""));
+    doc.gateway.nodes = {...doc.gateway.nodes, pairing: {autoApproveLocal: false}};
+    await listen(a.page);
+    writeFileSync(file, JSON.stringify(doc));
+    await a.page.evaluate(() => window.changed);
+    try {
+        await b.page.goto(`${PAGE}/#token=${TOKEN}`);
+        await b.page.getByText("Waiting for approval").waitFor();
+        truth(/openclawctl devices approve [\w-]+/.test(await b.page.innerText("main")), "no word what to do");
+        await sound(b.page, "the wait for approval");
+        await shot(b.page, "pairing_wait");
+        await a.page.locator(".toast a").first().click();
+        await a.page.locator(".account.ask").waitFor();
+        await sound(a.page, "a device that waits");
+        await shot(a.page, "pairing_asked");
+        await a.page.getByRole("button", {name: "Let in"}).click();
+        await b.page.waitForSelector("#message");
+    } finally {
+        await listen(a.page);
+        writeFileSync(file, before);
+        await a.page.evaluate(() => window.changed);
+    }
     await a.close();
     await b.close();
 }

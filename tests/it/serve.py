@@ -3,7 +3,7 @@
 
     serve.py --build BUILD [--may-stop] -- COMMAND ...
 
-The command finds them in GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_PID and MODEL_URL. Exit code: the command's, or 1
+The command finds them in GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_PID, GATEWAY_CONFIG (the file) and MODEL_URL. Exit code: the command's, or 1
 when the gateway did not end well. --may-stop: the command may stop the gateway itself.
 """
 import argparse
@@ -33,7 +33,7 @@ def main():
     try:
         gateway.start()
         env = dict(os.environ, GATEWAY_URL="ws://127.0.0.1:%d" % gateway.port, GATEWAY_TOKEN=gateway.token,
-                   GATEWAY_PID=str(gateway.pid), MODEL_URL=fake.url)
+                   GATEWAY_PID=str(gateway.pid), GATEWAY_CONFIG=gateway.config_path, MODEL_URL=fake.url)
         code = subprocess.call(command, env=env)
         if gateway.proc.poll() is None:
             gateway.stop()

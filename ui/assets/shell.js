@@ -3,7 +3,7 @@
  * (token, approval of the device, why this browser cannot).
  * Addresses are "#/page/argument"; an unknown one says so.
  */
-import {clock, h, icon, MARK, iconButton, menu, put, speak} from "./lib/dom.js";
+import {clock, h, icon, iconButton, MARK, menu, put, speak, toast} from "./lib/dom.js";
 import {door} from "./door.js";
 
 const chat = () => import("./chat/page.js");
@@ -111,7 +111,7 @@ function banner(gw) {
 
 export function startShell(gw, {only}) {
     const app = document.getElementById("app"), body = h("div", {class: "stage"}), bar = banner(gw);
-    let shown, entered = false;
+    let shown, entered = false, moved = false;
 
     async function route() {
         const place = here(only), p = PAGES.get(place.page);
@@ -138,6 +138,8 @@ export function startShell(gw, {only}) {
         }
         if (shown !== mine) return;
         mine.view = view;
+        if (moved && place.page !== "chat") main.focus({preventScroll: true}); /* who listens hears where they are */
+        moved = true;
         document.title = `${place.known ? p.name : "Unknown address"} · OpenClaw`;
         view.show(main, place.arg);
     }
@@ -159,6 +161,10 @@ export function startShell(gw, {only}) {
         }
     });
     addEventListener("hashchange", route);
+    if (!only) {
+        gw.on("device.pair.requested", (p) => p.silent || toast(`${p.displayName || p.clientId || "A device"} asks to be let in.`, "warn", ["#/devices", "Look"]));
+        gw.on("exec.approval.requested", (p) => toast(`${p.request?.agentId || "An agent"} wants your word for a command.`, "warn", ["#/approvals", "Look"]));
+    }
     document.querySelector(".skip").addEventListener("click", (e) => {
         e.preventDefault();
         (document.getElementById("message") || document.getElementById("main") || app).focus();

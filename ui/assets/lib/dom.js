@@ -154,14 +154,14 @@ export function speak(text) {
     setTimeout(() => { el.textContent = text; }, 30);
 }
 
-/* A notice that goes by itself, an error only when it is closed. */
-export function toast(text, kind = "ok") {
+/* A notice that goes by itself; an error, and one with a link to act on, only when it is closed. */
+export function toast(text, kind = "ok", link = null) {
     const box = document.getElementById("toasts");
-    const el = h("div", {class: `toast ${kind}`, role: kind === "err" ? "alert" : "status"}, icon(kind === "err" ? "warn" : "check", 18),
-                 h("span", {}, text), iconButton("close", "Close this notice", () => el.remove()));
+    const el = h("div", {class: `toast ${kind}`, role: kind === "err" ? "alert" : "status"}, icon(kind === "ok" ? "check" : "warn", 18),
+                 h("span", {}, text, link && [" ", h("a", {href: link[0], onclick: () => el.remove()}, link[1])]), iconButton("close", "Close this notice", () => el.remove()));
     while (box.childElementCount > 3) box.firstElementChild.remove();
     box.append(el);
-    if (kind !== "err") setTimeout(() => el.remove(), 5000);
+    if (kind !== "err" && !link) setTimeout(() => el.remove(), 5000);
 }
 
 /* What an error of a request says to a person. */
