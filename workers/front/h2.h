@@ -37,6 +37,7 @@ enum {
     H2_NOISE_RESET = 10,        /* a stream that ends before its answer (CVE-2023-44487) */
     H2_NOISE_REFUND = 3,        /* for a frame of an answer: its reader tells windows */
     H2_SPILL_MAX = 1024 * 1024, /* read of a body after its answer, for clients that write first */
+    H2_CUT_MAX = 32,            /* streams we ended early whose last frames may be on the way */
     H2_PING_MS = 1000,          /* for the client to see that we are going */
 };
 
@@ -54,7 +55,14 @@ struct conn_h2 {
     uint64_t head_end_ms;   /* of the time for it; 0: there is none */
     uint64_t idle_end_ms;   /* while there is no stream */
     uint64_t seen, seen_ms; /* bytes that had gone when the deadline came, and when that was */
-    uint32_t tokens;        /* noise that is left */
+    uint8_t frame[9];       /* the head of the next frame, as far as it is here */
+    uint8_t frame_n;
+    size_t payload;          /* of this frame, still to come */
+    int32_t last;            /* stream that was opened */
+    int32_t cut[H2_CUT_MAX]; /* that we ended while the client still sent, ... */
+    int32_t cut_floor;       /* ... and the last one that is no longer among them */
+    unsigned cut_n;
+    uint32_t tokens; /* noise that is left */
     uint64_t tokens_ms;
     bool known;   /* somebody on it has shown a credential */
     bool leaving; /* it has been told that there will be no new streams ... */
@@ -94,6 +102,7 @@ void h2_conn_fill(struct conn *c);
 
 /* -- between the files -- */
 nghttp2_session_callbacks *h2_recv_callbacks(void); /* NULL: no memory */
+void h2_recv(struct conn_h2 *h, struct view in);
 /* A deadline of this connection or of one of its streams. */
 void h2_due(struct conn_h2 *h, uint64_t in_ms);
 /* Frames were submitted. */

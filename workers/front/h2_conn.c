@@ -99,6 +99,7 @@ static int h2_new(struct conn *c, struct err *e)
     list_init(&h->streams);
     buf_init(&h->head, HTTP_HEAD_MAX + HTTP_HEADERS_MAX * 8);
     h->head.secret = true; /* Authorization */
+    h->payload = NGHTTP2_CLIENT_MAGIC_LEN;
     h->tokens = H2_NOISE_BURST;
     h->tokens_ms = h->seen_ms = loop_now_ms(f->w.loop);
     if ((r = open_session(h, f->h2, e)) < 0)
@@ -319,20 +320,11 @@ static void on_due(struct conn *c)
 static void on_bytes(struct conn *c, char **p, size_t *n)
 {
     struct conn_h2 *h = c->h2;
-    ssize_t r = h->over ? 0 : nghttp2_session_mem_recv(h->s, (const uint8_t *)*p, *n);
 
+    h2_recv(h, view_of(*p, *n));
     *p += *n;
     *n = 0;
-    if (c->state != CONN_HTTP)
-        return;
-    if (r == NGHTTP2_ERR_NOMEM)
-        conn_kill(c);
-    else if (r < 0)
-        h2_terminate(h,
-                     r == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
-                     nghttp2_strerror((int)r));
-    else
-        conn_touch(c);
+    conn_touch(c);
 }
 
 static bool waits(const struct conn *c)

@@ -43,29 +43,119 @@ static uint32_t price(const nghttp2_frame_hd *hd)
     }
 }
 
-static int on_begin_frame(nghttp2_session *s, const nghttp2_frame_hd *hd, void *ctx)
+/* -------------------------------------------------------------- streams that are over */
+static void remember_cut(struct conn_h2 *h, int32_t id)
 {
-    struct conn_h2 *h = ctx;
+    int32_t *at = &h->cut[h->cut_n++ % H2_CUT_MAX];
 
-    (void)s;
-    if (h->over || h->c->state != CONN_HTTP || !spend(h, price(hd)))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    return 0;
+    if (*at > h->cut_floor)
+        h->cut_floor = *at;
+    *at = id;
+}
+
+/* What is on the way to a stream when we end it is no fault (RFC 9113, 5.1). */
+static bool was_cut(const struct conn_h2 *h, int32_t id)
+{
+    if (id <= h->cut_floor)
+        return true;
+    for (unsigned i = 0; i < H2_CUT_MAX; i++)
+        if (h->cut[i] == id)
+            return true;
+    return false;
+}
+
+/* What the library leaves to others, because it remembers neither streams that are over nor, as we
+ * do not use them, priorities. */
+static uint32_t fault_of(struct conn_h2 *h, const nghttp2_frame_hd *hd)
+{
+    int32_t id = hd->stream_id;
+
+    if (hd->type == NGHTTP2_PRIORITY && id == 0)
+        return NGHTTP2_PROTOCOL_ERROR;
+    if ((hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) && id % 2 && id <= h->last &&
+        !nghttp2_session_find_stream(h->s, id) && !was_cut(h, id))
+        return NGHTTP2_STREAM_CLOSED;
+    return NGHTTP2_NO_ERROR;
+}
+
+/* A frame begins: whether it may. */
+static bool begins(struct conn_h2 *h)
+{
+    const uint8_t *b = h->frame;
+    nghttp2_frame_hd hd = {.length = (size_t)b[0] << 16 | (size_t)b[1] << 8 | b[2],
+                           .stream_id =
+                               (int32_t)((uint32_t)(b[5] & 0x7f) << 24 | (uint32_t)b[6] << 16 |
+                                         (uint32_t)b[7] << 8 | b[8]),
+                           .type = b[3],
+                           .flags = b[4]};
+    uint32_t fault;
+
+    h->frame_n = 0;
+    h->payload = hd.length;
+    if (!spend(h, price(&hd)))
+        return false;
+    fault = fault_of(h, &hd);
+    if (fault != NGHTTP2_NO_ERROR)
+        h2_terminate(h, fault, "a frame where none may be");
+    return fault == NGHTTP2_NO_ERROR;
+}
+
+static bool hand_over(struct conn_h2 *h, const char *p, size_t n)
+{
+    ssize_t r = n ? nghttp2_session_mem_recv(h->s, (const uint8_t *)p, n) : 0;
+
+    if (r == NGHTTP2_ERR_NOMEM)
+        conn_kill(h->c);
+    else if (r < 0)
+        h2_terminate(h,
+                     r == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
+                     nghttp2_strerror((int)r));
+    return !h->over && h->c->state == CONN_HTTP;
+}
+
+/* The heads of frames are looked at here as well, before the library sees them: it passes over some
+ * without a word. */
+void h2_recv(struct conn_h2 *h, struct view in)
+{
+    const char *p = in.p, *end = in.p + in.n, *from = in.p;
+
+    while (p < end && !h->over) {
+        size_t left = (size_t)(end - p);
+
+        if (h->payload) { /* of a frame, or of the preface */
+            size_t n = h->payload < left ? h->payload : left;
+
+            h->payload -= n;
+            p += n;
+            continue;
+        }
+        /* all before it has to have happened when it is judged */
+        if (h->frame_n == 0) {
+            if (!hand_over(h, from, (size_t)(p - from)))
+                return;
+            from = p;
+        }
+        h->frame[h->frame_n++] = (uint8_t)*p++;
+        if (h->frame_n == sizeof(h->frame) && !begins(h))
+            return;
+    }
+    (void)hand_over(h, from, (size_t)(p - from));
 }
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
     struct conn_h2 *h = ctx;
-    struct h2_stream *s;
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
+    if (frame->hd.type == NGHTTP2_RST_STREAM && (!s || !s->ended))
+        remember_cut(h, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
         (void)spend(h, H2_NOISE_RESET); /* that we end one is as cheap for them */
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
         return 0;
     if (end || frame->hd.length >= 256) /* a byte at a time is no reading */
         refund(h);
-    s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (end && s)
         h2_stream_sent(s);
     return 0;
@@ -81,6 +171,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     h2_due(h, FRONT_HEAD_MS);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0; /* trailers: nothing here means anything by them */
+    h->last = frame->hd.stream_id;
     h->head_n = 0;
     h->head_bytes = 0;
     h->head_large = false;
@@ -278,7 +369,6 @@ nghttp2_session_callbacks *h2_recv_callbacks(void)
 
     if (nghttp2_session_callbacks_new(&on) != 0)
         return NULL;
-    nghttp2_session_callbacks_set_on_begin_frame_callback(on, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(on, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(on, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(on, on_invalid_header);
