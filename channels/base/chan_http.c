@@ -16,6 +16,7 @@ enum {
     BODY_OUT_MAX = 64 << 20,
     SPARE_MAX = 4, /* handles kept for the next request */
     IDLE_CONNS_MAX = 4,
+    CONN_AGE_S = 30,
     BUFFER_BYTES = 16384,
     RETRY_AFTER_MAX_S = 24 * 3600,
 };
@@ -123,6 +124,7 @@ static const char *sentence(const struct chan_http_call *k, CURLcode code)
         return "TLS did not come about";
     case CURLE_TOO_MANY_REDIRECTS:
         return "too many redirects";
+    case CURLE_ABORTED_BY_CALLBACK: /* on_connected */
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
@@ -218,7 +220,9 @@ static size_t on_header(char *p, size_t size, size_t count, void *arg)
     return n;
 }
 
-/* The connection stands, the request is about to be sent. */
+/* The connection stands, the request is about to be sent. A second time, and not for a redirect:
+ * the kept connection ended without an answer, and libcurl would send it once more by itself, which
+ * may say a message twice (seen: a POST on a reused connection that the peer closed behind it). */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
     struct chan_http_call *k = arg;
@@ -227,6 +231,8 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
     (void)local_ip;
     (void)port;
     (void)local_port;
+    if (k->connected && !k->foreign)
+        return CURL_PREREQFUNC_ABORT;
     k->connected = true;
     return CURL_PREREQFUNC_OK;
 }
@@ -382,6 +388,8 @@ static CURL *new_easy(const struct curl_api *api)
     SET(NOSIGNAL, 1L);
     SET(TCP_NODELAY, 1L);
     SET(TCP_KEEPALIVE, 1L);
+    /* one that rested longer the peer may close just when it is used again */
+    SET(MAXAGE_CONN, (long)CONN_AGE_S);
     SET(MAXREDIRS, (long)CHAN_HTTP_REDIRECTS_MAX);
     SET(BUFFERSIZE, (long)BUFFER_BYTES);
     SET(UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);

@@ -145,6 +145,10 @@ int tg_in_update(struct telegram *x, json_t *doc, const struct tg_ticket *t,
                  struct err *e) MUST_USE;
 void tg_in_drop(struct telegram *x, bool all); /* albums that were not offered; or all */
 
+/* ---- tg_fetch.c ---- */
+void tg_fetch(struct channel *c, struct view ref, uint64_t max_bytes, void *ticket);
+void tg_fetch_drop(struct telegram *x);
+
 /* ---- tg_out.c ---- */
 void tg_send(struct channel *c, struct channel_op *op);
 void tg_edit(struct channel *c, struct channel_op *op);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The Telegram Bot API as far as a bot can tell, for tests: polling, webhook, messages, media, and ways to misbehave.
 
-A bot exists when it was named with --bot ID:SECRET or POST /fake/bot {"token": T, "username": U}; other tokens get 401.
+A bot exists when it was named with --bot ID:SECRET or POST /fake/bot {"token": T, "username": U, "keep": the bot that had another token}; other tokens get 401.
 Orders beside those of web.py (JSON bodies; bot is the part of the token before the colon):
     POST /fake/say     {"bot", "chat": {"id", "type", "title", "is_forum"}, "from": {"id", ...}, "text", ...}   somebody writes; further
                        members (message_thread_id, reply_to_message_id, entities, photo: true, media_group_id, ...) become the message's
@@ -416,7 +416,11 @@ class Telegram(Web):
     async def order(self, what, req):
         doc = req.params()
         if what == "bot":
-            self.add_bot(doc["token"], doc.get("username"))
+            old = self.bots.get(int(doc["token"].split(":")[0]))
+            if old and doc.get("keep"):  # the same bot, a new token
+                old.token, old.good = doc["token"], True
+            else:
+                self.add_bot(doc["token"], doc.get("username"))
             return 200, {"ok": True}
         bot = self.bots.get(int(doc["bot"])) if "bot" in doc else None
         call = getattr(self, "order_" + what, None)

@@ -290,6 +290,13 @@ class Telegram(WebFake):
     def texts(self):
         return [m.get("text", m.get("caption", "")) for m in self.sent()]
 
+    def intrude(self):
+        """Another program asks for updates with the same token, once."""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        c.request("POST", "/bot%s/getUpdates" % self.token, json.dumps({"timeout": 0, "limit": 1}), {"Content-Type": "application/json"})
+        c.getresponse().read()
+        c.close()
+
     def state(self):
         return self.order("state?bot=%d" % self.bot)
 
