@@ -2,8 +2,9 @@
  * tests/bench/mockllm.c - a fast model server for load tests (OpenAI's protocol, HTTP/1.1
  * keep-alive, one epoll thread). POST .../chat/completions with "stream":true: CHUNKS SSE deltas,
  * then usage, then [DONE]; else one JSON body. GET .../models: one model. A body that contains
- * "slow msg" gets 50 ms between chunks. mockllm PORT [CHUNKS=20] [DELAY_MS between chunks=0]
- * [FAULT: none|429|500|cut|stall|garbage] build: cc -O2 -o mockllm mockllm.c
+ * "slow msg" gets 50 ms between chunks; one with "stamp me" 250 ms, and the clock in each. mockllm
+ * PORT [CHUNKS=20] [DELAY_MS between chunks=0] [FAULT: none|429|500|cut|stall|garbage] build: cc
+ * -O2 -o mockllm mockllm.c
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,7 @@ struct conn {
     int left, idx;
     long next;
     int delay;
-    bool closing;
+    bool closing, stamp;
     struct conn *nx;
 };
 static int ep, chunks = 20, delay;
@@ -105,11 +106,18 @@ static void chunk(struct conn *c)
                "1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
                "\"finish_reason\":null}]}");
     if (c->left > 0) {
+        char text[32];
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        if (c->stamp)
+            snprintf(text, sizeof text, "t%lld", t.tv_sec * 1000000000LL + t.tv_nsec);
+        else
+            snprintf(text, sizeof text, "word%d", c->idx);
         snprintf(b, sizeof b,
                  "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":"
-                 "\"mock-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word%d "
+                 "\"mock-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s "
                  "\"},\"finish_reason\":null}]}",
-                 c->idx);
+                 text);
         sse(c, b);
         c->idx++;
         c->left--;
@@ -152,6 +160,7 @@ static bool request(struct conn *c)
         bool stream = memmem(c->in + hl, bl, "\"stream\":true", 13) ||
                       memmem(c->in + hl, bl, "\"stream\": true", 14);
         bool isslow = memmem(c->in + hl, bl, "slow msg", 8) != NULL;
+        c->stamp = memmem(c->in + hl, bl, "stamp me", 8) != NULL;
         char path[128] = "";
         sscanf(c->in, "%*s %127s", path);
         char b[1024];
@@ -204,7 +213,7 @@ static bool request(struct conn *c)
         put(c, h, strlen(h));
         c->left = chunks;
         c->idx = 0;
-        c->delay = isslow ? 50 : delay;
+        c->delay = c->stamp ? 250 : isslow ? 50 : delay;
         if (!c->delay) {
             while (c->left >= 0 && !c->closing)
                 chunk(c);

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "h2.h"
 #include "hub.h"
+#include "log.h"
 #include "ws_conn.h"
 #include "ws_door.h"
 #include "xchg.h"
@@ -19,6 +20,7 @@ struct conn_http {
     bool chunked; /* the answer in parts is */
     bool minor;   /* HTTP/1.1: parts may be chunks */
     bool body_chunked;
+    bool known;      /* somebody with a right bearer: it does not end to make room for others */
     bool unread;     /* a body was announced that has not come: the next byte is no request */
     uint64_t end_ms; /* of the time for this head or body */
     uint64_t sent;   /* bytes that had gone when the deadline was set */
@@ -46,12 +48,35 @@ static void done(struct conn *c)
     }
 }
 
+/* The hub has let a request of this connection in. */
+static void known(struct conn *c)
+{
+    struct err e = ERR_INIT;
+
+    if (c->http->known || !c->f->w.sup)
+        return;
+    c->http->known = true;
+    list_del(&c->on_open);
+    if (msg_send_conn_state(c->f->w.sup,
+                            &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_AUTH},
+                            &e) < 0)
+        log_warn("conn.untold", KV("conn", c->id), KV("why", e.text));
+}
+
+static bool let_in(const struct xchg *x, unsigned status)
+{
+    return x->route && x->route->auth == ROUTE_BEARER && x->route->owner == ROUTE_HUB &&
+           status < 400;
+}
+
 static void on_answer(struct xchg *x, struct http_answer *a)
 {
     struct conn *c = x->c;
     struct conn_http *h = c->http;
 
     h->in_body = false;
+    if (let_in(x, a->status))
+        known(c);
     if (a->close || h->unread)
         h->keep_alive = false;
     h->chunked = a->parts && a->length == HTTP_UNKNOWN && h->minor;
@@ -103,6 +128,8 @@ static void on_go(struct xchg *x)
         xchg_refuse(x, why.status, why.why, NULL);
         return;
     }
+    if (let_in(x, 200))
+        known(c);
     h->in_body = true;
     h->end_ms = loop_now_ms(c->f->w.loop) + FRONT_BODY_MS;
     conn_due(c, FRONT_PROGRESS_MS);
