@@ -234,6 +234,8 @@ int cmd_channels(struct ctl *c, int argc, char **argv)
     for (size_t i = 0; i < COUNT_OF(verbs); i++)
         if (strcmp(argv[1], verbs[i].word) == 0)
             return verbs[i].run(c, verbs[i].word, argc - 2, argv + 2);
+    if (strcmp(argv[1], "check") == 0)
+        return channel_check(c, argc - 2, argv + 2);
     if (strcmp(argv[1], "logs") == 0)
         return logs(c, argc - 2, argv + 2);
     return ctl_usage(argv[0]);

@@ -61,6 +61,8 @@ int cmd_security(struct ctl *c, int argc, char **argv);
 int cmd_route(struct ctl *c, int argc, char **argv);
 int cmd_deliveries(struct ctl *c, int argc, char **argv);
 int cmd_channels(struct ctl *c, int argc, char **argv);
+/* channels check: argv begins behind these words. */
+int channel_check(struct ctl *c, int argc, char **argv);
 int cmd_pairing(struct ctl *c, int argc, char **argv);
 int cmd_import(struct ctl *c, int argc, char **argv);
 int cmd_completion(struct ctl *c, int argc, char **argv);

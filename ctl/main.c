@@ -33,7 +33,7 @@ const struct ctl_command ctl_commands[] = {
      "how clients come in; a hash for gateway.auth.password; a new token", cmd_auth},
     {"security", "audit", "what is exposed or weak, and what mends it; exit 0, 1 or 2",
      cmd_security},
-    {"channels", "list|status|probe|start|stop|logout|logs [CHANNEL[/ACCOUNT]]",
+    {"channels", "list|status|probe|start|stop|logout|logs [CHANNEL[/ACCOUNT]]|check COMMAND",
      "accounts of chat platforms: how they are, and their switch", cmd_channels},
     {"pairing", "list|approve|dismiss [CHANNEL] [CODE] [--account A] [--notify]",
      "who asks to be let in on a channel", cmd_pairing},

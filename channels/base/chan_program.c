@@ -2,6 +2,7 @@
 
 #include "fd.h"
 #include "json.h"
+#include "landlock.h"
 #include "log.h"
 #include "mem.h"
 
@@ -20,6 +21,7 @@ enum {
     READS_PER_TURN = 4, /* others want their turn, too */
     LOG_LINE_MAX = 1000,
     FILES_MAX = 256,
+    PORTS_MAX = 32,
 };
 
 struct pipe_in {
@@ -59,7 +61,8 @@ static void child_limits(void)
     }
 }
 
-static void become(char *const argv[], int in, int out, int err)
+static void become(char *const argv[], const uint16_t *ports, unsigned port_count, int in, int out,
+                   int err)
 {
     static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin", lang[] = "LANG=C.UTF-8",
                 home[] = "HOME=/", python[] = "PYTHONDONTWRITEBYTECODE=1";
@@ -76,6 +79,8 @@ static void become(char *const argv[], int in, int out, int err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(126);
     child_limits();
+    if (landlock_program(ports, port_count) < 0)
+        _exit(126);
     (void)execve(argv[0], argv, env);
     _exit(errno == ENOENT ? 127 : 126);
 }
@@ -250,6 +255,25 @@ static int read_argv(const json_t *argv, char *out[CHAN_PROGRAM_ARGS_MAX + 1], s
     return 0;
 }
 
+/* The TCP ports that it may connect to: the account's word; none said: all. */
+static int read_ports(const struct channel *c, uint16_t *out, unsigned *n, struct err *e)
+{
+    const json_t *list = json_object_get(channel_conf(c), "ports"), *v;
+    size_t i;
+
+    if (json_array_size(list) > PORTS_MAX)
+        return err_set(e, ERR_LIMIT, "ports: more than %d", (int)PORTS_MAX);
+    json_array_foreach(list, i, v)
+    {
+        json_int_t port = json_integer_value(v);
+
+        if (port < 1 || port > UINT16_MAX)
+            return err_set(e, ERR_INVALID, "ports: entry %zu is no port", i);
+        out[(*n)++] = (uint16_t)port;
+    }
+    return 0;
+}
+
 static int make_pipes(int fds[6], struct err *e)
 {
     for (int i = 0; i < 6; i++)
@@ -271,8 +295,12 @@ int chan_program_start(struct channel *c, const json_t *argv, const struct chan_
 {
     char *words[CHAN_PROGRAM_ARGS_MAX + 1] = {NULL};
     struct chan_program *p = NULL;
+    uint16_t ports[PORTS_MAX];
+    unsigned port_count = 0;
     int fds[6], r;
 
+    if ((r = read_ports(c, ports, &port_count, e)) < 0)
+        return r;
     if ((r = make_pipes(fds, e)) < 0 || (r = read_argv(argv, words, e)) < 0 ||
         (r = mem_new(&p, sizeof(*p), e)) < 0)
         goto out;
@@ -283,7 +311,7 @@ int chan_program_start(struct channel *c, const json_t *argv, const struct chan_
         goto out;
     }
     if (p->pid == 0)
-        become(words, fds[0], fds[3], fds[5]);
+        become(words, ports, port_count, fds[0], fds[3], fds[5]);
     p->c = c;
     p->on = *on;
     p->ctx = ctx;

@@ -70,6 +70,43 @@ static uint64_t fs_all(int abi)
     return all;
 }
 
+int landlock_program(const uint16_t *ports, unsigned port_count)
+{
+    struct landlock_path_beneath_attr null = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE};
+    struct ruleset_attr attr = {0};
+    size_t size = sizeof(attr.fs);
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    int set, ok;
+
+    if (abi < 1)
+        return 0;
+    attr.fs =
+        fs_all((int)abi) & ~(uint64_t)(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+                                       LANDLOCK_ACCESS_FS_EXECUTE | FS_IOCTL_DEV);
+    if (abi >= ABI_NET && port_count) {
+        attr.net = NET_CONNECT;
+        size = offsetof(struct ruleset_attr, scoped);
+    }
+    if (abi >= ABI_SCOPE) {
+        attr.scoped = SCOPE_ALL;
+        size = sizeof(attr);
+    }
+    if ((set = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0)) < 0)
+        return -1;
+    null.parent_fd = open("/dev/null", O_PATH | O_CLOEXEC);
+    ok = null.parent_fd >= 0 &&
+         syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &null, 0) == 0;
+    for (unsigned i = 0; attr.net && i < port_count && ok; i++) {
+        struct port_attr rule = {.access = NET_CONNECT, .port = ports[i]};
+
+        ok = syscall(SYS_landlock_add_rule, set, RULE_NET_PORT, &rule, 0) == 0;
+    }
+    ok = ok && syscall(SYS_landlock_restrict_self, set, 0) == 0;
+    (void)close(null.parent_fd);
+    (void)close(set);
+    return ok ? (int)abi : -1;
+}
+
 int landlock_enter(const struct cage *c, const struct sandbox *s, struct err *e)
 {
     struct ruleset_attr attr = {0};
