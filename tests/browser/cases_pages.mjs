@@ -92,16 +92,27 @@ const listen = (page) => page.evaluate(async () => {
     window.changed = new Promise((r) => gw.on("config.changed", () => r(true)));
 });
 
+/* The configuration file as f makes it, while run goes; then as it was. page: of somebody who is connected. */
+async function with_file(page, f, run) {
+    const file = process.env.GATEWAY_CONFIG, before = readFileSync(file, "utf8");
+    const write = async (text) => {
+        await listen(page);
+        writeFileSync(file, text);
+        await page.evaluate(() => window.changed);
+    };
+    await write(JSON.stringify(f(JSON.parse(before.replace(/^\s*\/\/.*$/gm, "")))));
+    try {
+        await run();
+    } finally {
+        await write(before);
+    }
+}
+
 /* A browser that is not let in by itself waits, says what to do, and goes on once somebody lets it in. */
 export async function pairing(browser) {
     const a = await visitor(browser), b = await visitor(browser);
     await enter(a.page);
-    const file = process.env.GATEWAY_CONFIG, before = readFileSync(file, "utf8"), doc = JSON.parse(before.replace(/^\s*\/\/.*$/gm, ""));
-    doc.gateway.nodes = {...doc.gateway.nodes, pairing: {autoApproveLocal: false}};
-    await listen(a.page);
-    writeFileSync(file, JSON.stringify(doc));
-    await a.page.evaluate(() => window.changed);
-    try {
+    await with_file(a.page, (doc) => ({...doc, gateway: {...doc.gateway, nodes: {pairing: {autoApproveLocal: false}}}}), async () => {
         await b.page.goto(`${PAGE}/#token=${TOKEN}`);
         await b.page.getByText("Waiting for approval").waitFor();
         truth(/openclawctl devices approve [\w-]+/.test(await b.page.innerText("main")), "no word what to do");
@@ -113,11 +124,24 @@ export async function pairing(browser) {
         await shot(a.page, "pairing_asked");
         await a.page.getByRole("button", {name: "Let in"}).click();
         await b.page.waitForSelector("#message");
-    } finally {
-        await listen(a.page);
-        writeFileSync(file, before);
-        await a.page.evaluate(() => window.changed);
-    }
+    });
+    await a.close();
+    await b.close();
+}
+
+/* On a gateway without a model the page opens with the first steps, and the demo answers meanwhile. */
+export async function first_run(browser) {
+    const a = await visitor(browser), b = await visitor(browser);
+    await enter(a.page);
+    await with_file(a.page, (doc) => ({gateway: doc.gateway}), async () => {
+        await b.page.goto(`${PAGE}/#token=${TOKEN}`);
+        await b.page.getByText("A model that answers").waitFor();
+        await sound(b.page, "the first run");
+        await shot(b.page, "first_run");
+        await b.page.getByRole("button", {name: "Say hello"}).click();
+        await b.page.locator(".rows.mini .msg.assistant:not(.live)", {hasText: "demo"}).waitFor();
+        await shot(b.page, "first_run_demo");
+    });
     await a.close();
     await b.close();
 }

@@ -35,7 +35,7 @@ function waiting(gw) {
                    "role-upgrade": "It asks for a role it does not have yet."}[r.details.reason] || "The gateway does not know this browser yet.";
     return [h("p", {}, words, " Somebody who may has to approve it; this page goes on by itself then."),
         h("p", {class: "soft"}, "On the gateway's machine:"), hint(id ? `openclawctl devices approve ${id}` : "openclawctl devices list"),
-        h("p", {class: "soft"}, "or on a connected control page under Connections, Devices."),
+        h("p", {class: "soft"}, "or on a connected control page under Connect, Devices."),
         h("dl", {class: "facts"}, h("dt", {}, "This browser"), h("dd", {}, h("code", {}, (r.deviceId || "").slice(0, 16) + "…")),
           id && h("dt", {}, "Request"), id && h("dd", {}, h("code", {}, id))),
         h("p", {class: "work"}, h("span", {class: "dots"}, h("i"), h("i"), h("i")), "Waiting for approval")];

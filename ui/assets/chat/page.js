@@ -25,7 +25,7 @@ class ChatPage {
         this.head = h("header", {class: "chat-head"}, iconButton("menu", "Conversations", () => document.body.classList.toggle("drawer"), {class: "icon-button drawer-open"}),
                       this.title, h("span", {class: "grow"}), this.model);
         this.thread = h("section", {class: "thread", ariaLabel: "Chat"}, this.composer.node, this.head, this.scroll, this.jump);
-        this.onState = () => this.gw.state === "ready" && this.back();
+        this.onState = () => (this.gw.state === "ready" ? this.back() : this.soon());
         this.onGap = () => this.c?.load();
         this.sessionsChanged = () => this.heading();
     }
@@ -102,7 +102,7 @@ class ChatPage {
             }
             want.push(messageNode(m, c, act));
         }
-        for (const r of c.runs.values()) want.push(runNode(r));
+        for (const r of c.runs.values()) want.push(runNode(r, this.gw.state !== "ready"));
         if (!want.length) want.push(this.empty());
         const anchor = this.stick ? null : [...this.rows.children].find((n) => n.offsetTop + n.offsetHeight > this.scroll.scrollTop);
         const before = anchor?.offsetTop;

@@ -10,7 +10,8 @@ const PHASE = {
     running_setup: "Preparing a workspace", provisioning_environment: "Preparing a workspace", thinking: "Thinking", writing: "Writing",
 };
 
-export function phaseText(r) {
+export function phaseText(r, lost) {
+    if (lost) return r.phase === "sending" ? "Waits for the connection" : "The gateway goes on; this page hears of it when the connection is back";
     if (r.stopping) return "Stopping";
     if (r.retry) return `The model did not answer${r.retry.reason ? ` (${r.retry.reason})` : ""}. Try ${r.retry.attempt} of ${r.retry.maxAttempts}`;
     if (r.phase === "tool") return `Using ${r.tool || "a tool"}`;
@@ -133,7 +134,7 @@ export function messageNode(m, c, act) {
 
 /* ---- an answer in the making ---- */
 
-export function runNode(r) {
+export function runNode(r, lost) {
     if (!r.view) {
         r.status = h("p", {class: "work"});
         r.body = h("div", {class: "answer"});
@@ -167,13 +168,13 @@ export function runNode(r) {
         }
     });
     while (r.body.childElementCount > plan.length) r.body.lastElementChild.remove();
-    const text = phaseText(r), took = Date.now() - r.at;
+    const text = phaseText(r, lost), took = Date.now() - r.at;
     const late = r.phase !== "writing" && took > 3000 ? span(Math.floor(took / 1000) * 1000) : "";
     if (r.status.said !== text + late) {
         r.status.said = text + late;
         put(r.status, h("span", {class: "dots"}, h("i"), h("i"), h("i")), h("span", {}, text), late && h("span", {class: "late"}, late));
     }
-    r.view.classList.toggle("writing", r.phase === "writing");
+    r.view.classList.toggle("writing", r.phase === "writing" && !lost);
     return r.view;
 }
 

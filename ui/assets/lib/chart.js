@@ -22,7 +22,7 @@ export function chart({title, points, kinds, say = String, empty = "Nothing yet"
     rest();
     const plot = svg("svg", {viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img",
                              "aria-label": top ? `${title}: ${kinds.map((k, i) => (k.line ? `${k.name} up to ${say(Math.max(...points.map((p) => p.values[i] || 0)))}` : `${k.name} ${say(total[i])} in all`)).join(", ")}` : `${title}: ${empty}`});
-    const step = W / Math.max(1, points.length), scale = (n) => (top ? (n / top) * (H - 6) : 0);
+    const step = W / Math.max(1, points.length), scale = (n) => (top ? (n / top) * (H - 8) : 0);
     for (const f of [0.5, 1]) plot.append(svg("line", {x1: 0, x2: W, y1: H - f * (H - 6), y2: H - f * (H - 6), class: "grid"}));
     if (stacked) points.forEach((p, x) => {
         let y = H;
@@ -35,17 +35,19 @@ export function chart({title, points, kinds, say = String, empty = "Nothing yet"
     });
     kinds.forEach((k, i) => {
         if (!k.line || !top) return;
-        let d = "", on = false;
+        let d = "", dots = "", on = false;
         points.forEach((p, x) => {
             const v = p.values[i];
             if (v === null || v === undefined) {
                 on = false;
                 return;
             }
-            d += `${on ? "L" : "M"}${((x + 0.5) * step).toFixed(1)} ${(H - scale(v)).toFixed(1)}${on ? "" : "h.010"}`;
+            const at = `${((x + 0.5) * step).toFixed(1)} ${(H - scale(v)).toFixed(1)}`;
+            d += `${on ? "L" : "M"}${at}`;
+            dots += `M${at}h.01`;
             on = true;
         });
-        plot.append(svg("path", {d, class: `c-${k.color} line`, "vector-effect": "non-scaling-stroke"}));
+        plot.append(svg("path", {d, class: `c-${k.color} line`, "vector-effect": "non-scaling-stroke"}), svg("path", {d: dots, class: `c-${k.color} line points`, "vector-effect": "non-scaling-stroke"}));
     });
     const mark = svg("rect", {y: 0, height: H, width: step, class: "hover", visibility: "hidden"});
     plot.append(mark);

@@ -121,9 +121,8 @@ export function span(ms) {
     if (ms < 1000) return `${Math.round(ms)} ms`;
     const s = ms / 1000;
     if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
-    if (s < 3600) return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
-    if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
-    return `${Math.floor(s / 86400)} d ${Math.round((s % 86400) / 3600)} h`;
+    const two = (big, one, small, other) => `${Math.floor(s / big)} ${one}${Math.floor((s % big) / small) ? ` ${Math.floor((s % big) / small)} ${other}` : ""}`;
+    return s < 3600 ? two(60, "min", 1, "s") : s < 86400 ? two(3600, "h", 60, "min") : two(86400, "d", 3600, "h");
 }
 
 export function bytes(n) {

@@ -106,7 +106,7 @@ class StartPage {
     hello() {
         this.c?.close();
         this.c = new Conversation(this.gw, "agent:main:first-steps");
-        const draw = () => put(this.rows, this.c.messages.slice(-2).map((m) => messageNode(m, this.c, {edit() {}, resend() {}, retry: () => this.hello()})), [...this.c.runs.values()].map(runNode));
+        const draw = () => put(this.rows, this.c.messages.slice(-2).map((m) => messageNode(m, this.c, {edit() {}, resend() {}, retry: () => this.hello()})), [...this.c.runs.values()].map((r) => runNode(r)));
         this.c.addEventListener("change", draw);
         this.c.addEventListener("finished", () => {
             this.answered = true;
