@@ -51,14 +51,14 @@ class One:
             worker = script.run
             self.guard(tree, worker)
             drained, left = wait_drained(tree.port)
-            dump(folder, "final-live.json", final.read(tree.port, TOKEN))
+            dump(folder, "final-live.json", self.read(tree))
             if tree.proc.poll() is not None:
                 self.start(tree)
             stop = tree.stop()
             page.disarm() if not program else None
             self.start(tree)
             again, left2 = wait_drained(tree.port)
-            dump(folder, "final-again.json", final.read(tree.port, TOKEN))
+            dump(folder, "final-again.json", self.read(tree))
             # one that died while it was asked to stop did what it was told to
             dump(folder, "end.json", {"drained_s": drained, "left": left, "drained_again_s": again, "left_again": left2,
                                       "stop_code": 0 if program else stop, "before": before, "after": before, "load_after": 0})
@@ -77,6 +77,18 @@ class One:
             except RuntimeError:
                 tree.proc.wait()
         raise RuntimeError("does not start")
+
+    def read(self, tree):
+        """The final state; the point may lie in the reading."""
+        for _ in range(5):
+            try:
+                return final.read(tree.port, TOKEN)
+            except OSError as e:
+                why = e
+                if tree.proc.poll() is not None:
+                    self.start(tree)
+                time.sleep(0.1)
+        raise why
 
     def guard(self, tree, work):
         """Does the work; a tree that ended with its supervisor is started again."""
