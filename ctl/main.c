@@ -50,14 +50,19 @@ const struct ctl_command ctl_commands[] = {
     {NULL, NULL, NULL, NULL},
 };
 
+enum { HELP_AT = 39 }; /* column of what a command is for */
+
 static void help(void)
 {
     (void)puts("usage: openclawctl [options] COMMAND ...\n");
     for (const struct ctl_command *k = ctl_commands; k->name; k++) {
-        char left[96];
+        int n = printf("  %s %s", k->name, k->args);
 
-        (void)snprintf(left, sizeof(left), "%s %s", k->name, k->args);
-        (void)printf("  %-36s %s\n", left, k->help);
+        if (n > HELP_AT - 2) { /* a long one has its sentence below it */
+            (void)puts("");
+            n = 0;
+        }
+        (void)printf("%*s%s\n", HELP_AT - n, "", k->help);
     }
     (void)puts(
         "\noptions\n"
