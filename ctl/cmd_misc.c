@@ -155,6 +155,47 @@ int cmd_token(struct ctl *c, int argc, char **argv)
     return 0;
 }
 
+/* As a part of an address (RFC 3986): everything but letters and digits escaped. */
+static void put_escaped(struct view v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        unsigned char x = (unsigned char)v.p[i];
+
+        if ((x >= '0' && x <= '9') || (x >= 'A' && x <= 'Z') || (x >= 'a' && x <= 'z'))
+            (void)putchar(x);
+        else
+            (void)printf("%%%02X", x);
+    }
+}
+
+int cmd_page(struct ctl *c, int argc, char **argv)
+{
+    bool with_token = argc == 2 && strcmp(argv[1], "--with-token") == 0;
+    char path[4096];
+    struct err e = ERR_INIT;
+    json_t *doc;
+    struct view base;
+
+    if (argc > 1 && !with_token)
+        return ctl_usage(argv[0]);
+    if (with_token && !c->token.n) {
+        (void)fprintf(stderr, "openclawctl: no token found; see openclawctl token\n");
+        return 1;
+    }
+    doc = ctl_config(c, path, sizeof(path), &e); /* on another machine: none, the page is at / */
+    base = json_view_of(json_at(doc, "gateway.controlUi.basePath"));
+    (void)printf("http%s://%s%s%s:%u%.*s/", c->tls ? "s" : "", strchr(c->host, ':') ? "[" : "",
+                 c->host, strchr(c->host, ':') ? "]" : "", c->port, VIEW_FMT(base));
+    /* behind the #: a browser sends that to nobody, and the page removes it at once */
+    if (with_token) {
+        (void)printf("#token=");
+        put_escaped(view_of((const char *)c->token.p, c->token.n));
+    }
+    (void)putchar('\n');
+    json_decref(doc);
+    return 0;
+}
+
 int cmd_completion(struct ctl *c, int argc, char **argv)
 {
     (void)c;

@@ -55,6 +55,7 @@ int cmd_history(struct ctl *c, int argc, char **argv);
 int cmd_sessions(struct ctl *c, int argc, char **argv);
 int cmd_config(struct ctl *c, int argc, char **argv);
 int cmd_token(struct ctl *c, int argc, char **argv);
+int cmd_page(struct ctl *c, int argc, char **argv);
 int cmd_devices(struct ctl *c, int argc, char **argv);
 int cmd_auth(struct ctl *c, int argc, char **argv);
 int cmd_security(struct ctl *c, int argc, char **argv);

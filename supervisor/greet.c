@@ -50,11 +50,12 @@ void greet(const struct greeting *g)
     (void)printf("    %s\n"
                  "    config    %s%s\n\n"
                  "  Next, in another terminal:\n\n"
+                 "    %s/openclawctl page --with-token    # an address to open in a browser\n"
                  "    %s/openclawctl status\n"
                  "    %s/openclawctl chat \"Hello! Who are you?\"\n"
                  "    %s/openclawctl config get\n\n",
                  by, g->config_path,
                  g->config_exists ? "" : "   (not there yet: the defaults hold)", g->exe_dir,
-                 g->exe_dir, g->exe_dir);
+                 g->exe_dir, g->exe_dir, g->exe_dir);
     (void)fflush(stdout);
 }

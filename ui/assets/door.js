@@ -26,7 +26,7 @@ function locked(gw) {
         h("label", {class: "field", htmlFor: "secret"}, h("span", {}, password ? "Password" : "Token"), input),
         wrong && h("p", {class: "bad", id: "secret-wrong", role: "alert"}, icon("warn", 18), wrong),
         h("button", {class: "button primary wide", type: "submit"}, "Connect")),
-        h("p", {class: "soft", id: "secret-help"}, "On the gateway's machine this says where it is:"), hint("openclawctl token")];
+        h("p", {class: "soft", id: "secret-help"}, "On the gateway's machine this prints an address that goes in without asking:"), hint("openclawctl page --with-token")];
 }
 
 function waiting(gw) {
