@@ -117,6 +117,8 @@ def run(opt):
         first_start = tree.start()
         time.sleep(0.5)
         conf["t0"] = now() + 1.5
+        with open(os.path.join(opt.build, "openclawd"), "rb") as f:
+            conf["sanitized"] = b"__asan_init" in f.read()
         conf["load_before"] = os.getloadavg()[0]
         dump(folder, "run.json", conf)
         before = table_of(tree)

@@ -231,7 +231,8 @@ def not_late(r):
                 if age > ttl + 1:
                     bad.append((t, "delivered after %.1f s, lives %.0f s" % (age, ttl)))
     for d in (r.live or {}).get("deliveries", []):
-        if d["state"] == "dead" and "chat not found" in (d.get("error") or "") and d["attempts"] != 1:
+        if d["state"] == "dead" and "chat not found" in (d.get("error") or "") and \
+                d["attempts"] > (3 if r.breaks else 1):  # attempts whose word died with a worker count
             bad.append((None, "delivery %s failed for good and was tried %d times" % (d["id"], d["attempts"])))
     return "%d deliveries, the latest %.1f s after its request (lives %.0f s)" % (n, latest, ttl), bad
 
