@@ -290,6 +290,26 @@ static struct draft *begin(struct channel *c, const struct ipc_draft *m)
     return d;
 }
 
+/* No delivery ends it: what shows it is taken away. */
+static void end(struct draft *d)
+{
+    d->ended = true;
+    quiet(d);
+    if (!d->taken)
+        remove_preview(d);
+    free_when_idle(d);
+}
+
+void draft_new_hub(struct channel *c)
+{
+    for (size_t i = 0; i < DRAFTS_MAX; i++) {
+        struct draft *d = &c->drafts->all[i];
+
+        if (d->id && !d->taken && !d->ended)
+            end(d);
+    }
+}
+
 int draft_on_message(void *ctx, struct link *from, struct ipc_draft *m, struct err *e)
 {
     struct channel *c = ctx;
@@ -299,13 +319,8 @@ int draft_on_message(void *ctx, struct link *from, struct ipc_draft *m, struct e
     if (!m->draft)
         return err_set(e, ERR_INVALID, "draft: draft: 0");
     if (m->flags & DRAFT_END) {
-        if (!d)
-            return 0;
-        d->ended = true;
-        quiet(d);
-        if (!d->taken)
-            remove_preview(d);
-        free_when_idle(d);
+        if (d)
+            end(d);
         return 0;
     }
     if (!d && !(d = begin(c, m)))

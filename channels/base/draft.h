@@ -13,6 +13,9 @@
 int draft_open(struct channel *c, struct err *e) MUST_USE;
 void draft_close(struct channel *c);
 int draft_on_message(void *ctx, struct link *from, struct ipc_draft *m, struct err *e);
+/* A hub that knows of no preview: those that no delivery has taken over are removed. An answer that
+ * is on its way to one finds it gone and is said anew. */
+void draft_new_hub(struct channel *c);
 /* The delivery that ends it has come. true: a preview is just being sent; on_free is called when it
  * is known what came of it, and then this is asked again. id: copied, the message that shows it, or
  * "". */

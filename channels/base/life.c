@@ -2,6 +2,7 @@
  * again with a growing wait, judged by signs of life of the transport. What the hub is told of it.
  */
 #include "channel_int.h"
+#include "draft.h"
 
 #include "clock.h"
 #include "json.h"
@@ -232,6 +233,7 @@ void life_on_peer(void *ctx, struct link *l, bool up)
     if (link_peer(l) != ROLE_HUB || !up)
         return;
     out_tell(c, l);
+    draft_new_hub(c);
     tell_state(c, l);
 }
 

@@ -213,6 +213,54 @@ def test_poll(t):
     assert poll["question"] == "which?" and [o["text"] for o in poll["options"]] == ["a", "b"] and poll["allows_multiple_answers"], poll
 
 
+def test_what_is_done_to_messages(t):
+    """Edits, reactions and deletions: nothing new to edit and nothing left to delete is as good as done."""
+    g, p = setup(t)
+    c = g.client()
+    connected(c)
+    number = c.ask("send", {"to": "42", "message": "first **words**", "idempotencyKey": "s", "channel": "telegram"})["messageId"]
+    keys = iter("abcdefghijkl")
+    act = lambda action, **more: c.ask("message.action", {"channel": "telegram", "action": action, "idempotencyKey": next(keys),
+                                                          "params": dict({"to": "42", "messageId": number}, **more)})
+    refused = lambda action, **more: c.refused("message.action", {"channel": "telegram", "action": action, "idempotencyKey": next(keys),
+                                                                  "params": dict({"to": "42", "messageId": number}, **more)})
+    act("edit", message="other *words*")
+    assert p.texts() == ["other words"], p.texts()
+    act("edit", message="other *words*")
+    act("react", emoji="\u2764\ufe0f")
+    assert p.sent()[0]["reactions"] == {"4242": ["\u2764"]}, p.sent()
+    e = refused("react", emoji="\U0001f996")
+    assert "emoji" in e.message, e
+    act("react", emoji="\u2764", remove=True)
+    assert p.sent()[0]["reactions"] == {"4242": []}, p.sent()
+    act("delete")
+    act("delete")
+    assert p.sent() == []
+    e = refused("edit", message="too late")
+    assert "not found" in e.message, e
+    e = c.refused("message.action", {"channel": "telegram", "action": "delete", "idempotencyKey": "z",
+                                     "params": {"to": "42", "messageId": "first"}})
+    assert "number" in e.message, e
+
+
+def test_answer_in_the_making(t):
+    """Somebody types, then the answer grows in one message by edits; its end is the same message, with its marks."""
+    g, p = setup(t, start=False)
+    config = dict(g.config, channels={"telegram": p.section()})
+    config["agents"]["defaults"]["model"]["primary"] = "mock/mock-1"
+    g.write_config(config)
+    g.start()
+    connected(g.client())
+    p.say("go on [fake ok chunks=12 at=6 gate=half text=%s]" % ("word_" * 12))
+    until(lambda: p.sent(), "a preview", timeout=60)
+    assert p.calls("sendChatAction"), "nobody typed"
+    t.fake.gate("half")
+    until(lambda: p.calls("editMessageText") and p.texts()[0].count("word") >= 12 and g.client().ask("deliveries.list", {})["open"] == 0,
+          "its end", timeout=60, step=0.05)
+    settled(p)
+    assert len(p.sent()) == 1, p.texts()
+
+
 def test_menu(t):
     """Commands of one's own are in the menu; those that Telegram would refuse do not spoil the others."""
     g, p = setup(t, section={"customCommands": [{"command": "/deploy", "description": "Put it out"}, {"command": "Bad", "description": "x"},
@@ -307,6 +355,7 @@ def test_webhook_while_the_hub_dies(t):
     for i in range(20):
         answers(p, "hook %d." % i)
     settled(p)
+    until(lambda: len(p.sent()) <= 20, "previews whose hub died are removed")
     assert len(p.sent()) == 20, p.texts()
 
 
