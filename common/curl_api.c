@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 int curl_api_load(const struct curl_api **out, struct err *e)
@@ -20,6 +21,8 @@ int curl_api_load(const struct curl_api **out, struct err *e)
         *out = &api;
         return 0;
     }
+    /* GnuTLS comes along with librtmp, and its constructor sets up what nobody uses: 120 KB */
+    (void)setenv("GNUTLS_NO_IMPLICIT_INIT", "1", 1);
     lib = dlopen("libcurl.so.4", RTLD_LAZY | RTLD_LOCAL);
     if (!lib)
         return err_set(e, ERR_SYS, "cannot load libcurl: %s", dlerror());

@@ -71,7 +71,6 @@ void life_resume_again(struct channel *c);
 int hook_on_message(void *ctx, struct link *from, struct ipc_hook *m, struct err *e);
 
 /* ---- out.c: what the hub wants to be said ---- */
-int out_open(struct channel *c, struct err *e) MUST_USE;
 void out_close(struct channel *c);
 int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct err *e);
 int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e);

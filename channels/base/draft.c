@@ -236,7 +236,7 @@ static void preview_done(struct draft *d, const struct channel_result *r)
 
 bool draft_op_done(struct channel *c, struct channel_op *op, const struct channel_result *r)
 {
-    for (size_t i = 0; i < DRAFTS_MAX; i++) {
+    for (size_t i = 0; c->drafts && i < DRAFTS_MAX; i++) {
         struct draft *d = &c->drafts->all[i];
 
         if (!d->id)
@@ -261,7 +261,7 @@ bool draft_op_done(struct channel *c, struct channel_op *op, const struct channe
 
 static struct draft *find(struct channel *c, uint64_t id)
 {
-    for (size_t i = 0; i < DRAFTS_MAX; i++)
+    for (size_t i = 0; c->drafts && i < DRAFTS_MAX; i++)
         if (c->drafts->all[i].id == id)
             return &c->drafts->all[i];
     return NULL;
@@ -269,9 +269,11 @@ static struct draft *find(struct channel *c, uint64_t id)
 
 static struct draft *begin(struct channel *c, const struct ipc_draft *m)
 {
-    struct draft *d = find(c, 0);
+    struct draft *d;
 
-    if (!d)
+    if (!c->drafts && !(c->drafts = mem_alloc(sizeof(*c->drafts))))
+        return NULL;
+    if (!(d = find(c, 0)))
         return NULL; /* more at once than anybody looks at */
     *d = (struct draft){.c = c, .id = m->draft};
     (void)snprintf(d->target, sizeof(d->target), "%.*s", VIEW_FMT(m->target));
@@ -361,11 +363,6 @@ void draft_done(struct channel *c, uint64_t id)
     d->ended = d->taken = true;
     quiet(d);
     free_when_idle(d);
-}
-
-int draft_open(struct channel *c, struct err *e)
-{
-    return mem_new(&c->drafts, sizeof(*c->drafts), e);
 }
 
 void draft_close(struct channel *c)

@@ -10,7 +10,6 @@
 
 #include "channel_int.h"
 
-int draft_open(struct channel *c, struct err *e) MUST_USE;
 void draft_close(struct channel *c);
 int draft_on_message(void *ctx, struct link *from, struct ipc_draft *m, struct err *e);
 /* A hub that knows of no preview: those that no delivery has taken over are removed. An answer that

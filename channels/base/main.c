@@ -14,6 +14,8 @@
 #include "log.h"
 #include "pages.h"
 
+#include <malloc.h>
+
 enum { TRIM_MS = 500 };
 
 struct life {
@@ -41,8 +43,7 @@ static int prepare(struct channel *c, struct err *e)
     struct err why = ERR_INIT;
     int r;
 
-    if ((r = life_open(c, e)) < 0 || (r = out_open(c, e)) < 0 || (r = in_open(c, e)) < 0 ||
-        (r = draft_open(c, e)) < 0)
+    if ((r = life_open(c, e)) < 0 || (r = in_open(c, e)) < 0)
         return r;
     if (c->ops->needs & CHANNEL_NEEDS_TLS && (r = chan_stream_init(c, e)) < 0)
         return r;
@@ -97,6 +98,7 @@ int main(void)
     struct sandbox cage = {.allow = SB_CONNECT};
     struct err e = ERR_INIT;
 
+    (void)mallopt(M_ARENA_MAX, 1); /* resolver threads would each begin a heap of their own */
     c->ops = &channel_platform;
     c->w.on_peer = life_on_peer;
     c->w.on_stop = on_stop;

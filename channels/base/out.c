@@ -326,6 +326,8 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
     struct err why = ERR_INIT;
 
     (void)from;
+    if (!c->out && mem_new(&c->out, sizeof(*c->out), e) < 0) /* who never speaks pays nothing */
+        return e->code;
     for (size_t i = 0; i < ITEMS_MAX && !it; i++)
         if (c->out->items[i].state == ITEM_FREE)
             it = &c->out->items[i];
@@ -358,7 +360,7 @@ int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct e
 
     (void)from;
     (void)e;
-    for (size_t i = 0; i < ITEMS_MAX; i++) {
+    for (size_t i = 0; c->out && i < ITEMS_MAX; i++) {
         struct item *it = &c->out->items[i];
 
         if (it->state == ITEM_DONE && it->res.delivery_id == m->delivery_id &&
@@ -370,14 +372,14 @@ int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct e
 
 void out_tell(struct channel *c, struct link *hub)
 {
-    for (size_t i = 0; i < ITEMS_MAX; i++)
+    for (size_t i = 0; c->out && i < ITEMS_MAX; i++)
         if (c->out->items[i].state == ITEM_DONE)
             tell(&c->out->items[i], hub);
 }
 
 void out_under_way(const struct channel *c, struct buf *ids)
 {
-    for (size_t i = 0; i < ITEMS_MAX; i++) {
+    for (size_t i = 0; c->out && i < ITEMS_MAX; i++) {
         uint64_t le = htole64(c->out->items[i].res.delivery_id);
 
         if (c->out->items[i].state != ITEM_FREE)
@@ -387,7 +389,7 @@ void out_under_way(const struct channel *c, struct buf *ids)
 
 bool out_idle(const struct channel *c)
 {
-    for (size_t i = 0; i < ITEMS_MAX; i++)
+    for (size_t i = 0; c->out && i < ITEMS_MAX; i++)
         if (c->out->items[i].state == ITEM_RUNNING)
             return false;
     return true;
@@ -396,11 +398,6 @@ bool out_idle(const struct channel *c)
 void out_run(struct channel *c)
 {
     (void)c; /* what came while there was no connection was refused: the hub holds it */
-}
-
-int out_open(struct channel *c, struct err *e)
-{
-    return mem_new(&c->out, sizeof(*c->out), e);
 }
 
 void out_close(struct channel *c)
