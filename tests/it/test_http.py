@@ -160,3 +160,26 @@ def test_metrics(t):
     from gateway import until
     until(lambda: b'process_restarts_total{role="agent",instance="0"} 1' in ask(g, "/metrics")[2], "the restart is counted")
     assert ask(g, "/startupz", token=False)[0] == 200
+
+
+def test_cors(t):
+    """A page elsewhere reads the API when the configuration names its origin, and not otherwise."""
+    from gateway import config_for
+    here = "https://pages.example:8443"
+    g = t.gateway(config_for(t.fake.url, controlUi={"allowedOrigins": [here]}, http={"endpoints": {"chatCompletions": {"enabled": True}}}))
+    path = "/v1/chat/completions"
+    pre = dict(Access_Control_Request_Method="POST", Access_Control_Request_Headers="authorization")
+    s, h, b = ask(g, path, "OPTIONS", token=False, Origin=here, **pre)
+    assert s == 204 and h["access-control-allow-origin"] == here and h["access-control-allow-methods"] == "POST", (s, h)
+    assert "Authorization" in h["access-control-allow-headers"] and h["vary"] == "Origin" and "access-control-allow-credentials" not in h
+    s, h, b = ask(g, path, "POST", {"messages": [{"role": "user", "content": "x"}]}, Origin=here)
+    assert s == 200 and h["access-control-allow-origin"] == here, (s, h)
+    s, h, b = ask(g, path, "POST", {"stream": True, "messages": [{"role": "user", "content": "x"}]}, Origin=here)
+    assert s == 200 and h["access-control-allow-origin"] == here, (s, h)
+    assert ask(g, path, "POST", b"x", token="wrong", Origin=here)[1]["access-control-allow-origin"] == here
+    for origin in ("https://evil.example", "https://pages.example", "http://pages.example:8443", "null", "*"):
+        s, h, b = ask(g, path, "OPTIONS", token=False, Origin=origin, **pre)
+        assert s == 405 and "access-control-allow-origin" not in h, (origin, s, h)
+        s, h, b = ask(g, "/v1/models", Origin=origin)
+        assert "access-control-allow-origin" not in h, (origin, s, h)
+    assert "access-control-allow-origin" not in ask(g, "/", token=False, Origin=here)[1]

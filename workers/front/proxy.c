@@ -28,7 +28,16 @@ static void add_origin(struct proxy_conf *c, struct view origin)
     }
     if (!view_starts(view_from(origin, at), V("://")) || c->hosts >= PROXY_HOSTS_MAX)
         return;
+    c->origin[c->origins++] = origin;
     c->host[c->hosts++] = host_only(view_from(origin, at + 3));
+}
+
+bool proxy_origin_named(const struct proxy_conf *c, struct view origin)
+{
+    for (unsigned i = 0; i < c->origins; i++)
+        if (view_ieq(c->origin[i], origin))
+            return true;
+    return false;
 }
 
 /* Never in mode none: whoever is forwarded would be let in unasked. */

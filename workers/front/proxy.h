@@ -26,6 +26,8 @@ struct proxy_conf {
     bool real_ip;                      /* X-Real-IP counts where there is no list */
     struct view host[PROXY_HOSTS_MAX]; /* names pages may use; into the configuration document */
     unsigned hosts;
+    struct view origin[PROXY_HOSTS_MAX]; /* as configured, without "*" */
+    unsigned origins;
     bool any_host;
 };
 
@@ -45,6 +47,8 @@ enum proxy_answer proxy_attribute(const struct proxy_conf *c, const struct ip *p
  * lower case. Credentials and what belongs to the connection are left out. */
 void proxy_claims(const struct http_req *q, struct buf *out);
 
+/* Whether this Origin is one that the configuration names. */
+bool proxy_origin_named(const struct proxy_conf *c, struct view origin);
 /* Whether this Host can only be ours: an address, a name without a dot, localhost, *.local,
  * *.ts.net, or the host of a configured origin. */
 bool proxy_host_ours(const struct proxy_conf *c, struct view host);

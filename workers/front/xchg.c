@@ -21,6 +21,7 @@ void xchg_reset(struct xchg *x)
         hub_http_gone(c, x->number);
     c->f->body_bytes -= x->counted;
     buf_fini(&x->content);
+    buf_fini(&x->cors);
     site_unref(&x->site);
     xchg_init(x, c, ops);
 }
@@ -29,6 +30,7 @@ void xchg_reset(struct xchg *x)
 static void answer(struct xchg *x, struct http_answer *a)
 {
     a->head = x->head;
+    a->cors = buf_view(&x->cors);
     x->number = 0;
     x->state = XCHG_IDLE;
     x->ops->answer(x, a);
@@ -237,6 +239,38 @@ static void ask(struct xchg *x, const struct http_req *q, struct view rest, bool
     buf_fini(&headers);
 }
 
+/* -------------------------------------------------------------- pages of other origins */
+/* A browser lets a page elsewhere read an answer of the API when its origin is named in
+ * gateway.controlUi.allowedOrigins; "*" is for WebSockets only. Cookies mean nothing here. */
+static void allow_origin(struct xchg *x, const struct http_req *q)
+{
+    if (x->route->auth != ROUTE_BEARER || !q->origin.n ||
+        !proxy_origin_named(&x->c->f->proxy, q->origin))
+        return;
+    buf_init(&x->cors, KIB);
+    buf_put_str(&x->cors, "Access-Control-Allow-Origin: ");
+    buf_put_view(&x->cors, q->origin);
+    buf_put_str(&x->cors, "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Retry-After, "
+                          "X-Should-Retry\r\n");
+    if (x->cors.failed)
+        buf_fini(&x->cors);
+}
+
+/* The browser's question before the request. */
+static void preflight(struct xchg *x)
+{
+    struct buf fields = BUF_INIT(KIB);
+
+    buf_put_str(&fields, "Access-Control-Allow-Methods: ");
+    route_allow(x->route->methods, &fields);
+    buf_put_str(&fields,
+                "\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, "
+                "X-Request-Id, X-OpenClaw-Agent-Id, X-OpenClaw-Session-Key, X-OpenClaw-Model, "
+                "Traceparent\r\nAccess-Control-Max-Age: 600\r\n");
+    answer(x, &(struct http_answer){.status = 204, .fields = buf_view(&fields)});
+    buf_fini(&fields);
+}
+
 void xchg_begin(struct xchg *x, const struct http_req *q)
 {
     struct conn *c = x->c;
@@ -252,8 +286,13 @@ void xchg_begin(struct xchg *x, const struct http_req *q)
         x->route = route_row(ROUTE_channel_path);
         rest = q->path;
     }
+    if (x->route)
+        allow_origin(x, q);
     if (!x->route) {
         serve_file(x, q);
+    } else if (q->method == HTTP_OPTIONS && x->cors.n &&
+               xchg_header(q, V("access-control-request-method")).n) {
+        preflight(x);
     } else if (!(x->route->methods & HTTP_BIT(q->method))) {
         not_allowed(x, x->route->methods);
     } else {
@@ -366,6 +405,7 @@ void xchg_answer(struct xchg *x, const struct ipc_http_answer *m)
     a.parts = true;
     a.length = HTTP_UNKNOWN;
     a.body = VIEW_EMPTY;
+    a.cors = buf_view(&x->cors);
     x->state = XCHG_PARTS;
     x->ops->answer(x, &a);
     if (m->body.n)

@@ -42,6 +42,7 @@ struct xchg {
     struct buf content; /* the body so far */
     size_t counted;     /* of it in the front's budget for bodies */
     size_t owed;        /* bytes of parts that were taken and not told */
+    struct buf cors;    /* header lines for the page that asks; empty: it may read nothing */
     struct view file;   /* what is left of a file; into site */
     struct site *site;  /* holds it; referenced */
 };
