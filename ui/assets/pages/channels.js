@@ -17,7 +17,7 @@ export default function channels(gw) {
     };
     const button = (method, label, f, danger) => (gw.has(method) && gw.may("admin") ? h("button", {type: "button", class: `button small${danger ? " danger" : ""}`, onclick: f}, label) : null);
     const account = (id, label, a, again) => h("li", {class: "card account"}, h("header", {class: "row"}, h("h3", {}, label, a.accountId && a.accountId !== "default" ? ` · ${a.name || a.accountId}` : ""), tag(...on(a))),
-        a.lastError ? h("p", {class: "notice err"}, a.lastError) : null,
+        a.lastError && !a.connected ? h("p", {class: "notice err"}, a.lastError) : null,
         h("dl", {class: "facts"}, [["Came in", a.lastInboundAt], ["Went out", a.lastOutboundAt], ["Connected", a.lastConnectedAt], ["Checked", a.lastProbeAt]].filter(([, t]) => t).map(([k, t]) => [h("dt", {}, k), h("dd", {}, h("time", {title: dateTime(t)}, ago(t)))]),
             a.reconnectAttempts ? [h("dt", {}, "Tries to reconnect"), h("dd", {}, a.reconnectAttempts)] : null, a.dmPolicy ? [h("dt", {}, "Who may write"), h("dd", {}, a.dmPolicy)] : null),
         h("div", {class: "row"}, button("channels.status", "Check now", async () => {

@@ -55,7 +55,7 @@ function findings(gw, d) {
     const dead = d.dead?.deliveries?.length || 0;
     if (dead) out.push(["err", `${plural(dead, "message")} could not be delivered and ${dead === 1 ? "was" : "were"} set aside.`, "#/deliveries", "Look"]);
     for (const [id, accounts] of Object.entries(d.channels?.channelAccounts || {}))
-        for (const a of accounts) if (a.enabled !== false && a.lastError) out.push(["err", `${d.channels.channelLabels?.[id] || id} (${a.accountId}): ${a.lastError}`, "#/channels", "Channels"]);
+        for (const a of accounts) if (a.enabled !== false && a.lastError && !a.connected) out.push(["err", `${d.channels.channelLabels?.[id] || id}${a.accountId && a.accountId !== "default" ? ` (${a.accountId})` : ""}: ${a.lastError}`, "#/channels", "Channels"]);
     if (gw.hello.snapshot?.sessionDefaults?.modelConfigured === false) out.push(["warn", "No model is set up; the built-in demo answers.", "#/start", "Set one up"]);
     return out;
 }
