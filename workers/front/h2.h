@@ -42,11 +42,14 @@ enum {
 };
 
 struct h2_ctx; /* callbacks and options of all sessions */
+struct h2_reserve;
 
 struct conn_h2 {
     struct conn *c; /* borrowed */
     nghttp2_session *s;
-    struct list streams; /* oldest first */
+    struct h2_reserve *reserve; /* borrowed */
+    bool starved;               /* it took of that: it ends now */
+    struct list streams;        /* oldest first */
     unsigned streams_n;
     struct buf head;   /* the header block being received: u32 and u32 lengths, name, value */
     size_t head_bytes; /* as RFC 9113 counts them */

@@ -1,4 +1,4 @@
-#include "clock.h"
+#include "h2_mem.h"
 #include "h2_ws.h"
 #include "http_conn.h"
 #include "log.h"
@@ -7,34 +7,10 @@ struct h2_ctx {
     nghttp2_session_callbacks *on;
     nghttp2_option *options;
     unsigned count;
+    struct h2_reserve reserve;
 };
 
 static const struct conn_ops h2_ops;
-
-/* -------------------------------------------------------------- memory of the library */
-static void *lib_malloc(size_t n, void *ctx)
-{
-    (void)ctx;
-    return mem_alloc(n);
-}
-
-static void lib_free(void *p, void *ctx)
-{
-    (void)ctx;
-    mem_free(p);
-}
-
-static void *lib_calloc(size_t n, size_t size, void *ctx)
-{
-    (void)ctx;
-    return mem_calloc(n, size);
-}
-
-static void *lib_realloc(void *p, size_t n, void *ctx)
-{
-    (void)ctx;
-    return mem_realloc(p, n);
-}
 
 /* -------------------------------------------------------------- life */
 static int ctx_new(struct h2_ctx **out, struct err *e)
@@ -75,13 +51,13 @@ static int open_session(struct conn_h2 *h, struct h2_ctx *x, struct err *e)
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
-    nghttp2_mem mem = {NULL, lib_malloc, lib_free, lib_calloc, lib_realloc};
+    nghttp2_mem mem = h2_mem(h);
 
     if (nghttp2_session_server_new3(&h->s, x->on, h, x->options, &mem) != 0 ||
         nghttp2_submit_settings(h->s, NGHTTP2_FLAG_NONE, ours, COUNT_OF(ours)) != 0 ||
         nghttp2_session_set_local_window_size(h->s, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) != 0)
         return err_set(e, ERR_NOMEM, "out of memory for HTTP/2");
-    return 0;
+    return h->starved ? err_set(e, ERR_NOMEM, "out of memory for HTTP/2") : 0;
 }
 
 static int h2_new(struct conn *c, struct err *e)
@@ -96,6 +72,7 @@ static int h2_new(struct conn *c, struct err *e)
         return r;
     f->h2->count++;
     h->c = c;
+    h->reserve = &f->h2->reserve;
     list_init(&h->streams);
     buf_init(&h->head, HTTP_HEAD_MAX + HTTP_HEADERS_MAX * 8);
     h->head.secret = true; /* Authorization */
@@ -242,7 +219,7 @@ void h2_conn_fill(struct conn *c)
 
     while (c->out.n < H2_OUT && (n = nghttp2_session_mem_send(h->s, &p)) > 0)
         buf_put(&c->out, p, (size_t)n);
-    if (n < 0 || c->out.failed)
+    if (n < 0 || c->out.failed || h->starved)
         conn_kill(c);
     else
         h2_ws_emptied(h);
@@ -324,6 +301,8 @@ static void on_bytes(struct conn *c, char **p, size_t *n)
     h2_recv(h, view_of(*p, *n));
     *p += *n;
     *n = 0;
+    if (h->starved)
+        conn_kill(c);
     conn_touch(c);
 }
 
