@@ -148,6 +148,11 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code && !h->over &&
+        front_may_log(h->c->f)) /* what the library found */
+        log_info("h2.ended", KV("conn", h->c->id), KV("code", frame->goaway.error_code),
+                 KV("why", view_of((const char *)frame->goaway.opaque_data,
+                                   frame->goaway.opaque_data_len)));
     if (frame->hd.type == NGHTTP2_RST_STREAM && (!s || !s->ended))
         remember_cut(h, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
