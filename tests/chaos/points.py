@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 
 import check
@@ -48,16 +49,15 @@ class One:
             dump(folder, "run.json", {"seed": 1, "seconds": 1, "t0": time.monotonic(), "ttl_s": 60, "platforms": platforms, "options": {"slack": 20}})
             script = Script(folder, tree.port, platforms)
             before = table_of(tree)
-            worker = script.run
-            self.guard(tree, worker)
-            drained, left = wait_drained(tree.port)
+            self.guard(tree, script.run)
+            drained, left = self.guard(tree, lambda: wait_drained(tree.port))
             dump(folder, "final-live.json", self.read(tree))
             if tree.proc.poll() is not None:
                 self.start(tree)
             stop = tree.stop()
             page.disarm() if not program else None
             self.start(tree)
-            again, left2 = wait_drained(tree.port)
+            again, left2 = self.guard(tree, lambda: wait_drained(tree.port))
             dump(folder, "final-again.json", self.read(tree))
             # one that died while it was asked to stop did what it was told to
             dump(folder, "end.json", {"drained_s": drained, "left": left, "drained_again_s": again, "left_again": left2,
@@ -92,7 +92,6 @@ class One:
 
     def guard(self, tree, work):
         """Does the work; a tree that ended with its supervisor is started again."""
-        import threading
         done = threading.Event()
 
         def again():
@@ -103,7 +102,7 @@ class One:
         t = threading.Thread(target=again, daemon=True)
         t.start()
         try:
-            work()
+            return work()
         finally:
             done.set()
             t.join()

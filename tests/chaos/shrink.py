@@ -31,6 +31,7 @@ class Replay:
         argv = [sys.executable, os.path.join(HERE, "chaos.py"), "run", "--out", out, "--schedule", plan]
         for name in ("build", "seed", "rate", "clients", "fronts", "agents", "accounts", "model_ms", "ttl", "slack"):
             argv += ["--" + name.replace("_", "-"), str(o[name])]
+        argv += ["--lying-disk"] * bool(o.get("lying_disk")) + ["--nemesis", o["nemesis"]]
         subprocess.run(argv + ["--seconds", str(seconds)], stdout=subprocess.DEVNULL)
         got = failing(out) & self.wanted
         print("%d faults: %s" % (len(rows), " ".join(sorted(got)) or "holds"), flush=True)
