@@ -46,6 +46,96 @@ def test_groups(t):
     assert c.ask("sessions.groups.defaults")["defaults"] == []
 
 
+def grouped(g, c, count, name="Work"):
+    """That many sessions in a group."""
+    for i in range(0, count, 100):
+        got = c.ask("sessions.patchMany", {"targets": [{"key": "s%d" % k} for k in range(i, i + 100)],
+                                           "patch": {"category": name}})["outcomes"]
+        assert all(o["ok"] for o in got), got
+
+
+def categories(c):
+    out, offset = {}, 0
+    while offset is not None:
+        got = c.ask("sessions.list", {"limit": 500, "offset": offset})
+        out.update((r["key"], r.get("category")) for r in got["sessions"])
+        offset = got["nextOffset"]
+    return out
+
+
+def test_groups_steps(t):
+    """A group of many sessions is renamed in steps: others are served meanwhile, nobody comes in."""
+    g = t.gateway()
+    c, other = g.client(), g.client()
+    grouped(g, c, 1000)
+    asked = c.start("sessions.groups.rename", {"name": "Work", "to": "Office"})
+    refused, served = [], 0
+    while category(other, "s999") == "Work":
+        served += 1
+        try:
+            other.ask("sessions.patch", {"key": "late", "category": "Work"})
+        except Exception as e:
+            refused.append(e)
+        for to in ("Third", "Office"):
+            e = other.refused("sessions.groups.rename", {"name": "Work", "to": to})
+            assert "already" in e.message or "unknown session group" in e.message, e
+    got = c.answer(asked)
+    assert got["ok"] and got["payload"]["updatedSessions"] == 1000, got
+    assert served > 0 and refused and all("is being renamed" in e.message for e in refused), (served, refused)
+    assert names(c) == ["Office"]
+    assert {k: v for k, v in categories(c).items() if v != "Office"} == {}
+    c.ask("sessions.patch", {"key": "late", "category": "Work"})  # over: a new group of that name
+    assert names(c) == ["Office", "Work"]
+
+
+def test_groups_killed(t):
+    """The hub is killed in the middle of a rename, of a delete: the next one goes on to the end."""
+    g = t.gateway()
+    c = g.client()
+    grouped(g, c, 1000)
+    for method, params, left in (("sessions.groups.rename", {"name": "Work", "to": "Office"}, "Office"),
+                                 ("sessions.groups.delete", {"name": "Office"}, None)):
+        watch = g.client()
+        c.start(method, params)
+        until(lambda: category(watch, "s0") == left, "the first one to have moved")
+        old = g.kill("hub")
+        g.wait_replaced("hub", old)
+        c = g.client_soon()
+        until(lambda: names(c) == ([left] if left else []), "the end of it")
+        rows = categories(c)
+        assert len(rows) == 1000 and set(rows.values()) == {left}, rows
+        watch.close()
+
+
+def test_comfort(t):
+    """What is not a thing here answers as where it is empty or off."""
+    g = t.gateway()
+    c = g.client()
+    c.turn("s0", "hello [fake ok chunks=1]")
+    full, last = "agent:main:s0", c.history("s0")[-1]["__openclaw"]["id"]
+    for method, params, want in (
+            ("sessions.observer.visibility", {"visible": True}, {"ok": True}),
+            ("sessions.viewers.set", {"sessionKeys": ["s0", "agent:main:x"]}, {"sessionKeys": [full, "agent:main:x"]}),
+            ("sessions.catalog.list", {"search": "x", "cursors": {"a": "b"}}, {"catalogs": []}),
+            ("session.discussion.info", {"sessionKey": "s0"}, {"state": "none"}),
+            ("sessions.title.prepare", {"agentId": "main", "message": "hi"}, {"title": None}),
+            ("sessions.activitySummary.ensure", {"sessions": [{"key": "s0"}]},
+             {"sessions": [{"key": full, "agentId": "main", "activitySummary": {"state": "unavailable"}}]}),
+            ("sessions.files.list", {"sessionKey": "s0"}, {"sessionKey": full, "files": []}),
+            ("sessions.diff", {"sessionKey": "s0"},
+             {"sessionKey": full, "files": [], "additions": 0, "deletions": 0, "unavailableReason": "not_git"}),
+            ("sessions.branches.switch", {"sessionKey": "s0", "leafEntryId": last}, {})):
+        assert c.ask(method, params) == want, method
+    assert c.ask("sessions.diff", {"sessionKey": "none"})["unavailableReason"] == "unknown_session"
+    e = c.refused("sessions.companion.state", {"sessionKey": "s0"})
+    assert e.code == "UNAVAILABLE" and e.message == "Side chat is unavailable.", e
+    first = c.history("s0")[0]["__openclaw"]["id"]
+    e = c.refused("sessions.branches.switch", {"sessionKey": "s0", "leafEntryId": first})
+    assert "no branch" in e.message, e
+    e = c.refused("sessions.viewers.set", {"sessionKeys": ["x"] * 33})
+    assert e.code == "INVALID_REQUEST", e
+
+
 def test_patch_many(t):
     g = t.gateway()
     c = g.client()

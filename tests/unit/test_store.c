@@ -150,6 +150,11 @@ START_TEST(test_sessions)
     ROWS("a b c ", store_sessions_page(db, 0, 10, on_session, &o, &e));
     OK(store_sessions_count(db, &n, &e));
     ck_assert_uint_eq(n, 3);
+    ROWS("a b c ", store_sessions_from(db, 0, 10, on_session, &o, &e)); /* in order of their sids */
+    ROWS("b ", store_sessions_from(db, a, 1, on_session, &o, &e));
+    ROWS("", store_sessions_from(db, c, 10, on_session, &o, &e));
+    ROWS("", store_sessions_from(db, UINT32_MAX, 10, on_session, &o, &e));
+    ROWS("", store_sessions_from(db, 0, 0, on_session, &o, &e));
     r = kit_session("a", 5); /* b's number under a's key */
     r.session_put.sid = b;
     FAILS(store_apply(db, &r, &e), ERR_CONFLICT);

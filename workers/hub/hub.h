@@ -34,6 +34,7 @@ struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
 struct metrics;        /* counts for /metrics (metrics.h) */
 struct throttle;       /* wrong secrets (throttle.h) */
+struct chore;          /* long work in steps (chore.h) */
 
 struct hub {
     struct worker w; /* first: every handler's ctx is the hub */
@@ -67,8 +68,13 @@ struct hub {
         struct buf buf;
         uint64_t total; /* bytes since the start: the cursor of logs.tail */
     } logs;
-    struct config_writes writes;           /* changes of the configuration under way */
-    struct pulse pulse;                    /* turns of the last hours */
+    struct config_writes writes; /* changes of the configuration under way */
+    struct pulse pulse;          /* turns of the last hours */
+    struct {                     /* chore.h */
+        struct chore *first;
+        unsigned count;
+        struct loop_timer timer;
+    } chores;
     uint64_t state_presence, state_health; /* stateVersion of events */
     struct loop_timer idle;                /* checkpoint of the store */
     struct loop_task commit;               /* deferred whenever something changed */

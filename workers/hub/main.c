@@ -9,6 +9,7 @@
 #include "auth.h"
 #include "channels.h"
 #include "chanpair.h"
+#include "chore.h"
 #include "clock.h"
 #include "deliveries.h"
 #include "dispatch.h"
@@ -31,6 +32,7 @@
 #include "rand.h"
 #include "room.h"
 #include "run.h"
+#include "session_groups.h"
 #include "settings.h"
 #include "standing.h"
 #include "tailnet.h"
@@ -365,6 +367,7 @@ static int open_all(struct hub *h, struct err *e)
     h->cpus = sysconf(_SC_NPROCESSORS_ONLN);
     rand_uuid(h->boot_id);
     hub_init(h);
+    chores_open(h);
     tick_open(h);
     if ((r = settings_new(&h->settings, h->w.conf, e)) < 0) {
         h->w.exit_code = 2; /* the same slice would fail again */
@@ -377,7 +380,8 @@ static int open_all(struct hub *h, struct err *e)
         (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
         (r = http_open(h, e)) < 0 || (r = metrics_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
         (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
-        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0 || (r = channels_open(h, e)) < 0)
+        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0 ||
+        (r = channels_open(h, e)) < 0 || (r = groups_open(h, e)) < 0)
         return r;
     room_open(h);
     return 0;
@@ -388,6 +392,7 @@ static void close_all(struct hub *h)
     if (!h->w.loop)
         return;
     loop_undefer(h->w.loop, &h->commit);
+    chores_close(h);
     channels_close(h);
     inbound_close(h);
     api_close(h);

@@ -7,14 +7,13 @@
 
 #include <stdio.h>
 
-enum { WALK_BYTES = 16 << 20 }; /* keys of the sessions of one group */
-
-/* {"names": [...], "order": [...], "defaults": {name: {cwd, worktree}}} */
+/* {"names": [...], "order": [...], "defaults": {name: {cwd, worktree}},
+ *  "moving": {name: the name its sessions get, "" none}} */
 #define GROUPS_KEY V("sessions.groups")
 
 /* ---- the setting ---- */
 
-static int load(struct hub *h, json_t **out, struct err *e)
+int groups_load(struct hub *h, json_t **out, struct err *e)
 {
     struct view text;
     json_t *doc = NULL;
@@ -32,11 +31,13 @@ static int load(struct hub *h, json_t **out, struct err *e)
         (void)json_object_set_new(doc, "names", json_array());
     if (!json_object_get(doc, "defaults"))
         (void)json_object_set_new(doc, "defaults", json_object());
+    if (!json_object_get(doc, "moving"))
+        (void)json_object_set_new(doc, "moving", json_object());
     *out = doc;
     return 0;
 }
 
-static int save(struct hub *h, const json_t *doc, struct err *e)
+int groups_save(struct hub *h, const json_t *doc, struct err *e)
 {
     struct buf b = BUF_INIT(64 * KIB);
     struct store_rec rec = {.type = REC_meta_set};
@@ -50,7 +51,7 @@ static int save(struct hub *h, const json_t *doc, struct err *e)
     return rc;
 }
 
-static size_t place_of(const json_t *names, struct view name)
+size_t groups_place(const json_t *names, struct view name)
 {
     const json_t *v;
     size_t i;
@@ -70,16 +71,19 @@ int groups_add(struct hub *h, struct view name, struct err *e)
 
     if (name.n == 0)
         return 0;
-    if ((rc = load(h, &doc, e)) < 0)
+    if ((rc = groups_load(h, &doc, e)) < 0)
         return rc;
     names = json_object_get(doc, "names");
-    if (place_of(names, name) == SIZE_MAX) {
+    if (json_object_getn(json_object_get(doc, "moving"), name.p, name.n))
+        rc = err_set(e, ERR_AGAIN, "session group is being renamed or deleted: %.*s",
+                     VIEW_FMT(name));
+    else if (groups_place(names, name) == SIZE_MAX) {
         if (json_array_size(names) >= GROUPS_MAX)
             rc = err_set(e, ERR_LIMIT, "more than %d groups", (int)GROUPS_MAX);
         else if (json_array_append_new(names, json_stringn(name.p, name.n)) < 0)
             rc = err_set(e, ERR_NOMEM, "groups: out of memory");
         else
-            rc = save(h, doc, e);
+            rc = groups_save(h, doc, e);
     }
     json_decref(doc);
     return rc;
@@ -87,72 +91,44 @@ int groups_add(struct hub *h, struct view name, struct err *e)
 
 /* ---- the sessions in it ---- */
 
-struct walk {
-    struct buf quoted; /* "category":"..." as a row has it */
-    struct buf keys;   /* each with its NUL */
-    unsigned count;
-    bool one; /* one is enough */
+int groups_quoted(struct view name, struct buf *out, struct err *e)
+{
+    struct jw jw = JW_INIT(out);
+
+    buf_put_str(out, "\"category\":");
+    jw_str(&jw, name);
+    return buf_check(out, e);
+}
+
+bool groups_has(const struct rec_session_put *r, struct view quoted)
+{
+    return r->extra.n >= quoted.n && memmem(r->extra.p, r->extra.n, quoted.p, quoted.n);
+}
+
+struct look {
+    struct view quoted;
+    bool found;
 };
 
 static int on_session(void *ctx, const struct rec_session_put *r)
 {
-    struct walk *w = ctx;
-    struct view q = buf_view(&w->quoted);
+    struct look *l = ctx;
 
-    if (r->extra.n < q.n || !memmem(r->extra.p, r->extra.n, q.p, q.n))
-        return 0;
-    buf_put_view(&w->keys, r->key);
-    buf_put_char(&w->keys, '\0');
-    w->count++;
-    return w->one;
+    l->found = groups_has(r, l->quoted);
+    return l->found;
 }
 
-static int walk(struct hub *h, struct view name, bool one, struct walk *w, struct err *e)
+static int in_use(struct hub *h, struct view name, bool *out, struct err *e)
 {
-    struct jw jw = JW_INIT(&w->quoted);
-    int rc;
+    struct buf quoted = BUF_INIT(64 * KIB);
+    struct look l = {.found = false};
+    int rc = groups_quoted(name, &quoted, e);
 
-    w->one = one;
-    w->count = 0;
-    buf_init(&w->quoted, 64 * KIB);
-    buf_init(&w->keys, WALK_BYTES);
-    buf_put_str(&w->quoted, "\"category\":");
-    jw_str(&jw, name);
-    if ((rc = buf_check(&w->quoted, e)) == 0 &&
-        (rc = store_sessions_page(h->store, 0, SIZE_MAX, on_session, w, e)) == 0)
-        rc = buf_check(&w->keys, e);
-    return rc;
-}
-
-static void walk_fini(struct walk *w)
-{
-    buf_fini(&w->quoted);
-    buf_fini(&w->keys);
-}
-
-/* All sessions of it into another one; to empty: into none. */
-static int move(struct hub *h, struct view name, struct view to, unsigned *moved, struct err *e)
-{
-    struct walk w;
-    struct view left;
-    int rc = walk(h, name, false, &w, e);
-
-    *moved = 0;
-    for (left = buf_view(&w.keys); rc == 0 && left.n; left = view_from(left, strlen(left.p) + 1)) {
-        struct session_key key;
-        struct live *l;
-
-        if (session_key(h, view_str(left.p), VIEW_EMPTY, &key, e) == ERR_INVALID)
-            continue;
-        if ((rc = live_get(h, &key, false, &l, e)) < 0)
-            break;
-        rc = to.n ? session_rest_set_str(&l->s, "category", to, e)
-                  : session_rest_set(&l->s, "category", VIEW_EMPTY, e);
-        if (rc == 0 && (rc = session_save(h, &l->s, e)) == 0)
-            ++*moved;
-        live_put(h, l);
-    }
-    walk_fini(&w);
+    l.quoted = buf_view(&quoted);
+    if (rc == 0)
+        rc = store_sessions_from(h->store, 0, SIZE_MAX, on_session, &l, e);
+    *out = l.found;
+    buf_fini(&quoted);
     return rc;
 }
 
@@ -204,7 +180,7 @@ static void put_defaults(struct jw *w, const json_t *doc)
     jw_arr_end(w);
 }
 
-static void tell(struct hub *h)
+void groups_tell(struct hub *h)
 {
     struct jw *w;
 
@@ -218,7 +194,7 @@ static void tell(struct hub *h)
     event_end(h, AUD_SESSIONS, EVENT_SEQ);
 }
 
-static int failed(struct call *c, json_t *doc, const struct err *e)
+int groups_failed(struct call *c, json_t *doc, const struct err *e)
 {
     json_decref(doc);
     if (e->code == ERR_INVALID || e->code == ERR_LIMIT || e->code == ERR_NOT_FOUND)
@@ -226,8 +202,7 @@ static int failed(struct call *c, json_t *doc, const struct err *e)
     return call_error_full(c, RPC_UNAVAILABLE, e->text, VIEW_EMPTY, 1, 1000);
 }
 
-/* updated < 0: not said. */
-static int answer(struct call *c, json_t *doc, int64_t updated)
+int groups_answer(struct call *c, json_t *doc, int64_t updated)
 {
     struct jw *w = call_ok(c);
     int rc;
@@ -240,7 +215,7 @@ static int answer(struct call *c, json_t *doc, int64_t updated)
     jw_obj_end(w);
     json_decref(doc);
     rc = call_end(c);
-    tell(c->hub);
+    groups_tell(c->hub);
     return rc;
 }
 
@@ -252,8 +227,8 @@ int rpc_sessions_groups_list(struct call *c)
     json_t *doc = NULL;
     struct jw *w;
 
-    if (load(c->hub, &doc, &e) < 0)
-        return failed(c, doc, &e);
+    if (groups_load(c->hub, &doc, &e) < 0)
+        return groups_failed(c, doc, &e);
     w = call_ok(c);
     jw_obj(w);
     put_groups(w, doc);
@@ -268,8 +243,8 @@ int rpc_sessions_groups_defaults(struct call *c)
     json_t *doc = NULL;
     struct jw *w;
 
-    if (load(c->hub, &doc, &e) < 0)
-        return failed(c, doc, &e);
+    if (groups_load(c->hub, &doc, &e) < 0)
+        return groups_failed(c, doc, &e);
     w = call_ok(c);
     jw_obj(w);
     put_defaults(w, doc);
@@ -282,19 +257,18 @@ int rpc_sessions_groups_defaults(struct call *c)
 static int check_left_out(struct hub *h, const json_t *before, const json_t *after, struct err *e)
 {
     const json_t *name;
-    struct walk w;
+    bool used;
     size_t i;
     int rc = 0;
 
     json_array_foreach(before, i, name)
     {
-        if (rc < 0 || place_of(after, json_view_of(name)) != SIZE_MAX)
+        if (rc < 0 || groups_place(after, json_view_of(name)) != SIZE_MAX)
             continue;
-        rc = walk(h, json_view_of(name), true, &w, e);
-        if (rc == 0 && w.count)
+        rc = in_use(h, json_view_of(name), &used, e);
+        if (rc == 0 && used)
             rc = err_set(e, ERR_INVALID, "session group is not empty: %.*s",
                          VIEW_FMT(json_view_of(name)));
-        walk_fini(&w);
     }
     return rc;
 }
@@ -307,14 +281,14 @@ int rpc_sessions_groups_put(struct call *c)
     size_t i;
     int rc;
 
-    if ((rc = load(c->hub, &doc, &e)) < 0)
-        return failed(c, doc, &e);
+    if ((rc = groups_load(c->hub, &doc, &e)) < 0)
+        return groups_failed(c, doc, &e);
     clean = json_array();
     json_array_foreach(names, i, v)
     {
         struct view name = view_trim(json_view_of(v));
 
-        if (name.n && place_of(clean, name) == SIZE_MAX)
+        if (name.n && groups_place(clean, name) == SIZE_MAX)
             (void)json_array_append_new(clean, json_stringn(name.p, name.n));
     }
     if (json_array_size(clean) > GROUPS_MAX)
@@ -324,62 +298,9 @@ int rpc_sessions_groups_put(struct call *c)
     if (json_object_set_new(doc, "names", clean) < 0 ||
         (order && json_object_set(doc, "order", order) < 0))
         rc = err_set(&e, ERR_NOMEM, "groups: out of memory");
-    if (rc < 0 || save(c->hub, doc, &e) < 0)
-        return failed(c, doc, &e);
-    return answer(c, doc, -1);
-}
-
-/* Rename (to given) or delete. */
-static int change(struct call *c, struct view name, struct view to)
-{
-    json_t *doc = NULL, *names, *defaults;
-    struct err e = ERR_INIT;
-    unsigned moved = 0;
-    size_t at;
-    char *own;
-
-    if (load(c->hub, &doc, &e) < 0)
-        return failed(c, doc, &e);
-    names = json_object_get(doc, "names");
-    defaults = json_object_get(doc, "defaults");
-    if ((at = place_of(names, name)) == SIZE_MAX) {
-        (void)err_set(&e, ERR_NOT_FOUND, "unknown session group: %.*s", VIEW_FMT(name));
-        return failed(c, doc, &e);
-    }
-    if (view_eq(name, to))
-        return answer(c, doc, 0);
-    if (move(c->hub, name, to, &moved, &e) < 0)
-        return failed(c, doc, &e); /* asked again it goes on where it stopped */
-    if (to.n && place_of(names, to) == SIZE_MAX)
-        (void)json_array_set_new(names, at, json_stringn(to.p, to.n));
-    else
-        (void)json_array_remove(names, at);
-    if ((own = mem_dup(name.p, name.n))) {
-        json_t *d = json_incref(json_object_get(defaults, own));
-
-        (void)json_object_del(defaults, own);
-        if (d && to.n)
-            (void)json_object_setn(defaults, to.p, to.n, d);
-        json_decref(d);
-        mem_free(own);
-    }
-    if (save(c->hub, doc, &e) < 0)
-        return failed(c, doc, &e);
-    return answer(c, doc, moved);
-}
-
-int rpc_sessions_groups_rename(struct call *c)
-{
-    struct view to = view_trim(json_view(c->params, "to"));
-
-    if (to.n == 0)
-        return call_error(c, RPC_INVALID_REQUEST, "session group name must not be empty");
-    return change(c, view_trim(json_view(c->params, "name")), to);
-}
-
-int rpc_sessions_groups_delete(struct call *c)
-{
-    return change(c, view_trim(json_view(c->params, "name")), VIEW_EMPTY);
+    if (rc < 0 || groups_save(c->hub, doc, &e) < 0)
+        return groups_failed(c, doc, &e);
+    return groups_answer(c, doc, -1);
 }
 
 int rpc_sessions_groups_update(struct call *c)
@@ -396,11 +317,11 @@ int rpc_sessions_groups_update(struct call *c)
         return call_error(c, RPC_INVALID_REQUEST, "session group cwd must be absolute");
     if (cwd.n && !(c->conn->who.scopes & SCOPE_ADMIN)) /* where turns will read and write */
         return call_error(c, RPC_INVALID_REQUEST, "missing scope: operator.admin");
-    if (load(c->hub, &doc, &e) < 0)
-        return failed(c, doc, &e);
-    if (place_of(json_object_get(doc, "names"), name) == SIZE_MAX) {
+    if (groups_load(c->hub, &doc, &e) < 0)
+        return groups_failed(c, doc, &e);
+    if (groups_place(json_object_get(doc, "names"), name) == SIZE_MAX) {
         (void)err_set(&e, ERR_NOT_FOUND, "unknown session group: %.*s", VIEW_FMT(name));
-        return failed(c, doc, &e);
+        return groups_failed(c, doc, &e);
     }
     defaults = json_object_get(doc, "defaults");
     if (!(d = json_object_getn(defaults, name.p, name.n))) {
@@ -413,8 +334,8 @@ int rpc_sessions_groups_update(struct call *c)
         (void)json_object_del(d, "cwd");
     if (worktree)
         (void)json_object_set_new(d, "worktree", json_boolean(json_is_true(worktree)));
-    if (save(c->hub, doc, &e) < 0)
-        return failed(c, doc, &e);
+    if (groups_save(c->hub, doc, &e) < 0)
+        return groups_failed(c, doc, &e);
     w = call_ok(c);
     jw_obj(w);
     jw_kbool(w, "ok", true);
@@ -423,6 +344,6 @@ int rpc_sessions_groups_update(struct call *c)
     json_decref(doc);
     if (call_end(c) < 0)
         return -1;
-    tell(c->hub);
+    groups_tell(c->hub);
     return 0;
 }

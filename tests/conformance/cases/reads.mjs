@@ -60,6 +60,17 @@ export const cases = {
     const gone = await p.request("sessions.groups.delete", { name: `${name}2` });
     equal(gone.groups.length, before.length, "groups left");
   }),
+  "sessions: what a page asks for comfort": (t) => with_(t, async (p) => {
+    const key = await someSession(p);
+    equal((await p.request("sessions.observer.visibility", { visible: true })).ok, true, "ok");
+    equal((await p.request("sessions.viewers.set", { sessionKeys: [key] })).sessionKeys, [key], "sessionKeys");
+    ok(Array.isArray((await p.request("sessions.catalog.list", {})).catalogs), "catalogs");
+    has(await p.request("session.discussion.info", { sessionKey: key }), "state");
+    has(await p.request("sessions.diff", { sessionKey: key }), "sessionKey", "files", "additions", "deletions");
+    has(await p.request("sessions.files.list", { sessionKey: key }), "sessionKey", "files");
+    const { branches } = await p.request("sessions.branches.list", { sessionKey: key });
+    await p.request("sessions.branches.switch", { sessionKey: key, leafEntryId: branches[0].leafEntryId });
+  }),
   "sessions: fork, usage of its turns": (t) => with_(t, async (p) => {
     const key = await someSession(p);
     const { messages } = await p.request("chat.history", { sessionKey: key });

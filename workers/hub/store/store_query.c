@@ -309,6 +309,29 @@ int store_sessions_page(struct store *s, size_t offset, size_t limit, store_on_s
     return finish(s, c, r, rc, e);
 }
 
+int store_sessions_from(struct store *s, uint32_t after, size_t limit, store_on_session *on,
+                        void *ctx, struct err *e)
+{
+    struct store_rec rec;
+    struct key n;
+    MDB_txn *t;
+    MDB_cursor *c;
+    MDB_val k, v;
+    int r, rc;
+
+    if (after == UINT32_MAX)
+        return 0;
+    if ((r = cursor(s, DB_SESSION, &t, &c, e)) < 0)
+        return r;
+    k = *key_u32(&n, after + 1);
+    for (rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); rc == 0 && limit > 0;
+         rc = mdb_cursor_get(c, &k, &v, MDB_NEXT), limit--)
+        if ((r = store_row(&v, REC_session_put, &rec, e)) < 0 ||
+            (r = on(ctx, &rec.session_put)) != 0)
+            break;
+    return finish(s, c, r, rc, e);
+}
+
 int store_meta_page(struct store *s, struct view prefix, store_on_meta *on, void *ctx,
                     struct err *e)
 {
