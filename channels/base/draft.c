@@ -304,7 +304,7 @@ static void end(struct draft *d)
 
 void draft_new_hub(struct channel *c)
 {
-    for (size_t i = 0; i < DRAFTS_MAX; i++) {
+    for (size_t i = 0; c->drafts && i < DRAFTS_MAX; i++) {
         struct draft *d = &c->drafts->all[i];
 
         if (d->id && !d->taken && !d->ended)

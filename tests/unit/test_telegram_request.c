@@ -79,8 +79,9 @@ START_TEST(test_text)
     op.reply_to = V("17; x");
     s = sending(&op, TG_SEND_MESSAGE, "-5:topic:1");
     tg.conf.no_preview = true;
-    ck_assert_msg(strcmp(made(&s), "sendMessage {\"chat_id\":-5,\"text\":\"a\",\"parse_mode\":"
-                                   "\"HTML\",\"link_preview_options\":{\"is_disabled\":true}}") == 0,
+    ck_assert_msg(strcmp(made(&s),
+                         "sendMessage {\"chat_id\":-5,\"text\":\"a\",\"parse_mode\":"
+                         "\"HTML\",\"link_preview_options\":{\"is_disabled\":true}}") == 0,
                   "General has no number, no number is no reply: %s", made(&s));
     tg.conf.no_preview = false;
     op = words("", "");
@@ -112,8 +113,8 @@ START_TEST(test_others)
     ck_assert_str_eq(made(&s),
                      "setMessageReaction {\"chat_id\":42,\"message_id\":9,\"reaction\":[]}");
     s = sending(&op, TG_SEND_TYPING, "-5:1");
-    ck_assert_str_eq(made(&s),
-                     "sendChatAction {\"chat_id\":-5,\"message_thread_id\":1,\"action\":\"typing\"}");
+    ck_assert_str_eq(
+        made(&s), "sendChatAction {\"chat_id\":-5,\"message_thread_id\":1,\"action\":\"typing\"}");
 }
 END_TEST
 
@@ -196,9 +197,8 @@ START_TEST(test_buttons)
     struct err e = ERR_INIT;
     json_t *extra = NULL;
 
-    ck_assert_int_eq(json_parse(V("{\"buttons\":[[{\"text\":\"A\",\"callback_data\":\"a\"}]]}"),
-                                &extra, &e),
-                     0);
+    ck_assert_int_eq(
+        json_parse(V("{\"buttons\":[[{\"text\":\"A\",\"callback_data\":\"a\"}]]}"), &extra, &e), 0);
     op.extra = extra;
     tg.conf.buttons = TG_BUTTONS_ALL;
     ck_assert_str_eq(made(&s), "sendMessage {\"chat_id\":42,\"text\":\"a\",\"parse_mode\":\"HTML\","
