@@ -82,7 +82,8 @@ struct h2_stream {
     struct conn *ws; /* the WebSocket on it, or NULL */
     struct buf out;  /* of the answer's body, not in frames yet */
     struct buf
-        held; /* of the request's body, before the hub wants it; of a WebSocket its subprotocol */
+        held; /* of the request's body, before the hub wants it; counted in front.body_bytes */
+    struct buf subprotocol; /* of a WebSocket that waits for a place */
     bool answered;
     bool last;       /* nothing follows what is in out */
     bool ended;      /* the client sends no more on it */

@@ -26,6 +26,24 @@ void h2_stream_wait(struct h2_stream *s, uint64_t ms)
     h2_due(s->h, ms);
 }
 
+/* -------------------------------------------------------------- a body that is not wanted yet */
+static void hold(struct h2_stream *s, struct view bytes)
+{
+    size_t *all = &s->h->c->f->body_bytes;
+
+    if (*all + bytes.n > FRONT_BODIES_MAX)
+        s->held.failed = true;
+    buf_put_view(&s->held, bytes);
+    if (!s->held.failed)
+        *all += bytes.n;
+}
+
+static void let_go(struct h2_stream *s)
+{
+    s->h->c->f->body_bytes -= s->held.n;
+    buf_fini(&s->held);
+}
+
 /* -------------------------------------------------------------- a body that is not wanted */
 /* It is read for a while: there are clients that do not look at an answer before they have sent
  * all, and lose it when we end the stream (RFC 9113, 8.1) at once. */
@@ -142,8 +160,11 @@ static void on_answer(struct xchg *x, struct http_answer *a)
     if (a->status < 400 && x->route && x->route->auth == ROUTE_BEARER)
         h2_known(s->h);
     h2_stream_wait(s, FRONT_ANSWER_MS);
+    s->h->c->f->body_bytes -= x->counted; /* it may have been refused in its middle */
+    x->counted = 0;
+    buf_fini(&x->content);
     spill(s, s->held.n);
-    buf_fini(&s->held);
+    let_go(s);
     h2_touch(s->h);
 }
 
@@ -222,7 +243,7 @@ static void on_go(struct xchg *x)
         (void)nghttp2_session_set_local_window_size(s->h->s, NGHTTP2_FLAG_NONE, s->id,
                                                     H2_BODY_WINDOW); /* else it stays small */
     take(s, buf_view(&s->held));
-    buf_fini(&s->held);
+    let_go(s);
     if (s->in_body && s->ended)
         body_done(s);
     h2_touch(s->h);
@@ -235,7 +256,7 @@ void h2_stream_body(struct h2_stream *s, struct view bytes)
     else if (s->in_body)
         take(s, bytes);
     else if (!s->answered)
-        buf_put_view(&s->held, bytes);
+        hold(s, bytes);
     else
         spill(s, bytes.n);
     if (s->held.failed)
@@ -270,6 +291,7 @@ struct h2_stream *h2_stream_new(struct conn_h2 *h, int32_t id)
     s->id = id;
     xchg_init(&s->x, h->c, &ops);
     buf_init(&s->out, H2_BODY_MAX);
+    buf_init(&s->subprotocol, 128);
     buf_init(&s->held, 64 * KIB); /* a client may not know our window yet */
     list_add(&h->streams, &s->link);
     h->streams_n++;
@@ -282,9 +304,10 @@ void h2_stream_free(struct h2_stream *s)
     struct conn_h2 *h = s->h;
 
     h2_ws_lost(s);
+    buf_fini(&s->subprotocol);
     xchg_reset(&s->x);
     buf_fini(&s->out);
-    buf_fini(&s->held);
+    let_go(s);
     list_del(&s->link);
     mem_free(s);
     if (--h->streams_n == 0 && h->c->state == CONN_HTTP) {

@@ -127,7 +127,7 @@ static void go(struct conn *c)
     static const char status[] = ":status", ok[] = "200", protocol[] = "sec-websocket-protocol";
     struct h2_stream *s = c->over;
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = on_read};
-    struct view chosen = buf_view(&s->held);
+    struct view chosen = buf_view(&s->subprotocol);
     nghttp2_nv nv[] = {
         {(uint8_t *)(uintptr_t)status, (uint8_t *)(uintptr_t)ok, 7, 3, NGHTTP2_NV_FLAG_NONE},
         {(uint8_t *)(uintptr_t)protocol, (uint8_t *)(uintptr_t)chosen.p, sizeof(protocol) - 1,
@@ -141,7 +141,7 @@ static void go(struct conn *c)
         conn_kill(c);
         return;
     }
-    buf_fini(&s->held);
+    buf_fini(&s->subprotocol);
     ws_conn_start(c);
     h2_touch(s->h);
 }
@@ -182,7 +182,7 @@ void h2_ws_request(struct h2_stream *s, const struct http_req *q, struct view pr
         refuse(s, &a);
         return;
     }
-    buf_put_view(&s->held, ws_door_protocol(q));
+    buf_put_view(&s->subprotocol, ws_door_protocol(q));
     switch (conn_take_place(s->ws)) {
     case PLACES_TAKEN:
         go(s->ws);
