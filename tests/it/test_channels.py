@@ -9,6 +9,7 @@ import subprocess
 
 from gateway import config_for, until
 from platforms import PLATFORMS
+from test_secrets import Canaries, check_memory, found_in, may_look, memory_of
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 FAST = {"retry": {"firstDelayMs": 20, "secondDelayMs": 40, "thirdDelayMs": 80, "laterDelayMs": 160}}
@@ -324,3 +325,70 @@ for line in sys.stdin:
     assert "OPENCLAW" not in " ".join(got["env"]) and set(got["env"]) <= {"HOME", "LANG", "LC_CTYPE", "PATH", "PYTHONDONTWRITEBYTECODE"}, got
     assert got["write"] == "PermissionError" and got["port"] == "PermissionError" and got["parent"] == "PermissionError", got
     assert got["privs"] == "1", got
+
+
+def processes(c):
+    """{account: pid} of what is up."""
+    fleet = c.ask("status").get("fleet") or {"processes": []}
+    return {x["account"]: x["pid"] for x in fleet["processes"] if x.get("channel") and x["state"] == "up"}
+
+
+def two_accounts(t):
+    """Two accounts of the external channel, each with a platform and a token of its own."""
+    k = Canaries()
+    platforms = {name: PLATFORMS["external"](t.folder, client_ids=True, token=k.new(name)) for name in ("a", "b")}
+    config = config_for(t.fake.url)
+    config["agents"]["defaults"]["model"]["primary"] = "demo/demo-1"
+    config["session"] = {"dmScope": "per-account-channel-peer"}
+    config["channels"] = {"chat": {"accounts": {name: p.section() for name, p in platforms.items()}}}
+    g = t.new_gateway(config)
+    g.start()
+    c = g.client()
+    until(lambda: len(status_of(c)) == 2 and all(x["connected"] for x in status_of(c).values()), "both are connected", timeout=60)
+    return g, c, platforms, k
+
+
+def test_own_token_only(t):
+    """A channel's process holds the token of its account and no other; hub, front and agent hold none."""
+    g, c, platforms, k = two_accounts(t)
+    if not may_look(g):
+        return
+    for name, p in platforms.items():
+        p.write("u1", "hello", to="42")
+        until(lambda: p.sent(), "an answer")
+    check_memory(g, k, {"a": ("supervisor", "channel"), "b": ("supervisor", "channel")})
+    until(lambda: len(processes(c)) == 2, "both are told of")
+    for name, pid in processes(c).items():
+        assert set(found_in(memory_of(pid), k.needles())) == {name}, name
+
+
+def test_new_token(t):
+    """A changed token restarts its account alone."""
+    g, c, platforms, k = two_accounts(t)
+    until(lambda: len(processes(c)) == 2, "both are told of")
+    before = processes(c)
+    platforms["a"].token = "another-token"
+    g.config["channels"]["chat"]["accounts"]["a"]["token"] = "another-token"
+    g.write_config(g.config)
+    until(lambda: processes(c).get("a", before["a"]) != before["a"], "a new process", timeout=60)
+    platforms["a"].write("u1", "with the new one")
+    until(lambda: any("with the new one" in x for x in platforms["a"].texts()), "an answer", timeout=60)
+    assert processes(c)["b"] == before["b"], "the other account was restarted, too"
+
+
+@receipted
+def test_outage(t, name):
+    """The platform goes away and comes back: what waited is sent once and in order, what was written meanwhile is answered."""
+    g, p = setup(t, name, client_ids=True)
+    c = g.client()
+    connected(c)
+    p.down(True)
+    until(lambda: not any(a["connected"] for a in status_of(c).values()), "it is noticed", timeout=60)
+    for i in range(5):
+        c.start("send", {"to": "42", "message": "held %d." % i, "idempotencyKey": "h%d" % i})
+    p.write("u1", "are you there?", to="43")
+    until(lambda: c.ask("deliveries.list", {})["open"] == 5, "five wait")
+    p.down(False)
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0 and any("are you there?" in x for x in p.texts()), "all is said", timeout=90)
+    held = [x for x in p.texts() if x.startswith("held")]
+    assert held == ["held %d." % i for i in range(5)], held
