@@ -183,3 +183,22 @@ def test_cors(t):
         s, h, b = ask(g, "/v1/models", Origin=origin)
         assert "access-control-allow-origin" not in h, (origin, s, h)
     assert "access-control-allow-origin" not in ask(g, "/", token=False, Origin=here)[1]
+
+
+def test_avatar(t):
+    import base64
+    from gateway import config_for
+    png = b"\x89PNG\r\n\x1a\n" + bytes(range(50))
+    doc = config_for(t.fake.url)
+    doc["agents"]["list"] = [{"id": "main", "default": True,
+                              "identity": {"name": "Bo", "avatar": "data:image/png;base64," + base64.b64encode(png).decode()}},
+                             {"id": "plain", "identity": {"avatar": "/etc/passwd"}}, {"id": "bad", "identity": {"avatar": "data:image/png;base64,%%"}}]
+    g = t.gateway(doc)
+    s, h, b = ask(g, "/avatar/main")
+    assert (s, h["content-type"], b) == (200, "image/png", png), (s, h)
+    assert json.loads(ask(g, "/avatar/main?meta=1")[2])["avatarUrl"].startswith("data:image/png")
+    assert json.loads(ask(g, "/avatar/plain?meta=1")[2]) == {"avatarUrl": None}
+    for path in ("plain", "bad", "nobody", "", "..%2f..%2fetc%2fpasswd", "main/x", "%zz"):
+        assert ask(g, "/avatar/" + path)[0] == 404, path
+    assert ask(g, "/avatar/main", token=False)[0] == 401
+    assert json.loads(ask(g, "/control-ui-config.json")[2])["assistantName"] == "Bo"
