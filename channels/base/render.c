@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 enum {
-    DEPTH_MAX = 64, /* blocks in blocks; md4c itself bounds spans */
+    DEPTH_MAX = 64, /* blocks in blocks */
+    SPANS_MAX = 64, /* spans in spans */
     LINK_MAX = 2048,
     QUOTE_MAX = 8, /* marks before a line */
 };
@@ -70,6 +71,8 @@ struct render {
     bool began, fresh; /* fresh: an item or quotation has just begun */
     struct level level[DEPTH_MAX];
     unsigned depth, quotes, pre, image;
+    MD_SPANTYPE span[SPANS_MAX]; /* that are open */
+    unsigned span_n;
     bool lang_open;
     char link[LINK_MAX];
     size_t link_n, link_at;     /* of the link that is open; where its text began */
@@ -306,7 +309,7 @@ static int enter_table(struct render *r)
     gap(r);
     settle(r);
     if (!(r->table = mem_alloc(sizeof(*r->table))))
-        return 1;
+        return -1;
     render_table_init(r->table, CHANNEL_TEXT_BYTES);
     return 0;
 }
@@ -333,14 +336,13 @@ static void leave_table(struct render *r)
     mem_free(t);
 }
 
-static int enter_block(MD_BLOCKTYPE type, void *detail, void *ctx)
+static int enter_block(MD_BLOCKTYPE type, void *detail, struct render *r)
 {
-    struct render *r = ctx;
     struct level *l = &r->level[r->depth];
 
     if (r->depth == DEPTH_MAX) {
         r->too_deep = true;
-        return 1;
+        return -1; /* md4c goes on after a positive one */
     }
     *l = (struct level){.type = type};
     r->depth++;
@@ -397,11 +399,8 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *ctx)
     return 0;
 }
 
-static int leave_block(MD_BLOCKTYPE type, void *detail, void *ctx)
+static int leave_block(MD_BLOCKTYPE type, struct render *r)
 {
-    struct render *r = ctx;
-
-    (void)detail;
     r->depth--;
     switch (type) {
     case MD_BLOCK_QUOTE:
@@ -479,12 +478,48 @@ static int on_span(struct render *r, MD_SPANTYPE type, const void *detail, int w
 
 static int enter_span(MD_SPANTYPE type, void *detail, void *ctx)
 {
-    return on_span(ctx, type, detail, 0);
+    struct render *r = ctx;
+
+    if (r->span_n == SPANS_MAX) {
+        r->too_deep = true;
+        return -1;
+    }
+    r->span[r->span_n++] = type;
+    return on_span(r, type, detail, 0);
+}
+
+/* md4c does not always leave what it entered: a mark that it finds to be a part of a link's address
+ * closes nothing any more. So we close ourselves what stands open. */
+static void close_spans(struct render *r, unsigned down_to)
+{
+    while (r->span_n > down_to)
+        (void)on_span(r, r->span[--r->span_n], NULL, 1);
 }
 
 static int leave_span(MD_SPANTYPE type, void *detail, void *ctx)
 {
-    return on_span(ctx, type, detail, 1);
+    struct render *r = ctx;
+    unsigned i = r->span_n;
+
+    (void)detail;
+    while (i > 0 && r->span[i - 1] != type)
+        i--;
+    if (i > 0)
+        close_spans(r, i - 1);
+    return 0;
+}
+
+static int on_enter_block(MD_BLOCKTYPE type, void *detail, void *ctx)
+{
+    close_spans(ctx, 0);
+    return enter_block(type, detail, ctx);
+}
+
+static int on_leave_block(MD_BLOCKTYPE type, void *detail, void *ctx)
+{
+    close_spans(ctx, 0);
+    (void)detail;
+    return leave_block(type, ctx);
 }
 
 static int on_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE size, void *ctx)
@@ -517,8 +552,8 @@ int render(enum channel_dialect d, struct view markdown, struct buf *out, struct
     static const MD_PARSER parser = {.flags = MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH |
                                               MD_FLAG_TASKLISTS | MD_FLAG_NOHTML |
                                               MD_FLAG_NOINDENTEDCODEBLOCKS,
-                                     .enter_block = enter_block,
-                                     .leave_block = leave_block,
+                                     .enter_block = on_enter_block,
+                                     .leave_block = on_leave_block,
                                      .enter_span = enter_span,
                                      .leave_span = leave_span,
                                      .text = on_text};
@@ -533,7 +568,7 @@ int render(enum channel_dialect d, struct view markdown, struct buf *out, struct
         return rc;
     r->m = &dialects[d];
     r->out = out;
-    if (md_parse(markdown.p, (MD_SIZE)markdown.n, &parser, r) != 0)
+    if (md_parse(markdown.p, (MD_SIZE)markdown.n, &parser, r) != 0 || r->too_deep)
         rc = err_set(e, r->too_deep ? ERR_INVALID : ERR_NOMEM, "the text nests too deeply");
     if (r->table) {
         render_table_fini(r->table);
@@ -550,27 +585,4 @@ void render_verbatim(enum channel_dialect d, struct view text, struct buf *out)
     for (size_t i = 0; i < text.n; i++)
         if ((unsigned char)text.p[i] >= 0x20 || text.p[i] == '\n' || text.p[i] == '\t')
             put_char(&r, out, text.p[i]);
-}
-
-size_t render_cost(enum channel_dialect d, enum channel_unit unit, struct view t)
-{
-    size_t cost = 0;
-
-    for (size_t i = 0; i < t.n; i++) {
-        unsigned char c = (unsigned char)t.p[i];
-
-        if (d == DIALECT_HTML && c == '<') { /* a tag of ours: text has &lt; */
-            while (i < t.n && t.p[i] != '>')
-                i++;
-            continue;
-        }
-        if (d == DIALECT_HTML && c == '&')
-            while (i < t.n && t.p[i] != ';')
-                i++;
-        if (unit == UNIT_BYTES)
-            cost++;
-        else if ((c & 0xc0) != 0x80)
-            cost += unit == UNIT_UTF16 && c >= 0xf0 ? 2 : 1;
-    }
-    return cost;
 }
