@@ -51,7 +51,6 @@ struct tg_ticket {
 
 struct tg_call;
 struct tg_send;
-struct tg_fetch;
 
 /* A request of Telegram's that waits for its update to be safe. */
 struct tg_hook {
@@ -92,7 +91,6 @@ struct telegram {
 
     struct tg_album albums[TG_ALBUMS_MAX];
     struct tg_send *sends;
-    struct tg_fetch *fetches;
     struct tg_hook hooks[TG_HOOKS_MAX];
     uint64_t hook_seq;
 };
@@ -144,10 +142,6 @@ void tg_in_init(struct telegram *x);
 int tg_in_update(struct telegram *x, json_t *doc, const struct tg_ticket *t,
                  struct err *e) MUST_USE;
 void tg_in_drop(struct telegram *x, bool all); /* albums that were not offered; or all */
-
-/* ---- tg_fetch.c ---- */
-void tg_fetch(struct channel *c, struct view ref, uint64_t max_bytes, void *ticket);
-void tg_fetch_drop(struct telegram *x);
 
 /* ---- tg_out.c ---- */
 void tg_send(struct channel *c, struct channel_op *op);
