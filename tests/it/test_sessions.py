@@ -1,4 +1,6 @@
 """Methods about several sessions: groups, many at once, search, branches."""
+import json
+
 from client import text_of
 from gateway import until
 
@@ -250,3 +252,75 @@ def test_usage(t):
     assert logs[0]["tokens"] == points[0]["totalTokens"] and "tokens" not in logs[1], logs
     e = c.refused("sessions.usage.logs", {"key": "none"})
     assert e.message == "No session found: none", e
+
+
+def imported(c, key, messages):
+    for at in range(0, len(messages), 300):
+        got = c.ask("import.session", {
+            "session": {"key": "agent:main:" + key, "sessionId": "id-" + key, "updatedAt": messages[-1]["ts"]},
+            "from": at, "messages": messages[at:at + 300]})
+        assert got["ok"], got
+
+
+def used(i, ts, tokens):
+    """A message of a model that says what it used."""
+    return {"id": "m%d-%d" % (ts, i), "role": "assistant", "ts": ts, "text": json.dumps({
+        "role": "assistant", "content": [{"type": "text", "text": "x"}], "provider": "p", "model": "m%d" % (i % 2),
+        "usage": {"input": tokens, "output": 1, "cacheRead": 0, "cacheWrite": 0, "totalTokens": tokens + 1,
+                  "cost": {"input": 0.5, "output": 0.25, "cacheRead": 0, "cacheWrite": 0, "total": 0.75}},
+        "timestamp": ts, "__openclaw": {"id": "m%d-%d" % (ts, i)}}, separators=(",", ":"))}
+
+
+def test_usage_report(t):
+    g = t.gateway()
+    c = g.client()
+    day, last = 86400000, 1772366400000  # 2026-03-01T12:00Z
+    imported(c, "big", [used(i, last - day * (2 - i // 200), i) for i in range(600)])  # 200 a day
+    imported(c, "small", [used(0, last, 7)])
+    imported(c, "old", [used(0, last - 60 * day, 1000)])
+    asked = {"startDate": "2026-02-28", "endDate": "2026-03-01", "mode": "utc"}
+    got = c.ask("sessions.usage", asked)
+    assert [s["key"] for s in got["sessions"]] == ["agent:main:big", "agent:main:small"] or \
+        [s["key"] for s in got["sessions"]] == ["agent:main:small", "agent:main:big"], got["sessions"]
+    big = [s for s in got["sessions"] if s["key"] == "agent:main:big"][0]["usage"]
+    assert big["messageCounts"]["assistant"] == 400 and big["input"] == sum(range(200, 600)) and big["output"] == 400, big
+    assert big["activityDates"] == ["2026-02-28", "2026-03-01"] and big["totalCost"] == 300, big
+    assert [d["messages"] for d in big["dailyBreakdown"]] == [200, 200], big
+    totals, agg = got["totals"], got["aggregates"]
+    assert totals["input"] == big["input"] + 7 and totals["totalCost"] == 300.75 and totals["missingCostEntries"] == 0, totals
+    assert agg["sessionCount"] == 2 and agg["messages"]["total"] == 401, agg
+    assert {(m["provider"], m["model"]): m["count"] for m in agg["byModel"]} == {("p", "m0"): 201, ("p", "m1"): 200}, agg
+    assert [p["count"] for p in agg["byProvider"]] == [401] and agg["byAgent"][0]["totals"]["input"] == totals["input"], agg
+    assert [(d["date"], d["messages"]) for d in agg["daily"]] == [("2026-02-28", 200), ("2026-03-01", 201)], agg
+    assert sum(d["totalTokens"] for d in agg["costDaily"]) == totals["totalTokens"], agg
+    assert sum(d["tokens"] for d in agg["modelDaily"]) == totals["totalTokens"], agg
+    one = c.ask("sessions.usage", dict(asked, key="small"))
+    assert one["totals"]["input"] == 7 and len(one["sessions"]) == 1, one
+    assert len(c.ask("sessions.usage", dict(asked, limit=1))["sessions"]) == 1
+    late = c.ask("sessions.usage", dict(asked, mode="specific", utcOffset="UTC+13", startDate="2026-03-02", endDate="2026-03-02"))
+    assert late["totals"]["input"] == sum(range(400, 600)) + 7, late["totals"]  # there it is the next day
+    assert c.ask("sessions.usage", {"agentId": "main", "range": "7d"})["totals"]["totalTokens"] == 0
+    for params, word in (({"startDate": "2026-02-31"}, "no such day"), ({"utcOffset": "Mars"}, "utcOffset"),
+                         ({"startDate": "2026-03-02", "endDate": "2026-03-01"}, "after endDate")):
+        e = c.refused("sessions.usage", params)
+        assert e.code == "INVALID_REQUEST" and word in e.message, e
+    points = c.ask("sessions.usage.timeseries", {"key": "small"})["points"]
+    assert points[0]["cost"] == 0.75 and points[0]["cumulativeTokens"] == 8, points
+
+
+def test_storage(t):
+    g = t.gateway()
+    c = g.client()
+    imported(c, "gone", [used(i, 1772366400000, 1) for i in range(1200)])
+    imported(c, "kept", [used(0, 1772366400001, 1)])
+    before = c.ask("sessions.storage.status")
+    assert before["agents"][0]["hotTranscripts"] == 2 and before["agents"][0]["databaseBytes"] > 0, before
+    assert before["maintenance"]["running"] is False and before["maintenance"]["lastStartedAt"] is None, before
+    c.ask("sessions.delete", {"key": "gone"})
+    after = c.ask("sessions.storage.run")
+    assert after["agents"][0]["hotTranscripts"] == 1 and after["maintenance"]["lastCompletedAt"] > 0, after
+    assert after["maintenance"]["running"] is False and after["maintenance"]["lastError"] is None, after
+    got = c.ask("sessions.cleanup", {"enforce": True})
+    assert got["beforeCount"] == got["afterCount"] == 1 and got["wouldMutate"] is False, got
+    e = c.refused("sessions.cleanup", {"agent": "nobody"})
+    assert "unknown agent" in e.message, e

@@ -133,7 +133,7 @@ END_TEST
 START_TEST(test_sessions)
 {
     struct rec_session_put row;
-    uint64_t n;
+    uint64_t n, passed, found;
     uint32_t a = session("a", 10), b = session("b", 20), c = session("c", -5);
     struct store_rec r = kit_session("b", 5);
 
@@ -150,6 +150,18 @@ START_TEST(test_sessions)
     ROWS("a b c ", store_sessions_page(db, 0, 10, on_session, &o, &e));
     OK(store_sessions_count(db, &n, &e));
     ck_assert_uint_eq(n, 3);
+    OK(store_sessions_skip(db, 2, 0, &passed, &found, &e));
+    ck_assert(passed == 2 && found == 2);
+    r = kit_session("b", 5);
+    r.session_put.flags = SESSION_ARCHIVED; /* in its place */
+    OK(store_apply(db, &r, &e));
+    OK(store_sessions_skip(db, 2, 0, &passed, &found, &e));
+    ck_assert(passed == 3 && found == 2);
+    OK(store_sessions_skip(db, 9, 1, &passed, &found, &e));
+    ck_assert(passed == 3 && found == 1);
+    OK(store_sessions_skip(db, 2, -1, &passed, &found, &e));
+    ck_assert(passed == 2 && found == 2);
+    OK(store_check(db, &e));
     ROWS("a b c ", store_sessions_from(db, 0, 10, on_session, &o, &e)); /* in order of their sids */
     ROWS("b ", store_sessions_from(db, a, 1, on_session, &o, &e));
     ROWS("", store_sessions_from(db, c, 10, on_session, &o, &e));

@@ -75,6 +75,11 @@ struct hub {
         unsigned count;
         struct loop_timer timer;
     } chores;
+    struct { /* session_storage.c */
+        unsigned running;
+        bool failed;
+        int64_t started_at, completed_at; /* wall clock, 0: never */
+    } upkeep;
     uint64_t state_presence, state_health; /* stateVersion of events */
     struct loop_timer idle;                /* checkpoint of the store */
     struct loop_task commit;               /* deferred whenever something changed */

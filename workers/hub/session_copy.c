@@ -2,10 +2,9 @@
  * what a transcript's turns used: sessions.usage.timeseries, .logs (protocol 9.3). */
 #include "chat.h"
 #include "clock.h"
-#include "jscan.h"
 #include "json.h"
-#include "num.h"
 #include "rand.h"
+#include "usage.h"
 
 #include <stdio.h>
 
@@ -181,66 +180,40 @@ int rpc_sessions_fork(struct call *c)
 
 struct point {
     int64_t ts;
-    uint64_t in, out, read, write;
+    struct usage usage;
 };
 
-struct usage {
+struct points {
     struct point point[POINTS_MAX];
     unsigned count;
 };
 
-static uint64_t number(const struct jscan *of, const char *key)
-{
-    const struct jscan_member *m = jscan_get(of, view_str(key));
-    struct err e = ERR_INIT;
-    uint64_t n = 0;
-
-    return m && num_u64(m->value, 0, UINT32_MAX, &n, &e) == 0 ? n : 0;
-}
-
-static bool usage_of(struct view msg, struct point *out)
-{
-    const struct jscan_member *m;
-    struct jscan js, usage;
-    struct err e = ERR_INIT;
-
-    if (jscan(msg, &js, &e) < 0 || !(m = jscan_get(&js, V("usage"))) || m->type != JSCAN_OBJECT ||
-        jscan(m->value, &usage, &e) < 0)
-        return false;
-    out->in = number(&usage, "input");
-    out->out = number(&usage, "output");
-    out->read = number(&usage, "cacheRead");
-    out->write = number(&usage, "cacheWrite");
-    return true;
-}
-
 static int on_point(void *ctx, const struct rec_message_add *m)
 {
-    struct usage *u = ctx;
+    struct points *p = ctx;
 
-    if (u->count == POINTS_MAX)
+    if (p->count == POINTS_MAX)
         return 1;
-    if (m->role == MESSAGE_ASSISTANT && usage_of(m->text, &u->point[u->count]))
-        u->point[u->count++].ts = m->ts;
+    if (m->role == MESSAGE_ASSISTANT && usage_read(m->text, &p->point[p->count].usage))
+        p->point[p->count++].ts = m->ts;
     return 0;
 }
 
-/* No prices are known to the hub: costs are 0. */
-static void put_point(struct jw *w, const struct point *p, uint64_t *sum)
+static void put_point(struct jw *w, const struct point *p, struct usage *sum)
 {
-    uint64_t total = p->in + p->out + p->read + p->write;
-
-    *sum += total;
+    usage_add(sum, &p->usage);
     jw_obj(w);
     jw_ki64(w, "timestamp", p->ts);
-    jw_ku64(w, "input", p->in);
-    jw_ku64(w, "output", p->out);
-    jw_ku64(w, "cacheRead", p->read);
-    jw_ku64(w, "cacheWrite", p->write);
-    jw_ku64(w, "totalTokens", total);
-    jw_ku64(w, "cost", 0);
-    jw_ku64(w, "cumulativeTokens", *sum);
-    jw_ku64(w, "cumulativeCost", 0);
+    jw_ku64(w, "input", p->usage.tokens[USAGE_IN]);
+    jw_ku64(w, "output", p->usage.tokens[USAGE_OUT]);
+    jw_ku64(w, "cacheRead", p->usage.tokens[USAGE_READ]);
+    jw_ku64(w, "cacheWrite", p->usage.tokens[USAGE_WRITE]);
+    jw_ku64(w, "totalTokens", usage_tokens(&p->usage));
+    jw_key(w, "cost");
+    jw_dbl(w, usage_cost(&p->usage));
+    jw_ku64(w, "cumulativeTokens", usage_tokens(sum));
+    jw_key(w, "cumulativeCost");
+    jw_dbl(w, usage_cost(sum));
     jw_obj_end(w);
 }
 
@@ -257,9 +230,9 @@ static bool row_of(struct call *c, struct rec_session_put *row)
 int rpc_sessions_usage_timeseries(struct call *c)
 {
     struct rec_session_put row;
-    struct usage *u;
+    struct usage sum = {.unpriced = 0};
+    struct points *u;
     struct err e = ERR_INIT;
-    uint64_t sum = 0;
     struct jw *w;
     int rc;
 
@@ -289,7 +262,7 @@ static int on_log(void *ctx, const struct rec_message_add *m)
     struct jw *w = ctx;
     struct buf text = BUF_INIT(16 * KIB);
     struct view role, content;
-    struct point p;
+    struct usage u;
 
     if (!chat_msg_split(m->text, &role, &content))
         return 0;
@@ -298,8 +271,11 @@ static int on_log(void *ctx, const struct rec_message_add *m)
     jw_ki64(w, "timestamp", m->ts);
     jw_kstr(w, "role", role);
     jw_kstr(w, "content", buf_view(&text));
-    if (m->role == MESSAGE_ASSISTANT && usage_of(m->text, &p))
-        jw_ku64(w, "tokens", p.in + p.out + p.read + p.write);
+    if (m->role == MESSAGE_ASSISTANT && usage_read(m->text, &u)) {
+        jw_ku64(w, "tokens", usage_tokens(&u));
+        jw_key(w, "cost");
+        jw_dbl(w, usage_cost(&u));
+    }
     jw_obj_end(w);
     buf_fini(&text);
     return 0;

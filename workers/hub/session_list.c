@@ -154,9 +154,13 @@ static int put_list(struct hub *h, struct jw *w, const json_t *p, struct err *e)
     jw_key(w, "sessions");
     jw_arr(w);
     /* nothing is spawned by another session yet */
-    rc = json_object_get(p, "spawnedBy")
-             ? 0
-             : store_sessions_page(h->store, (size_t)l.place, SIZE_MAX, on_session, &l, e);
+    rc = 0;
+    if (!l.filtered && l.offset > 0) {
+        rc = store_sessions_skip(h->store, (uint64_t)l.offset, l.archived, &l.place, &l.matched, e);
+        l.offset = 0;
+    }
+    if (rc == 0 && !json_object_get(p, "spawnedBy"))
+        rc = store_sessions_page(h->store, (size_t)l.place, SIZE_MAX, on_session, &l, e);
     jw_arr_end(w);
     /* all were looked at, from the first one on */
     known = asked < PLACE && !l.more;

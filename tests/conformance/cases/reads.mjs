@@ -68,6 +68,7 @@ export const cases = {
     has(await p.request("session.discussion.info", { sessionKey: key }), "state");
     has(await p.request("sessions.diff", { sessionKey: key }), "sessionKey", "files", "additions", "deletions");
     has(await p.request("sessions.files.list", { sessionKey: key }), "sessionKey", "files");
+    has(await p.request("sessions.storage.status", {}), "agents", "maintenance");
     const { branches } = await p.request("sessions.branches.list", { sessionKey: key });
     await p.request("sessions.branches.switch", { sessionKey: key, leafEntryId: branches[0].leafEntryId });
   }),
@@ -76,6 +77,10 @@ export const cases = {
     const { messages } = await p.request("chat.history", { sessionKey: key });
     const fork = await p.request("sessions.fork", { sessionKey: key, entryId: messages[0].__openclaw.id });
     equal(fork.editorText, "hi [fake ok chunks=2]", "editorText");
+    const usage = await p.request("sessions.usage", { key });
+    has(usage, "updatedAt", "startDate", "endDate", "sessions", "totals", "aggregates");
+    has(usage.sessions[0], "key", "sessionId", "agentId", "updatedAt", "usage");
+    equal(usage.aggregates.messages.total, 2, "messages");
     const series = await p.request("sessions.usage.timeseries", { key });
     equal(series.points.length, 1, "points");
     const { logs } = await p.request("sessions.usage.logs", { key });

@@ -135,6 +135,10 @@ int store_inbound_prune(struct store *s, int64_t before_ms, uint64_t keep, size_
 /* Newest updated_at first, without the first offset rows, at most limit. */
 int store_sessions_page(struct store *s, size_t offset, size_t limit, store_on_session *on,
                         void *ctx, struct err *e) MUST_USE;
+/* From the newest on, until count of those that are archived (1), are not (0), or any (-1) are
+ * behind: how many rows were passed, how many of them counted. Looks at the index only. */
+int store_sessions_skip(struct store *s, uint64_t count, int archived, uint64_t *passed,
+                        uint64_t *found, struct err *e) MUST_USE;
 /* In the order of their sids, which never changes: those with a sid > after, at most limit. A new
  * session, and one whose transcript began anew, is behind all others. */
 int store_sessions_from(struct store *s, uint32_t after, size_t limit, store_on_session *on,

@@ -102,6 +102,7 @@ static int check_session(struct walk *w, MDB_val *k, const struct store_rec *r, 
 {
     const struct rec_session_put *p = &r->session_put;
     struct key x;
+    struct err first = ERR_INIT;
     int rc;
 
     if (k->mv_size != 4 || key_get_u32(k->mv_data) != p->sid || p->sid >= w->s->now.next_sid)
@@ -109,7 +110,9 @@ static int check_session(struct walk *w, MDB_val *k, const struct store_rec *r, 
     if ((rc = expect(w->s, w->t, DB_SESSION_KEY, key_session(&x, p->key), k->mv_data, 4,
                      "session.key", e)) < 0)
         return rc;
-    if ((rc = expect(w->s, w->t, DB_SESSION_TIME, key_time_u32(&x, p->updated_at, p->sid), NULL, 0,
+    if ((rc = expect(w->s, w->t, DB_SESSION_TIME, key_time_u32(&x, p->updated_at, p->sid),
+                     p->flags & SESSION_ARCHIVED ? "a" : "-", 1, "session.time", &first)) < 0 &&
+        (rc = expect(w->s, w->t, DB_SESSION_TIME, key_time_u32(&x, p->updated_at, p->sid), NULL, 0,
                      "session.time", e)) < 0)
         return rc;
     w->names += (p->session_id.n > 0 ? 1u : 0u) + (p->label.n > 0 ? 1u : 0u);

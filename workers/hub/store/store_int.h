@@ -15,7 +15,7 @@ enum db {
     DB_META,           /* key -> row */
     DB_SESSION,        /* u32 sid -> row */
     DB_SESSION_KEY,    /* key, a digest when too long -> u32 sid */
-    DB_SESSION_TIME,   /* i64 updated_at, u32 sid -> nothing */
+    DB_SESSION_TIME,   /* i64 updated_at, u32 sid -> 'a' archived or '-'; empty in older stores */
     DB_SESSION_NAME,   /* 'i' or 'l', id or label, a digest when long, 0, u32 sid -> nothing */
     DB_MESSAGE,        /* u32 sid, u64 seq -> row */
     DB_MESSAGE_ID,     /* id, 16 bytes + tag when it is a UUID -> u32 sid, u64 seq */
@@ -79,6 +79,9 @@ int store_read(struct store *s, MDB_txn **out, struct err *e) MUST_USE;
 /* Open the batch's transaction, growing the map when it is nearly full. */
 int store_write(struct store *s, struct err *e) MUST_USE;
 int store_grow(struct store *s, struct err *e) MUST_USE;
+/* A cursor of the turn's snapshot; and its end: r from a callback or a row, rc from LMDB. */
+int store_cursor(struct store *s, enum db db, MDB_txn **t, MDB_cursor **c, struct err *e) MUST_USE;
+int store_walk_end(struct store *s, MDB_cursor *c, int r, int rc, struct err *e) MUST_USE;
 /* Decode a stored row of that type.  Errors: ERR_CORRUPT. */
 int store_row(const MDB_val *v, enum rec_type type, struct store_rec *out, struct err *e) MUST_USE;
 /* *out = value, or ERR_NOT_FOUND with the sentence "no <what>". */

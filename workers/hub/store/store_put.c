@@ -192,6 +192,7 @@ static int put_session(struct store *s, const struct rec_session_put *r, struct 
     struct store_rec old;
     struct key k, sid;
     int64_t before;
+    bool archived = false;
     int rc = old_row(s, DB_SESSION, key_u32(&sid, r->sid), REC_session_put, &old);
 
     if (rc == MDB_NOTFOUND) {
@@ -205,17 +206,20 @@ static int put_session(struct store *s, const struct rec_session_put *r, struct 
         return rc;
     } else {
         before = old.session_put.updated_at;
+        archived = old.session_put.flags & SESSION_ARCHIVED;
         /* what is written makes the views of the old row void: it is read again */
         if ((rc = put_name(s, 'l', old.session_put.label, r->label, r->sid)) ||
             (rc = old_row(s, DB_SESSION, key_u32(&sid, r->sid), REC_session_put, &old)) ||
             (rc = put_name(s, 'i', old.session_put.session_id, r->session_id, r->sid)))
             return rc;
-        if (before == r->updated_at)
+        if (before == r->updated_at && archived == !!(r->flags & SESSION_ARCHIVED))
             return put(s, DB_SESSION, &sid.v, row, 0);
-        if ((rc = del(s, DB_SESSION_TIME, key_time_u32(&k, before, r->sid))))
+        if (before != r->updated_at &&
+            (rc = del(s, DB_SESSION_TIME, key_time_u32(&k, before, r->sid))))
             return rc;
     }
-    if ((rc = put(s, DB_SESSION_TIME, key_time_u32(&k, r->updated_at, r->sid), VIEW_EMPTY, 0)))
+    if ((rc = put(s, DB_SESSION_TIME, key_time_u32(&k, r->updated_at, r->sid),
+                  view_of(r->flags & SESSION_ARCHIVED ? "a" : "-", 1), 0)))
         return rc;
     return put(s, DB_SESSION, &sid.v, row, 0);
 }

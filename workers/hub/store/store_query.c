@@ -262,7 +262,7 @@ int store_sessions_count(struct store *s, uint64_t *out, struct err *e)
 
 /* ---- pages ---- */
 
-static int cursor(struct store *s, enum db db, MDB_txn **t, MDB_cursor **c, struct err *e)
+int store_cursor(struct store *s, enum db db, MDB_txn **t, MDB_cursor **c, struct err *e)
 {
     int r = store_read(s, t, e), rc;
 
@@ -272,64 +272,12 @@ static int cursor(struct store *s, enum db db, MDB_txn **t, MDB_cursor **c, stru
     return rc ? store_err(s, rc, "cursor", e) : 0;
 }
 
-/* The end of a walk: r from a callback or a row, rc from LMDB. */
-static int finish(struct store *s, MDB_cursor *c, int r, int rc, struct err *e)
+int store_walk_end(struct store *s, MDB_cursor *c, int r, int rc, struct err *e)
 {
     mdb_cursor_close(c);
     if (r)
         return r < 0 ? r : 0;
     return rc && rc != MDB_NOTFOUND ? store_err(s, rc, "walk", e) : 0;
-}
-
-int store_sessions_page(struct store *s, size_t offset, size_t limit, store_on_session *on,
-                        void *ctx, struct err *e)
-{
-    struct store_rec rec;
-    struct key n;
-    MDB_txn *t;
-    MDB_cursor *c;
-    MDB_val k, v;
-    int r = cursor(s, DB_SESSION_TIME, &t, &c, e), rc;
-
-    if (r < 0)
-        return r;
-    for (rc = mdb_cursor_get(c, &k, &v, MDB_LAST); rc == 0 && limit;
-         rc = mdb_cursor_get(c, &k, &v, MDB_PREV)) {
-        if (offset) {
-            offset--;
-            continue;
-        }
-        r = get_row(s, t, DB_SESSION, key_u32(&n, key_get_u32((char *)k.mv_data + 8)),
-                    REC_session_put, "session", &rec, e);
-        r = r < 0 ? dangling(r, "session.time", e) : on(ctx, &rec.session_put);
-        if (r)
-            break;
-        limit--;
-    }
-    return finish(s, c, r, rc, e);
-}
-
-int store_sessions_from(struct store *s, uint32_t after, size_t limit, store_on_session *on,
-                        void *ctx, struct err *e)
-{
-    struct store_rec rec;
-    struct key n;
-    MDB_txn *t;
-    MDB_cursor *c;
-    MDB_val k, v;
-    int r, rc;
-
-    if (after == UINT32_MAX)
-        return 0;
-    if ((r = cursor(s, DB_SESSION, &t, &c, e)) < 0)
-        return r;
-    k = *key_u32(&n, after + 1);
-    for (rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); rc == 0 && limit > 0;
-         rc = mdb_cursor_get(c, &k, &v, MDB_NEXT), limit--)
-        if ((r = store_row(&v, REC_session_put, &rec, e)) < 0 ||
-            (r = on(ctx, &rec.session_put)) != 0)
-            break;
-    return finish(s, c, r, rc, e);
 }
 
 int store_meta_page(struct store *s, struct view prefix, store_on_meta *on, void *ctx,
@@ -340,7 +288,7 @@ int store_meta_page(struct store *s, struct view prefix, store_on_meta *on, void
     MDB_txn *t;
     MDB_cursor *c;
     MDB_val k, v;
-    int r = cursor(s, DB_META, &t, &c, e), rc;
+    int r = store_cursor(s, DB_META, &t, &c, e), rc;
 
     if (r < 0)
         return r;
@@ -354,7 +302,7 @@ int store_meta_page(struct store *s, struct view prefix, store_on_meta *on, void
         if (r)
             break;
     }
-    return finish(s, c, r, rc, e);
+    return store_walk_end(s, c, r, rc, e);
 }
 
 int store_device_get(struct store *s, struct view id, struct rec_device_put *out, struct err *e)
@@ -379,7 +327,7 @@ int store_devices(struct store *s, store_on_device *on, void *ctx, struct err *e
     MDB_txn *t;
     MDB_cursor *c;
     MDB_val k, v;
-    int r = cursor(s, DB_DEVICE, &t, &c, e), rc;
+    int r = store_cursor(s, DB_DEVICE, &t, &c, e), rc;
 
     if (r < 0)
         return r;
@@ -390,7 +338,7 @@ int store_devices(struct store *s, store_on_device *on, void *ctx, struct err *e
         if (r)
             break;
     }
-    return finish(s, c, r, rc, e);
+    return store_walk_end(s, c, r, rc, e);
 }
 
 int store_devices_count(struct store *s, uint64_t *out, struct err *e)
@@ -426,7 +374,7 @@ int store_last_seq(struct store *s, MDB_txn *t, uint32_t sid, uint64_t *out, str
     rc = seek_last(c, sid, &k, &v);
     if (rc == 0 || rc == MDB_NOTFOUND)
         *out = rc ? 0 : key_get_u64((char *)k.mv_data + 4);
-    return finish(s, c, 0, rc, e);
+    return store_walk_end(s, c, 0, rc, e);
 }
 
 int store_history_count(struct store *s, uint32_t sid, uint64_t *out, struct err *e)
@@ -452,7 +400,7 @@ static int history(struct store *s, uint32_t sid, uint64_t from, uint64_t to, MD
     MDB_cursor *c;
     MDB_val k, v;
     uint64_t seq;
-    int r = cursor(s, DB_MESSAGE, &t, &c, e), rc;
+    int r = store_cursor(s, DB_MESSAGE, &t, &c, e), rc;
 
     if (r < 0)
         return r;
@@ -468,7 +416,7 @@ static int history(struct store *s, uint32_t sid, uint64_t from, uint64_t to, MD
             break;
         limit--;
     }
-    return finish(s, c, r, rc, e);
+    return store_walk_end(s, c, r, rc, e);
 }
 
 int store_history_page(struct store *s, uint32_t sid, uint64_t offset, size_t limit,
@@ -501,12 +449,12 @@ int store_runs_open(struct store *s, uint64_t after, store_on_run *on, void *ctx
     MDB_txn *t;
     MDB_cursor *c;
     MDB_val k, v;
-    int r = cursor(s, DB_RUN_OPEN, &t, &c, e), rc;
+    int r = store_cursor(s, DB_RUN_OPEN, &t, &c, e), rc;
 
     if (r < 0)
         return r;
     if (after == UINT64_MAX)
-        return finish(s, c, 0, 0, e);
+        return store_walk_end(s, c, 0, 0, e);
     k = *key_u64(&n, after + 1);
     for (rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); rc == 0;
          rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
@@ -515,7 +463,7 @@ int store_runs_open(struct store *s, uint64_t after, store_on_run *on, void *ctx
         if (r)
             break;
     }
-    return finish(s, c, r, rc, e);
+    return store_walk_end(s, c, r, rc, e);
 }
 
 int store_runs_expired(struct store *s, int64_t before_ms, uint64_t keep, store_on_run *on,
@@ -527,12 +475,12 @@ int store_runs_expired(struct store *s, int64_t before_ms, uint64_t keep, store_
     MDB_cursor *c;
     MDB_val k, v;
     uint64_t total = 0, over;
-    int r = cursor(s, DB_RUN_DONE, &t, &c, e), rc = 0;
+    int r = store_cursor(s, DB_RUN_DONE, &t, &c, e), rc = 0;
 
     if (r < 0)
         return r;
     if ((r = count(s, t, DB_RUN_DONE, &total, e)) < 0)
-        return finish(s, c, r, 0, e);
+        return store_walk_end(s, c, r, 0, e);
     over = total > keep ? total - keep : 0;
     for (rc = mdb_cursor_get(c, &k, &v, MDB_FIRST); rc == 0;
          rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
@@ -546,7 +494,7 @@ int store_runs_expired(struct store *s, int64_t before_ms, uint64_t keep, store_
         if (r)
             break;
     }
-    return finish(s, c, r, rc, e);
+    return store_walk_end(s, c, r, rc, e);
 }
 
 struct first_run {
