@@ -22,7 +22,10 @@
 /* What the C library would open a file for at its first use. */
 static void warm_up(void)
 {
-    tzset(); /* gmtime(3) reads the machine's time zone */
+    /* The machine's time zone is read here. By its name: without TZ every mktime(3) would look
+     * whether the file is another one by now, which the filter kills for. */
+    (void)setenv("TZ", ":/etc/localtime", 0);
+    tzset();
 }
 
 /* The namespace's mounts are ours alone; behind this call none of them is left. */
