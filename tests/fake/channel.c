@@ -27,7 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ITEMS_MAX = 256, POLL_MS = 5, AGAIN_MS = 300, UPDATES_MAX = 256 };
+enum { ITEMS_MAX = 256, POLL_MS = 5, UPDATES_MAX = 256 };
 
 struct item {
     bool used, done;
@@ -54,7 +54,7 @@ struct channel {
     struct item items[ITEMS_MAX];
     struct update updates[UPDATES_MAX]; /* offered and not acknowledged, and those behind them */
     long read_to, acked_to;
-    uint64_t again_ms, hold_ms;
+    uint64_t hold_ms;
     struct loop_timer poll;
 };
 
@@ -410,12 +410,6 @@ static void on_poll(void *ctx)
     for (size_t i = 0; i < ITEMS_MAX; i++)
         if (c->items[i].used && !c->items[i].done && c->items[i].at_ms && c->items[i].at_ms <= now)
             finish(c, &c->items[i]);
-    if (now >= c->again_ms) { /* a hub that had no room hears it once more */
-        c->again_ms = now + AGAIN_MS;
-        for (size_t i = 0; i < ITEMS_MAX; i++)
-            if (c->items[i].used && c->items[i].done)
-                send_result(c, &c->items[i]);
-    }
     path_of(c, "down", path);
     down = stat(path, &st) == 0;
     if (down != c->down) {

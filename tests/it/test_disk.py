@@ -9,10 +9,11 @@ import time
 
 from client import Refused, text_of
 from gateway import until
-from test_delivery import setup
+from test_delivery import listed, setup
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 SESSION = "agent:main:d"
+TURNS = 24
 MANY = 3000  # turns that fit on no disk of this size
 
 
@@ -178,3 +179,34 @@ def test_channel_while_full(t):
     users = [text_of(m) for m in c.history("main") if m["role"] == "user"]
     for n in range(5):
         assert sum("while full %d" % n in x for x in users) == 1, users
+
+
+def test_outcome_without_room(t):
+    """The reserve is used up when the channel says that messages were sent: that is kept when there is room, and was never unknown."""
+    g, p = setup(t, {"default": {}}, start=False, answerTimeoutMs=60000)  # without client ids: what nobody knows is not repeated
+    if not small_disk(g.state_dir, 64 << 20):
+        return
+    g.config["agents"]["defaults"]["maxConcurrent"] = TURNS
+    g.write_config(g.config)
+    p, disk = p["default"], Ballast(g.state_dir)
+    g.start()
+    c = g.client()
+    runs = [c.send("%sbig%d" % (SESSION, n), "[fake ok chunks=9000 at=2 gate=room text=%s] %d" % ("y" * 60, n)) for n in range(TURNS)]
+    t.fake.wait("gate=room", state="gated", count=TURNS)
+    for n in range(32):  # as many as a channel has at once
+        c.start("send", {"to": "to%d" % n, "message": "[slow 4000] message %d" % n, "idempotencyKey": "m%d" % n})
+    until(lambda: sum(d["state"] == "sending" for d in listed(c)) == 32, "all are under way")
+    disk.fill()
+    until_refused(c, {})
+    t.fake.gate("room")  # the answers take what was kept back
+    until(lambda: len(p.texts()) == 32, "the platform has all")
+    time.sleep(1.2)  # a hub that forgot would look again
+    waiting = sum(d["state"] == "sending" for d in listed(c))
+    assert waiting, "there was still room"
+    disk.free()
+    until(lambda: not any(d["state"] in ("queued", "sending") for d in listed(c)), "all are over")
+    assert not listed(c), listed(c)  # neither waiting nor set aside
+    assert sorted(p.texts()) == sorted("[slow 4000] message %d" % n for n in range(32))
+    for run in runs:
+        assert c.ask("agent.wait", {"runId": run, "timeoutMs": 20000})["status"] == "ok"
+    print("%d outcomes waited for room" % waiting)

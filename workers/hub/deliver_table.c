@@ -153,6 +153,7 @@ void deliver_free(struct deliveries *ds, struct delivery *x)
     deliver_heap_remove(&ds->heap, &x->timer);
     deliver_uncount(x);
     ds->count--;
+    mem_free(x->told);
     mem_free(x);
     target_put(ds, t);
 }

@@ -17,6 +17,7 @@ struct delivery {
     struct deliver d;
     uint64_t due_ms, expires_ms; /* of the loop's clock */
     bool counted;                /* it has a place in its account's window */
+    struct deliver_told *told;   /* owned; its outcome, which the store has no room for yet */
 };
 
 struct target {
@@ -83,7 +84,7 @@ bool deliver_count(struct delivery *x);
 void deliver_uncount(struct delivery *x);
 void deliver_table_fini(struct deliveries *ds);
 
-/* -- deliveries.c, for deliver_life.c -- */
+/* -- deliveries.c, for deliver_life.c and deliver_result.c -- */
 static inline uint64_t deliver_now(const struct deliveries *ds)
 {
     return loop_now_ms(ds->hub->w.loop);
@@ -96,6 +97,20 @@ int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struc
                   struct err *e) MUST_USE;
 /* Nobody says any more what became of what its channel has. */
 void deliver_line_lost(struct deliveries *ds, struct account *a);
+/* An event, durable before anything comes of it. false: the store did not take it; nothing has
+ * happened, and its time comes again. x may be gone afterwards. */
+struct deliver_news {
+    struct view error, message_id; /* empty: as they are */
+    uint64_t retry_after_ms;
+    uint32_t next;       /* of the part, see deliver_facts */
+    uint64_t new_ttl_ms; /* 0: it expires when it would have */
+};
+bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
+                   const struct deliver_news *n);
+int deliver_save(struct deliveries *ds, uint64_t id, const struct deliver *d,
+                 const struct deliver_news *n, struct err *e) MUST_USE;
+/* -- deliver_result.c: its outcome is known, and tried once more to keep. false: it is not. -- */
+bool deliver_told_again(struct deliveries *ds, struct delivery *x);
 void deliver_on_time(void *deliveries);
 void deliver_on_pump(void *deliveries);
 

@@ -59,17 +59,10 @@ void deliver_wait_on(struct deliveries *ds, struct delivery *x)
 
 /* ---- steps ---- */
 
-struct news {
-    struct view error, message_id; /* empty: as they are */
-    uint64_t retry_after_ms;
-    uint32_t next;       /* of the part, see deliver_facts */
-    uint64_t new_ttl_ms; /* 0: it expires when it would have */
-};
+static const struct deliver_news no_news = {.retry_after_ms = 0};
 
-static const struct news no_news = {.retry_after_ms = 0};
-
-static int save(struct deliveries *ds, uint64_t id, const struct deliver *d, const struct news *n,
-                struct err *e)
+int deliver_save(struct deliveries *ds, uint64_t id, const struct deliver *d,
+                 const struct deliver_news *n, struct err *e)
 {
     struct store_rec rec = {.type = REC_delivery_state};
     struct buf ids = BUF_INIT(STATE_IDS_MAX);
@@ -139,10 +132,8 @@ static void ended(struct deliveries *ds, struct delivery *x)
 
 static void send_part(struct deliveries *ds, struct delivery *x);
 
-/* An event, durable before anything comes of it. false: the store did not take it; nothing has
- * happened. x may be gone afterwards. */
-static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
-                 const struct news *n)
+bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
+                   const struct deliver_news *n)
 {
     uint64_t now = deliver_now(ds), id = x->id;
     struct deliver next = x->d;
@@ -157,13 +148,14 @@ static bool step(struct deliveries *ds, struct delivery *x, enum deliver_event e
         return true;
     /* before the commit of this turn, so that an end and the next beginning share it */
     loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
-    if (save(ds, x->id, &next, a == DELIVER_SEND ? &no_news : n, &e) < 0) {
+    if (deliver_save(ds, x->id, &next, a == DELIVER_SEND ? &no_news : n, &e) < 0) {
         if (!ds->hub->full || e.code != ERR_AGAIN) /* that is said already */
             log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
         deliver_timer(ds, x, now + STORE_RETRY_MS);
         return false;
     }
     x->d = next;
+    mem_free(TAKE(x->told));
     switch (a) {
     case DELIVER_SEND:
         (void)deliver_count(x);
@@ -219,8 +211,8 @@ static void send_part(struct deliveries *ds, struct delivery *x)
         r = msg_send_deliver(x->target->account->line, &m, &e);
     }
     if (r < 0) /* nothing has left */
-        (void)step(ds, x, r == ERR_CORRUPT ? DELIVER_EV_PERMANENT : DELIVER_EV_TRANSIENT,
-                   &(struct news){.error = view_str(e.text)});
+        (void)deliver_apply(ds, x, r == ERR_CORRUPT ? DELIVER_EV_PERMANENT : DELIVER_EV_TRANSIENT,
+                            &(struct deliver_news){.error = view_str(e.text)});
 }
 
 /* The first message to this target, if it may go now. */
@@ -234,7 +226,7 @@ static void kick(struct deliveries *ds, struct target *t)
         deliver_ready(t);
         return;
     }
-    (void)step(ds, x, DELIVER_EV_START, &(struct news){.error = V("expired")});
+    (void)deliver_apply(ds, x, DELIVER_EV_START, &(struct deliver_news){.error = V("expired")});
 }
 
 void deliver_on_pump(void *ctx)
@@ -251,7 +243,9 @@ void deliver_on_pump(void *ctx)
 
 static void lost(struct deliveries *ds, struct delivery *x, struct view why)
 {
-    (void)step(ds, x, DELIVER_EV_LOST, &(struct news){.error = why});
+    if (deliver_told_again(ds, x))
+        return;
+    (void)deliver_apply(ds, x, DELIVER_EV_LOST, &(struct deliver_news){.error = why});
 }
 
 void deliver_on_time(void *ctx)
@@ -268,7 +262,8 @@ void deliver_on_time(void *ctx)
         if (x->d.state == DELIVERY_SENDING) {
             lost(ds, x, V("no word of the outcome"));
         } else if (x->expires_ms <= deliver_now(ds)) {
-            (void)step(ds, x, DELIVER_EV_EXPIRE, &(struct news){.error = V("expired")});
+            (void)deliver_apply(ds, x, DELIVER_EV_EXPIRE,
+                                &(struct deliver_news){.error = V("expired")});
         } else {
             deliver_wait_on(ds, x);
             kick(ds, x->target);
@@ -357,85 +352,6 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
         settle(ds, a, m->under_way);
     }
     loop_defer(h->w.loop, &ds->pump, LOOP_COMMIT);
-    return 0;
-}
-
-static void ack(struct link *to, const struct ipc_deliver_result *m)
-{
-    struct ipc_deliver_ack k = {
-        .delivery_id = m->delivery_id, .attempt = m->attempt, .part = m->part, .from = m->from};
-    struct err e = ERR_INIT;
-
-    if (msg_send_deliver_ack(to, &k, &e) < 0) /* it says it again */
-        log_warn("delivery.ack", KV("delivery", m->delivery_id), KV("why", e.text));
-}
-
-/* Late word about one that is not under way any more. */
-static bool late(struct deliveries *ds, const struct account *a, const struct ipc_deliver_result *m)
-{
-    struct store_delivery row;
-    struct deliver d;
-    struct err e = ERR_INIT;
-
-    if (m->outcome != OUTCOME_OK ||
-        store_delivery_get(ds->hub->store, m->delivery_id, &row, &e) < 0 ||
-        row.state.part != m->part || row.state.said != m->from ||
-        !view_eq(row.add.channel, view_str(a->channel)) ||
-        !view_eq(row.add.account, view_str(a->name)))
-        return true;
-    d = (struct deliver){.state = row.state.state,
-                         .maybe = row.state.flags & DELIVERY_MAYBE,
-                         .attempts = row.state.attempts,
-                         .part = row.state.part,
-                         .from = row.state.said,
-                         .parts = row.add.parts};
-    if (deliver_step(&d, DELIVER_EV_OK, &(struct deliver_facts){.left_ms = 1, .next = m->next},
-                     &ds->policy) != DELIVER_END)
-        return true;
-    if (save(ds, m->delivery_id, &d, &(struct news){.message_id = m->message_id}, &e) < 0) {
-        log_error("delivery.not_saved", KV("delivery", m->delivery_id), KV("why", e.text));
-        return false;
-    }
-    return true;
-}
-
-int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_result *m,
-                         struct err *e)
-{
-    struct deliveries *ds = h->deliveries;
-    struct account *a = deliver_account_line(ds, from);
-    struct delivery *x = deliver_find(ds, m->delivery_id);
-    struct news n = {.error = m->error, .retry_after_ms = m->retry_after_ms};
-    enum deliver_event ev;
-    bool kept = true;
-
-    metrics_delivery(h, m->outcome);
-    switch (m->outcome) {
-    case OUTCOME_OK:
-        ev = DELIVER_EV_OK;
-        n = (struct news){.message_id = m->message_id, .next = m->next};
-        break;
-    case OUTCOME_TRANSIENT:
-        ev = DELIVER_EV_TRANSIENT;
-        break;
-    case OUTCOME_PERMANENT:
-        ev = DELIVER_EV_PERMANENT;
-        break;
-    case OUTCOME_UNKNOWN:
-        ev = DELIVER_EV_LOST;
-        break;
-    default:
-        return err_set(e, ERR_INVALID, "deliver_result: outcome %u", m->outcome);
-    }
-    if (!a)
-        return 0;
-    if (!x)
-        kept = late(ds, a, m);
-    else if (x->target->account == a && x->d.part == m->part && x->d.from == m->from &&
-             (ev == DELIVER_EV_OK || x->d.attempts == m->attempt))
-        kept = step(ds, x, ev, &n);
-    if (kept)
-        ack(from, m);
     return 0;
 }
 
@@ -549,14 +465,15 @@ int deliveries_add_anyway(struct hub *h, const struct deliver_order *o, struct e
     if ((r = put_new(ds, o, &rec, e)) < 0)
         return r;
     log_warn("delivery.dead", KV("delivery", rec.delivery_add.id), KV("why", why));
-    return save(ds, rec.delivery_add.id, &d, &(struct news){.error = view_str(why)}, e);
+    return deliver_save(ds, rec.delivery_add.id, &d, &(struct deliver_news){.error = view_str(why)},
+                        e);
 }
 
 int deliveries_by_hand(struct hub *h, uint64_t id, enum deliver_event ev, struct err *e)
 {
     struct deliveries *ds = h->deliveries;
     struct delivery *x = deliver_find(ds, id);
-    struct news n = {.new_ttl_ms = ev == DELIVER_EV_RETRY ? ds->ttl_ms : 0};
+    struct deliver_news n = {.new_ttl_ms = ev == DELIVER_EV_RETRY ? ds->ttl_ms : 0};
     struct store_delivery row;
     bool fresh = false;
     int r;
@@ -574,7 +491,7 @@ int deliveries_by_hand(struct hub *h, uint64_t id, enum deliver_event ev, struct
     }
     if (ev == DELIVER_EV_RETRY)
         x->expires_ms = deliver_now(ds) + ds->ttl_ms;
-    if (step(ds, x, ev, &n))
+    if (deliver_apply(ds, x, ev, &n))
         return 0;
     if (fresh)
         deliver_free(ds, x);
