@@ -120,14 +120,10 @@ void loop_io_init(struct loop_io *io, struct loop *l, int fd,
 
 void loop_io_want(struct loop_io *io, bool read, bool write)
 {
-    if (read != io->reading) {
-        (void)(read ? event_add(&io->rd, NULL) : event_del(&io->rd));
+    if (read != io->reading && (read ? event_add(&io->rd, NULL) : event_del(&io->rd)) == 0)
         io->reading = read;
-    }
-    if (write != io->writing) {
-        (void)(write ? event_add(&io->wr, NULL) : event_del(&io->wr));
+    if (write != io->writing && (write ? event_add(&io->wr, NULL) : event_del(&io->wr)) == 0)
         io->writing = write;
-    }
 }
 
 void loop_io_fini(struct loop_io *io)

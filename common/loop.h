@@ -40,7 +40,8 @@ struct loop_io {
 };
 void loop_io_init(struct loop_io *io, struct loop *l, int fd,
                   void (*on_ready)(void *ctx, bool readable, bool writable), void *ctx);
-/* What to wait for; setting what is set already costs nothing. */
+/* What to wait for; setting what is set already costs nothing. Without memory io->reading and
+ * io->writing stay as they were. */
 void loop_io_want(struct loop_io *io, bool read, bool write);
 void loop_io_fini(struct loop_io *io); /* before the descriptor is closed */
 

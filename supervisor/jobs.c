@@ -192,6 +192,8 @@ int jobs_on_done(struct fleet *f, struct link *from, struct ipc_job_done *m, str
     (void)from;
     (void)e;
     if (lanes_done(f->lanes, m->job_id, m->attempt)) {
+        if (m->refused)
+            tell_hub(f, m->job_id, m->attempt, JOB_REFUSED);
         recycle_go_on(f);
         changed(f);
         loop_defer(f->loop, &f->dispatch, LOOP_COMMIT);

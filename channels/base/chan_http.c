@@ -2,7 +2,7 @@
 
 #include "chan_guard.h"
 #include "channel_int.h"
-#include "curl_api.h"
+#include "curl_loop.h"
 #include "num.h"
 
 #include <fcntl.h>
@@ -19,12 +19,6 @@ enum {
     CONN_AGE_S = 30,
     BUFFER_BYTES = 16384,
     RETRY_AFTER_MAX_S = 24 * 3600,
-};
-
-struct sock {
-    struct loop_io io;
-    struct http *h;
-    struct sock *next, **prev;
 };
 
 struct chan_http_call {
@@ -45,17 +39,15 @@ struct chan_http_call {
     unsigned status, redirects;
     uint32_t retry_after_ms;
     bool foreign, connected, refused, too_large, timed_out, enough;
+    bool starved; /* no memory, perhaps for this one: it ends */
     char says[CURL_ERROR_SIZE];
 };
 
 struct http {
     const struct curl_api *api;
-    CURLM *multi;
     struct loop *loop;
-    struct loop_timer timer; /* libcurl's */
-    struct loop_task kick;   /* libcurl wants to go on at once */
+    struct curl_loop curl;
     struct chan_http_call *calls;
-    struct sock *socks;
     unsigned active, spares;
     CURL *spare[SPARE_MAX];
 };
@@ -70,12 +62,12 @@ static void unlink_call(struct chan_http_call *k)
     if (k->next)
         k->next->prev = k->prev;
     h->active--;
-    (void)h->api->multi_remove_handle(h->multi, k->easy);
+    (void)h->api->multi_remove_handle(h->curl.multi, k->easy);
     (void)h->api->easy_setopt(k->easy, CURLOPT_MIMEPOST, NULL);
     (void)h->api->easy_setopt(k->easy, CURLOPT_HTTPHEADER, NULL);
     if (k->mime)
         h->api->mime_free(k->mime);
-    if (h->spares < SPARE_MAX)
+    if (h->spares < SPARE_MAX && !k->starved)
         h->spare[h->spares++] = TAKE(k->easy);
     else
         h->api->easy_cleanup(k->easy);
@@ -253,92 +245,38 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 
 /* ---- the loop ---- */
 
-static void settle(struct http *h)
+static void on_over(void *ctx, void *transfer, CURLcode code)
 {
-    CURLMsg *msg;
-    int left;
+    (void)ctx;
+    end_call(transfer, code);
+}
 
-    while ((msg = h->api->multi_info_read(h->multi, &left))) {
-        struct chan_http_call *k = NULL;
-        CURLcode code = msg->data.result;
+static void on_unwatched(void *ctx, void *transfer)
+{
+    struct chan_http_call *k = transfer;
 
-        if (msg->msg != CURLMSG_DONE)
-            continue;
-        if (h->api->easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&k) == CURLE_OK && k)
-            end_call(k, code);
+    (void)ctx;
+    k->starved = true;
+    loop_timer_set(&k->timer, 0);
+}
+
+/* All of them: which one it was cannot be known, and connections may be shared. What they tell may
+ * begin and cancel others. */
+static void on_starved(void *ctx)
+{
+    struct http *h = ctx;
+    struct chan_http_call *k;
+
+    for (k = h->calls; k; k = k->next) {
+        k->starved = true;
+        (void)h->api->easy_setopt(k->easy, CURLOPT_FORBID_REUSE, 1L);
     }
-}
-
-static void act(struct http *h, curl_socket_t fd, int what)
-{
-    int running;
-
-    (void)h->api->multi_socket_action(h->multi, fd, what, &running);
-    settle(h);
-}
-
-static void on_ready(void *ctx, bool readable, bool writable)
-{
-    struct sock *s = ctx;
-
-    act(s->h, s->io.fd, (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0));
-}
-
-static void on_curl_time(void *ctx)
-{
-    act(ctx, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_curl_timer(CURLM *multi, long in_ms, void *arg)
-{
-    struct http *h = arg;
-
-    (void)multi;
-    if (in_ms < 0)
-        loop_timer_clear(&h->timer);
-    else if (in_ms == 0)
-        loop_defer(h->loop, &h->kick, LOOP_FLUSH); /* not from here: libcurl is in the middle */
-    else
-        loop_timer_set(&h->timer, (uint64_t)in_ms);
-    return 0;
-}
-
-static void drop_sock(struct sock *s)
-{
-    loop_io_fini(&s->io);
-    *s->prev = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
-    mem_free(s);
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *per_socket)
-{
-    struct http *h = arg;
-    struct sock *s = per_socket;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (s)
-            drop_sock(s);
-        (void)h->api->multi_assign(h->multi, fd, NULL);
-        return 0;
-    }
-    if (!s) {
-        s = mem_alloc(sizeof(*s));
-        if (!s)
-            return -1; /* libcurl fails the transfer */
-        s->h = h;
-        s->next = h->socks;
-        s->prev = &h->socks;
-        if (s->next)
-            s->next->prev = &s->next;
-        h->socks = s;
-        loop_io_init(&s->io, h->loop, fd, on_ready, s);
-        (void)h->api->multi_assign(h->multi, fd, s);
-    }
-    loop_io_want(&s->io, what & CURL_POLL_IN, what & CURL_POLL_OUT);
-    return 0;
+    do {
+        for (k = h->calls; k && !k->starved; k = k->next)
+            ;
+        if (k)
+            end_call(k, CURLE_OUT_OF_MEMORY);
+    } while (k);
 }
 
 /* The next moment at which it has taken too long; 0: never. */
@@ -355,6 +293,10 @@ static void on_limit(void *ctx)
     struct chan_http_call *k = ctx;
     uint64_t now = loop_now_ms(k->h->loop), at = limit_of(k);
 
+    if (k->starved) {
+        end_call(k, CURLE_OUT_OF_MEMORY);
+        return;
+    }
     if (at > now) {
         loop_timer_set(&k->timer, at - now);
         return;
@@ -523,7 +465,7 @@ int chan_http(struct channel *c, const struct chan_http_request *q, chan_http_do
     buf_put_view(&k->sent, q->body);
     k->easy = h->spares ? h->spare[--h->spares] : new_easy(h->api);
     if (!k->easy || k->sent.failed || !set_lines(k, q) || !set_up(k, q) ||
-        h->api->multi_add_handle(h->multi, k->easy) != CURLM_OK) {
+        h->api->multi_add_handle(h->curl.multi, k->easy) != CURLM_OK) {
         discard(k);
         return err_set(e, ERR_NOMEM, "libcurl does not take the request");
     }
@@ -543,6 +485,8 @@ int chan_http(struct channel *c, const struct chan_http_request *q, chan_http_do
 
 int chan_http_init(struct channel *c, struct err *e)
 {
+    static const struct curl_loop_events on = {
+        .on_over = on_over, .on_unwatched = on_unwatched, .on_starved = on_starved};
     struct http *h = NULL;
     CURL *first;
     int r;
@@ -550,18 +494,10 @@ int chan_http_init(struct channel *c, struct err *e)
     if ((r = mem_new(&h, sizeof(*h), e)) < 0)
         return r;
     h->loop = c->w.loop;
-    loop_timer_init(&h->timer, h->loop, on_curl_time, h);
-    h->kick = (struct loop_task){.run = on_curl_time, .ctx = h};
     c->http = h;
-    if ((r = curl_api_load(&h->api, e)) < 0)
+    if ((r = curl_loop_init(&h->curl, h->loop, IDLE_CONNS_MAX, &on, h, e)) < 0)
         return r;
-    if (!(h->multi = h->api->multi_init()))
-        return err_set(e, ERR_NOMEM, "libcurl: no memory");
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNS_MAX);
+    h->api = h->curl.api;
     if ((first = new_easy(h->api))) /* what it reads when first used, before the sandbox */
         h->spare[h->spares++] = first;
     return 0;
@@ -580,12 +516,7 @@ void chan_http_fini(struct channel *c)
     }
     while (h->spares)
         h->api->easy_cleanup(h->spare[--h->spares]);
-    if (h->multi)
-        (void)h->api->multi_cleanup(h->multi);
-    while (h->socks)
-        drop_sock(h->socks);
-    loop_undefer(h->loop, &h->kick);
-    loop_timer_fini(&h->timer);
+    curl_loop_fini(&h->curl);
     mem_free(h);
     c->http = NULL;
 }

@@ -75,6 +75,26 @@ def test_flush_fails(t):
         runs[c.turn(SESSION, "after %d" % nth)[0]] = "after %d" % nth
 
 
+def test_agent_without_memory(t):
+    """Of what an agent works on only the turn whose memory is missing is tried again."""
+    g = faulty(t)
+    if not g:
+        return
+    c = g.client()
+    agents = dict(g.workers("agent"))
+    asked = c.send(SESSION + "1", "[fake ok chunks=4 at=2 gate=m] the other")
+    t.fake.wait("the other", state="gated")
+    for nth in (1, 2):  # the job, then the run
+        start = len(g.lines)
+        g.page.arm("agent", "malloc", nth)
+        run, end = c.turn(SESSION + "2", "without memory %d [fake ok chunks=1]" % nth)
+        assert g.page.disarm() == 1 and end["state"] == "final", end
+        g.wait_log(lambda l: l["event"] == "job.refused" and l.get("proc", "").startswith("agent"), "it is said", start=start)
+    t.fake.gate("m")
+    assert c.chat(asked, TERMINAL)["state"] == "final"
+    assert dict(g.workers("agent")) == agents, "an agent was replaced"
+
+
 DAY = 86400
 STEPS = (("an hour ahead", 3600), ("an hour back", -3600), ("a day ahead", DAY), ("a day back", -DAY),
          ("2038", "2038-01-19T03:14:05"), ("before 1970", "1969-12-31T12:00:00"), ("summer time begins", "2027-03-28T00:59:58"),

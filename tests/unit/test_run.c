@@ -702,6 +702,12 @@ START_TEST(test_no_memory)
         }
         mem_fail_after(0, 0);
         before = mem_count() - before;
+        run_free(&w.run); /* and the next one is as if nothing had been */
+        buf_reset(&w.text, 4096);
+        begin(&w, "mock/m", "", 0);
+        wait_done(&w);
+        run_result(w.run, &res);
+        ck_assert_msg(res.outcome == TURN_OK, "after %d: %.*s", (int)n, VIEW_FMT(res.error));
         world_close(&w);
         if (before < n)
             break; /* none failed any more */

@@ -24,6 +24,7 @@ static const struct {
     [FAIL_INTERRUPTED] = {"interrupted", "unknown", true, true},
     [FAIL_PROTOCOL] = {"protocol", "unknown", true, true},
     [FAIL_TOO_LARGE] = {"too_large", "unknown", false, true},
+    [FAIL_MEMORY] = {"out_of_memory", "unknown", true, false},
     [FAIL_EMPTY] = {"empty_response", "unknown", true, true},
     [FAIL_BILLING] = {"billing", "unknown", false, true},
     [FAIL_AUTH] = {"auth", "unknown", false, true},

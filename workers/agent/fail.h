@@ -20,6 +20,7 @@ enum fail_reason {
     FAIL_INTERRUPTED, /* the stream ended before its terminator */
     FAIL_PROTOCOL,    /* what came is not what the provider's interface is */
     FAIL_TOO_LARGE,   /* the answer is over our limits */
+    FAIL_MEMORY,      /* we had none */
     FAIL_EMPTY,       /* a whole answer with nothing in it */
     FAIL_BILLING,
     FAIL_AUTH,

@@ -1,7 +1,7 @@
 #include "http.h"
 
 #include "clock.h"
-#include "curl_api.h"
+#include "curl_loop.h"
 
 #include "mem.h"
 
@@ -18,12 +18,6 @@ enum {
 };
 
 enum call_state { CALL_CONNECTING, CALL_SENT, CALL_ANSWERED, CALL_RELEASED };
-
-struct http_sock {
-    struct loop_io io;
-    struct http *h;
-    struct http_sock *next, **prev;
-};
 
 struct http_call {
     struct http *h;
@@ -42,6 +36,7 @@ struct http_call {
     uint64_t retry_after_ms, bytes, header_bytes;
     bool collect;       /* the body is no stream: kept for the error's text */
     bool enough;        /* nothing more is wanted */
+    bool starved;       /* libcurl had no memory, perhaps for this one */
     struct failure why; /* ours; overrides what libcurl says */
     char type[TYPE_MAX];
     char curl_says[CURL_ERROR_SIZE];
@@ -49,12 +44,9 @@ struct http_call {
 
 struct http {
     const struct curl_api *api;
-    CURLM *multi;
     struct loop *loop;
-    struct loop_timer timer; /* libcurl's */
-    struct loop_task kick;   /* libcurl wants to go on at once */
+    struct curl_loop curl;
     struct http_call *calls;
-    struct http_sock *socks;
     unsigned active, spares;
     CURL *spare[SPARE_MAX];
 };
@@ -69,8 +61,8 @@ static void unlink_call(struct http_call *c)
     if (c->next)
         c->next->prev = c->prev;
     h->active--;
-    (void)h->api->multi_remove_handle(h->multi, c->easy);
-    if (h->spares < SPARE_MAX)
+    (void)h->api->multi_remove_handle(h->curl.multi, c->easy);
+    if (h->spares < SPARE_MAX && !c->starved)
         h->spare[h->spares++] = TAKE(c->easy);
     else
         h->api->easy_cleanup(c->easy);
@@ -153,7 +145,7 @@ static void judge_code(const struct http_call *c, CURLcode code, struct failure 
         fail_set(f, FAIL_CONFIG, "model server: %s", says);
         return;
     case CURLE_OUT_OF_MEMORY:
-        fail_set(f, FAIL_TOO_LARGE, "out of memory");
+        fail_set(f, FAIL_MEMORY, "out of memory");
         return;
     default:
         fail_set(f, FAIL_NETWORK, "model server: %s", says);
@@ -296,92 +288,46 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 
 /* ---- the loop ---- */
 
-static void settle(struct http *h)
+static void on_over(void *ctx, void *transfer, CURLcode code)
 {
-    CURLMsg *msg;
-    int left;
+    (void)ctx;
+    finish(transfer, code);
+}
 
-    while ((msg = h->api->multi_info_read(h->multi, &left))) {
-        struct http_call *c = NULL;
-        CURLcode code = msg->data.result;
+static void on_unwatched(void *ctx, void *transfer)
+{
+    struct http_call *c = transfer;
 
-        if (msg->msg != CURLMSG_DONE)
+    (void)ctx;
+    give_up(c, c->state == CALL_ANSWERED ? FAIL_INTERRUPTED : FAIL_MEMORY, "out of memory");
+    loop_timer_set(&c->timer, 0);
+}
+
+/* Only a stream that has its connection for itself, and has begun, is surely not meant. */
+static bool unharmed(const struct http_call *c)
+{
+    long version = 0;
+
+    return c->state == CALL_ANSWERED &&
+           c->h->api->easy_getinfo(c->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+           version == CURL_HTTP_VERSION_1_1;
+}
+
+static void on_starved(void *ctx)
+{
+    struct http *h = ctx;
+    struct http_call *c, *next;
+    struct failure f;
+
+    for (c = h->calls; c; c = next) { /* on_end begins no other call */
+        next = c->next;
+        if (unharmed(c))
             continue;
-        if (h->api->easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&c) == CURLE_OK && c)
-            finish(c, code);
+        c->starved = true;
+        (void)h->api->easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
+        fail_set(&f, c->state == CALL_ANSWERED ? FAIL_INTERRUPTED : FAIL_MEMORY, "out of memory");
+        end_call(c, &f);
     }
-}
-
-static void act(struct http *h, curl_socket_t fd, int what)
-{
-    int running;
-
-    (void)h->api->multi_socket_action(h->multi, fd, what, &running);
-    settle(h);
-}
-
-static void on_ready(void *ctx, bool readable, bool writable)
-{
-    struct http_sock *s = ctx;
-
-    act(s->h, s->io.fd, (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0));
-}
-
-static void on_curl_time(void *ctx)
-{
-    act(ctx, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_curl_timer(CURLM *multi, long in_ms, void *arg)
-{
-    struct http *h = arg;
-
-    (void)multi;
-    if (in_ms < 0)
-        loop_timer_clear(&h->timer);
-    else if (in_ms == 0)
-        loop_defer(h->loop, &h->kick, LOOP_FLUSH); /* not from here: libcurl is in the middle */
-    else
-        loop_timer_set(&h->timer, (uint64_t)in_ms);
-    return 0;
-}
-
-static void drop_sock(struct http_sock *s)
-{
-    loop_io_fini(&s->io);
-    *s->prev = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
-    mem_free(s);
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *per_socket)
-{
-    struct http *h = arg;
-    struct http_sock *s = per_socket;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (s)
-            drop_sock(s);
-        (void)h->api->multi_assign(h->multi, fd, NULL);
-        return 0;
-    }
-    if (!s) {
-        s = mem_alloc(sizeof(*s));
-        if (!s)
-            return -1; /* libcurl fails the transfer */
-        s->h = h;
-        s->next = h->socks;
-        s->prev = &h->socks;
-        if (s->next)
-            s->next->prev = &s->next;
-        h->socks = s;
-        loop_io_init(&s->io, h->loop, fd, on_ready, s);
-        (void)h->api->multi_assign(h->multi, fd, s);
-    }
-    loop_io_want(&s->io, what & CURL_POLL_IN, what & CURL_POLL_OUT);
-    return 0;
 }
 
 static void on_call_time(void *ctx)
@@ -390,6 +336,11 @@ static void on_call_time(void *ctx)
     uint64_t now = loop_now_ms(c->h->loop);
     struct failure f;
 
+    if (c->state != CALL_RELEASED && c->why.reason != FAIL_NONE) {
+        f = c->why;
+        end_call(c, &f);
+        return;
+    }
     switch (c->state) {
     case CALL_RELEASED:
         end_call(c, NULL);
@@ -416,28 +367,18 @@ static void on_call_time(void *ctx)
 
 int http_new(struct http **out, struct loop *l, struct err *e)
 {
+    static const struct curl_loop_events on = {
+        .on_over = on_over, .on_unwatched = on_unwatched, .on_starved = on_starved};
     struct http *h = NULL;
     int r;
 
     if ((r = mem_new(&h, sizeof(*h), e)) < 0)
         return r;
     h->loop = l;
-    loop_timer_init(&h->timer, l, on_curl_time, h);
-    h->kick = (struct loop_task){.run = on_curl_time, .ctx = h};
-    if ((r = curl_api_load(&h->api, e)) < 0)
-        goto out;
-    h->multi = h->api->multi_init();
-    if (!h->multi) {
-        r = err_set(e, ERR_NOMEM, "libcurl: no memory");
-        goto out;
+    if ((r = curl_loop_init(&h->curl, l, HTTP_IDLE_CONNS_MAX, &on, h, e)) == 0) {
+        h->api = h->curl.api;
+        *out = TAKE(h);
     }
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    (void)h->api->multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_IDLE_CONNS_MAX);
-    *out = TAKE(h);
-out:
     http_free(&h);
     return r;
 }
@@ -459,14 +400,8 @@ void http_free(struct http **hp)
 
         http_cancel(&c);
     }
-    if (h->api && h->multi) {
-        http_trim(h);
-        (void)h->api->multi_cleanup(h->multi);
-    }
-    while (h->socks)
-        drop_sock(h->socks);
-    loop_undefer(h->loop, &h->kick);
-    loop_timer_fini(&h->timer);
+    http_trim(h);
+    curl_loop_fini(&h->curl);
     mem_free(h);
     *hp = NULL;
 }
@@ -564,7 +499,7 @@ int http_start(struct http *h, const struct http_request *q, const struct http_e
     set_lines(c, q, !strcmp(q->accept, "text/event-stream") ? accept_sse : accept_any);
     c->body = *q->body;
     if (!c->easy || !set_up(h->api, c, q) ||
-        h->api->multi_add_handle(h->multi, c->easy) != CURLM_OK) {
+        h->api->multi_add_handle(h->curl.multi, c->easy) != CURLM_OK) {
         if (c->easy)
             h->api->easy_cleanup(c->easy);
         mem_free(c);

@@ -234,6 +234,17 @@ static void drop(struct job *j)
     }
 }
 
+/* Without memory for one more job the others go on; the hub asks again a little later. */
+static int refuse(struct agent *a, const struct ipc_job *m, struct err *e)
+{
+    struct ipc_job_done said = {.job_id = m->job_id, .attempt = m->attempt, .refused = 1};
+
+    if (e->code != ERR_NOMEM || !a->w.sup)
+        return e->code;
+    log_warn("job.refused", KV("job", m->job_id), KV("jobs", a->count), KV("why", e->text));
+    return msg_send_job_done(a->w.sup, &said, e);
+}
+
 static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e)
 {
     struct agent *a = ctx;
@@ -245,7 +256,6 @@ static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e
                             .attempt = m->attempt,
                             .timeout_ms = m->timeout_ms,
                             .on = &tells};
-    int r;
 
     (void)from;
     if (j && run_attempt(j->run) >= m->attempt) {
@@ -258,15 +268,15 @@ static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e
         drop(j); /* an attempt that was given up elsewhere */
     if (a->count >= JOBS_MAX)
         return err_set(e, ERR_LIMIT, "%u jobs", a->count);
-    if ((r = mem_new(&j, sizeof(*j), e)) < 0)
-        return r;
+    if (mem_new(&j, sizeof(*j), e) < 0)
+        return refuse(a, m, e);
     j->agent = a;
     conf.ctx = j;
     a->running++;
-    if ((r = run_start(&j->run, &conf, fd_take(&m->payload), e)) < 0) {
+    if (run_start(&j->run, &conf, fd_take(&m->payload), e) < 0) {
         a->running--;
         mem_free(j);
-        return r;
+        return refuse(a, m, e);
     }
     j->next = a->jobs;
     j->prev = &a->jobs;

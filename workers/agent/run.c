@@ -322,7 +322,7 @@ static void send_request(struct run *r)
     }
     json_decref(job);
     if (result < 0) {
-        fail_set(&r->broke, result == ERR_NOMEM ? FAIL_TOO_LARGE : FAIL_FORMAT, "%s", e.text);
+        fail_set(&r->broke, result == ERR_NOMEM ? FAIL_MEMORY : FAIL_FORMAT, "%s", e.text);
         r->ended = true;
         loop_defer(r->conf.loop, &r->turn, LOOP_COMMIT);
     }
