@@ -223,7 +223,7 @@ struct channel_ops {
     uint32_t typing_ms; /* how long the platform shows it: repeated before */
     uint32_t edit_ms;   /* between two edits of a preview */
     uint32_t stale_ms;  /* no channel_alive for so long: the connection is dead; 0: never */
-    uint32_t chat_gap_ms, account_per_s; /* the platform's rate limits; 0: none */
+    uint32_t chat_gap_ms, account_per_s; /* limits for new messages (pace.h); 0: none */
     bool groups_own_list;                /* groupAllowFrom does not fall back on allowFrom */
     const char *const *id_prefixes; /* stripped from configured ids ("tg:"); NULL or NULL-ended */
 

@@ -22,6 +22,7 @@ enum channel_life {
 
 struct out;    /* what is to be sent (out.h) */
 struct in;     /* what came in (in.h) */
+struct pace;   /* the rate of new messages (pace.h) */
 struct drafts; /* answers in the making (draft.h) */
 
 struct channel {
@@ -48,6 +49,7 @@ struct channel {
     } resume;
     struct http *http; /* owned; NULL: not needed */
     struct out *out;
+    struct pace *pace; /* owned; NULL until something is said, and without limits */
     struct in *in;
     struct drafts *drafts;
 };
@@ -74,6 +76,11 @@ int hook_on_message(void *ctx, struct link *from, struct ipc_hook *m, struct err
 void out_close(struct channel *c);
 int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct err *e);
 int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e);
+/* May a new message go to this chat? 0: yes, and it is counted (out_paced when it is answered);
+ * otherwise ask again in so many milliseconds. */
+uint32_t out_pace(struct channel *c, struct view target);
+uint32_t out_pace_preview(struct channel *c, struct view target);
+void out_paced(struct channel *c, struct view target);
 /* A new hub: it is told the results that no hub has acknowledged. */
 void out_tell(struct channel *c, struct link *hub);
 /* Ids of everything under way, 8 bytes each, appended. */

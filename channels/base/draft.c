@@ -134,7 +134,7 @@ static void show(struct draft *d)
 {
     struct channel *c = d->c;
     struct err e = ERR_INIT;
-    uint32_t next = 0;
+    uint32_t next = 0, wait;
     bool first = !d->message_id[0];
 
     if (d->stopped || d->taken || d->ended || d->under_way != OP_NONE || !d->dirty ||
@@ -145,6 +145,10 @@ static void show(struct draft *d)
     if (chunk_next(c->ops, buf_view(&d->text), 0, &d->rendered, &d->plain, &next, &e) < 0 || next ||
         !d->rendered.n) {
         d->stopped = true; /* the whole follows as messages */
+        return;
+    }
+    if (first && (wait = out_pace_preview(c, view_str(d->target)))) {
+        loop_timer_set(&d->edit, wait); /* the newest text then */
         return;
     }
     d->dirty = false;
@@ -218,6 +222,8 @@ static void preview_done(struct draft *d, const struct channel_result *r)
     enum op_of was = d->under_way;
 
     d->under_way = OP_NONE;
+    if (was == OP_SEND)
+        out_paced(d->c, view_str(d->target));
     if (was == OP_SEND && r->outcome == CHANNEL_SENT && r->message_id.n <= CHANNEL_ID_BYTES) {
         (void)snprintf(d->message_id, sizeof(d->message_id), "%.*s", VIEW_FMT(r->message_id));
         tell_shown(d);

@@ -3,6 +3,7 @@
 #include "channel_int.h"
 #include "chunk.h"
 #include "draft.h"
+#include "pace.h"
 #include "tags.h"
 
 #include "clock.h"
@@ -16,6 +17,7 @@ enum {
     ITEMS_MAX = 64,       /* the hub has at most 32 with us, and each leaves with its ack */
     AGAIN_MAX_MS = 30000, /* a platform's "later" that is waited for here */
     HELD_MAX_MS = 60000,  /* in all; the hub gives an answer up after 120 s */
+    BEHIND_MS = 1000,     /* a preview looks again whether its chat is its own */
     ERROR_BYTES = 512,    /* ipc.def: deliver_result */
 };
 
@@ -34,8 +36,10 @@ struct item {
     char shown[CHANNEL_ID_BYTES + 1];
     struct ipc_deliver_result res;
     char message_id[CHANNEL_ID_BYTES], error[ERROR_BYTES];
-    uint64_t since_ms;
+    uint64_t since_ms; /* when its turn came: waiting for it is no part of HELD_MAX_MS */
     struct loop_timer again;
+    bool turn;  /* it has had its turn once */
+    bool paced; /* counted in the platform's rate, answered by the next channel_done */
     uint8_t kind;
     struct view text;
     uint32_t from, next;
@@ -102,6 +106,63 @@ static void refuse(struct item *it, enum channel_outcome o, const char *why)
 }
 
 /* ---- to the platform ---- */
+
+uint32_t out_pace(struct channel *c, struct view target)
+{
+    struct err e = ERR_INIT;
+
+    if (!c->ops->chat_gap_ms && !c->ops->account_per_s)
+        return 0;
+    if (!c->pace) {
+        if (mem_new(&c->pace, sizeof(*c->pace), &e) < 0)
+            return AGAIN_MAX_MS; /* no memory, no message */
+        c->pace->chat_gap_ms = c->ops->chat_gap_ms;
+        c->pace->per_s = c->ops->account_per_s;
+    }
+    return pace_take(c->pace, target, loop_now_ms(c->w.loop));
+}
+
+/* Nothing that begins later is shown above what was to be said before it. */
+uint32_t out_pace_preview(struct channel *c, struct view target)
+{
+    for (size_t i = 0; c->pace && c->out && i < ITEMS_MAX; i++) {
+        const struct item *it = &c->out->items[i];
+
+        if ((it->state == ITEM_WAITING || it->state == ITEM_RUNNING) &&
+            view_eq(it->op.target, target))
+            return BEHIND_MS;
+    }
+    return out_pace(c, target);
+}
+
+void out_paced(struct channel *c, struct view target)
+{
+    if (c->pace)
+        pace_done(c->pace, target, loop_now_ms(c->w.loop));
+}
+
+/* A new message waits for its turn; nothing of that counts as an attempt. true: it waits. */
+static bool waits(struct item *it)
+{
+    bool is_new = it->kind == DELIVER_KIND_POLL ||
+                  (it->kind == DELIVER_KIND_TEXT &&
+                   !(it->from == 0 && it->shown[0] && it->c->ops->caps & CHANNEL_CAN_EDIT));
+    uint32_t ms;
+
+    if (!is_new || it->paced)
+        return false;
+    if ((ms = out_pace(it->c, it->op.target))) {
+        it->state = ITEM_WAITING;
+        loop_timer_set(&it->again, ms);
+        return true;
+    }
+    if (!it->turn) {
+        it->turn = true;
+        it->since_ms = loop_now_ms(it->c->w.loop);
+    }
+    it->paced = true;
+    return false;
+}
 
 static void to_platform(struct item *it)
 {
@@ -171,6 +232,8 @@ static void run(struct item *it)
             return;
         }
     }
+    if (waits(it))
+        return;
     it->state = ITEM_RUNNING;
     to_platform(it);
 }
@@ -199,6 +262,10 @@ void channel_done(struct channel *c, struct channel_op *op, const struct channel
 
     if (draft_op_done(c, op, r) || it->state != ITEM_RUNNING)
         return;
+    if (it->paced) {
+        it->paced = false;
+        out_paced(c, op->target);
+    }
     if (it->editing && r->outcome == CHANNEL_PERMANENT) { /* it was removed: said anew */
         it->shown[0] = '\0';
         it->op.message_id = VIEW_EMPTY;
@@ -402,6 +469,8 @@ void out_run(struct channel *c)
 
 void out_close(struct channel *c)
 {
+    mem_free(c->pace);
+    c->pace = NULL;
     if (!c->out)
         return;
     for (size_t i = 0; i < ITEMS_MAX; i++)
