@@ -278,7 +278,8 @@ static int check(const struct channel_event *ev, struct err *e)
         return err_set(e, ERR_INVALID, "the event has no usable id");
     if (ev->peer.n == 0 || ev->peer.n > CHANNEL_ID_BYTES || ev->from.id.n > CHANNEL_ID_BYTES ||
         ev->target.n > CHANNEL_TARGET_BYTES || ev->thread.n > CHANNEL_ID_BYTES ||
-        ev->message_id.n > CHANNEL_ID_BYTES || ev->text.n > CHANNEL_TEXT_BYTES)
+        ev->key_thread.n > CHANNEL_ID_BYTES || ev->message_id.n > CHANNEL_ID_BYTES ||
+        ev->text.n > CHANNEL_TEXT_BYTES)
         return err_set(e, ERR_INVALID, "an id or the text of the event is empty or too long");
     return 0;
 }
