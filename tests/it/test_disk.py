@@ -4,15 +4,18 @@ The state folder is a small tmpfs in a mount namespace of the test's own.
 """
 import ctypes
 import errno
+import json
 import os
 import time
 
 from client import Refused, text_of
 from gateway import until
 from test_delivery import listed, setup
+from test_http import ask
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 SESSION = "agent:main:d"
+HOOK_TOKEN = "hook-token-3a8c51d2e84b60ff"
 TURNS = 24
 MANY = 3000  # turns that fit on no disk of this size
 
@@ -210,3 +213,37 @@ def test_outcome_without_room(t):
     for run in runs:
         assert c.ask("agent.wait", {"runId": run, "timeoutMs": 20000})["status"] == "ok"
     print("%d outcomes waited for room" % waiting)
+
+
+def test_http_while_full(t):
+    """Programs that ask over HTTP are told to try again, and /readyz why; it ends by itself."""
+    g = t.new_gateway()
+    g.config["hooks"] = {"enabled": True, "token": HOOK_TOKEN}
+    g.write_config(g.config)
+    if not small_disk(g.state_dir, 48 << 20):
+        return
+    disk = Ballast(g.state_dir)
+    g.start()
+    asked = (("/v1/chat/completions", {"model": "openclaw", "messages": [{"role": "user", "content": "hi"}]}, True),
+             ("/v1/responses", {"model": "openclaw", "input": "hi"}, True),
+             ("/hooks/agent", {"message": "hi"}, HOOK_TOKEN), ("/hooks/wake", {"text": "hi"}, HOOK_TOKEN))
+    for path, body, token in asked:
+        status, _, said = ask(g, path, "POST", body, token=token)
+        assert status == 200, (path, status, said)
+    disk.fill()
+    until_refused(g.client(), {})
+    runs = len(t.fake.calls("hi"))
+    for path, body, token in asked:
+        status, head, said = ask(g, path, "POST", body, token=token)
+        assert status == 503 and b"disk is full" in said, (path, status, said)
+        doc = json.loads(said)
+        if path.startswith("/v1"):
+            assert doc["error"]["code"] == "store_full" and head["retry-after"], (path, head, doc)
+        else:
+            assert doc["ok"] is False, doc
+    assert len(t.fake.calls("hi")) == runs, "a turn was begun"
+    status, _, said = ask(g, "/readyz", token=False)
+    assert status == 503 and b"no room on the disk" in said, (status, said)
+    disk.free()
+    for path, body, token in asked:
+        until(lambda: ask(g, path, "POST", body, token=token)[0] == 200, "%s is served again" % path)

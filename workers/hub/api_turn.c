@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include "rand.h"
+#include "room.h"
 #include "settings.h"
 #include "take_up.h"
 
@@ -511,6 +512,14 @@ void api_take(struct http_request *r, struct api_ask *a)
             session_of(r, a, ag, uuid, &key, &stable) && options_of(r, a, stable, &options, &given);
     if (!ok) {
         api_refuse(r, a);
+    } else if (!room_for(r->hub, 2 * (a->last.n + options.n))) {
+        http_reply(r, &(struct http_reply){
+                          .status = 503,
+                          .type = "application/json; charset=utf-8",
+                          .fields = "Retry-After: 1\r\n",
+                          .body = V("{\"error\":{\"message\":\"The gateway's disk is full. Try "
+                                    "again later.\",\"type\":\"overloaded_error\","
+                                    "\"code\":\"store_full\"}}")});
     } else if (r->hub->stopping || !(t = turn_new(r, a, given ? options.n : 0))) {
         http_reply(r, &(struct http_reply){
                           .status = 503,

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "log.h"
 #include "rand.h"
+#include "room.h"
 #include "secret.h"
 #include "settings.h"
 #include "take_up.h"
@@ -579,6 +580,8 @@ void http_hook(struct http_request *r, struct view body)
         s.path.n--;
     if (json_parse(body, &doc, &e) < 0 || !json_is_object(doc)) {
         refuse(r, 400, "The body is not a JSON object.");
+    } else if (!room_for(r->hub, 2 * body.n)) {
+        refuse(r, 503, "The gateway's disk is full. Try again later.");
     } else if (view_eq(s.path, V("wake"))) {
         on_wake(r, doc);
     } else if (view_eq(s.path, V("agent"))) {
@@ -589,9 +592,7 @@ void http_hook(struct http_request *r, struct view body)
         if (!m)
             http_reply_text(r, 404, "Not Found");
         else if (json_object_get(m, "transform"))
-            refuse(r, 501,
-                   "This mapping has a transform, a JavaScript module, which this gateway "
-                   "does not run: use messageTemplate, or transform before you send.");
+            refuse(r, 501, "This gateway runs no JavaScript transforms: use messageTemplate.");
         else
             on_mapping(r, m, &s);
     }
