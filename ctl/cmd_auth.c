@@ -15,8 +15,7 @@
 
 enum { PASSWORD_MIN = 12, PASSWORD_MAX = 511, TOKEN_BYTES = 24, PATH_BYTES = 8192 };
 
-/* One line, without echo where it is typed. */
-static int read_secret(const char *prompt, char *out, size_t room)
+int ctl_read_secret(const char *prompt, char *out, size_t room)
 {
     bool tty = isatty(STDIN_FILENO);
     struct termios was, quiet;
@@ -65,14 +64,14 @@ static int print_hash(struct ctl *c, const char *text)
 static int hash(struct ctl *c)
 {
     char first[PASSWORD_MAX + 2], again[PASSWORD_MAX + 2];
-    int n = read_secret("Password: ", first, sizeof(first)), code = 2;
+    int n = ctl_read_secret("Password: ", first, sizeof(first)), code = 2;
 
     if (n < 0 || n > PASSWORD_MAX)
         (void)fprintf(stderr, "openclawctl: a password has at most %d bytes\n", PASSWORD_MAX);
     else if (n == 0)
         (void)fprintf(stderr, "openclawctl: no password given\n");
     else if (isatty(STDIN_FILENO) &&
-             (read_secret("Again: ", again, sizeof(again)) != n || strcmp(first, again) != 0))
+             (ctl_read_secret("Again: ", again, sizeof(again)) != n || strcmp(first, again) != 0))
         (void)fprintf(stderr, "openclawctl: these are not the same\n");
     else
         code = print_hash(c, first);

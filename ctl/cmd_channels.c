@@ -119,6 +119,9 @@ static void put_account(struct view channel, const json_t *row)
     }
 }
 
+static const char none[] = "no channel is configured: openclawctl channels add CHANNEL KEY=VALUE "
+                           "...; see docs/channels.md";
+
 static void put_status(const json_t *got)
 {
     json_t *rows, *row;
@@ -128,8 +131,7 @@ static void put_status(const json_t *got)
     json_object_foreach(json_object_get(got, "channelAccounts"), channel, rows)
         json_array_foreach(rows, i, row) put_account(view_str(channel), row);
     if (json_object_size(json_object_get(got, "channelAccounts")) == 0)
-        (void)puts("no channel is configured: openclawctl channels add CHANNEL KEY=VALUE ..., or "
-                   "docs/channels.md");
+        (void)puts(none);
     if (json_flag(got, "partial", false))
         (void)puts("not every platform has answered in time");
 }
@@ -143,6 +145,8 @@ static void put_list(const json_t *got)
     json_object_foreach(json_object_get(got, "channelAccounts"), channel, rows)
         json_array_foreach(rows, i, row)(void)
             printf("%s/%s\n", channel, json_string_value(json_object_get(row, "accountId")));
+    if (json_object_size(json_object_get(got, "channelAccounts")) == 0)
+        (void)puts(none);
 }
 
 static int status(struct ctl *c, const char *word, int argc, char **argv)
@@ -226,8 +230,9 @@ int cmd_channels(struct ctl *c, int argc, char **argv)
     static const struct {
         const char *word;
         int (*run)(struct ctl *c, const char *word, int argc, char **argv);
-    } verbs[] = {{"list", status}, {"status", status}, {"probe", status},
-                 {"start", act},   {"stop", act},      {"logout", act}};
+    } verbs[] = {
+        {"list", status}, {"status", status}, {"probe", status},       {"start", act},
+        {"stop", act},    {"logout", act},    {"add", channel_config}, {"remove", channel_config}};
 
     if (argc == 1)
         return status(c, "status", 0, NULL);

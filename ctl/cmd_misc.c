@@ -66,9 +66,10 @@ int cmd_call(struct ctl *c, int argc, char **argv)
 }
 
 /* The file is checked by the program that will read it, so that both always say the same. */
-static int check_config(struct ctl *c)
+int ctl_check_config(struct ctl *c)
 {
-    char exe[PATH_MAX], *slash;
+    char exe[PATH_MAX], *slash, check[] = "--check-config", config[] = "--config",
+                                state[] = "--state-dir";
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - sizeof("/openclawd"));
     char *args[8] = {NULL};
     int k = 0;
@@ -80,12 +81,12 @@ static int check_config(struct ctl *c)
     if (slash)
         memcpy(slash, "/openclawd", sizeof("/openclawd"));
     args[k++] = exe;
-    args[k++] = (char[]){"--check-config"};
+    args[k++] = check;
     if (c->config) {
-        args[k++] = (char[]){"--config"};
+        args[k++] = config;
         args[k++] = mem_dup(c->config, strlen(c->config));
     }
-    args[k++] = (char[]){"--state-dir"};
+    args[k++] = state;
     args[k++] = mem_dup(c->state_dir, strlen(c->state_dir));
     (void)fflush(stdout);
     (void)execv(exe, args);
@@ -102,7 +103,7 @@ int cmd_config(struct ctl *c, int argc, char **argv)
     const json_t *shown;
 
     if (argc == 2 && strcmp(argv[1], "check") == 0)
-        return check_config(c);
+        return ctl_check_config(c);
     if (argc == 2 && strcmp(argv[1], "path") == 0) {
         if (c->config)
             (void)puts(c->config);

@@ -47,6 +47,13 @@ void ctl_put_text(struct view v);
  * NULL: there is none (ERR_NOT_FOUND), or it cannot be read. */
 json_t *ctl_config(const struct ctl *c, char *path, size_t room, struct err *e);
 
+/* Is the gateway that is talked to on this machine, as far as its address says? */
+bool ctl_is_here(const struct ctl *c);
+/* Becomes openclawd --check-config; returns (1) only when that is not there. */
+int ctl_check_config(struct ctl *c);
+/* One line of standard input, without echo where it is typed. Its length; -1: longer than room. */
+int ctl_read_secret(const char *prompt, char *out, size_t room);
+
 int cmd_status(struct ctl *c, int argc, char **argv);
 int cmd_health(struct ctl *c, int argc, char **argv);
 int cmd_call(struct ctl *c, int argc, char **argv);
@@ -64,6 +71,8 @@ int cmd_deliveries(struct ctl *c, int argc, char **argv);
 int cmd_channels(struct ctl *c, int argc, char **argv);
 /* channels check: argv begins behind these words. */
 int channel_check(struct ctl *c, int argc, char **argv);
+/* channels add|remove: argv begins behind these words. */
+int channel_config(struct ctl *c, const char *word, int argc, char **argv);
 int cmd_pairing(struct ctl *c, int argc, char **argv);
 int cmd_import(struct ctl *c, int argc, char **argv);
 int cmd_completion(struct ctl *c, int argc, char **argv);

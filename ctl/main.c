@@ -36,7 +36,9 @@ const struct ctl_command ctl_commands[] = {
      "how clients come in; a hash for gateway.auth.password; a new token", cmd_auth},
     {"security", "audit", "what is exposed or weak, and what mends it; exit 0, 1 or 2",
      cmd_security},
-    {"channels", "list|status|probe|start|stop|logout|logs [CHANNEL[/ACCOUNT]]|check COMMAND",
+    {"channels",
+     "list|status|probe|start|stop|logout|logs|remove [CHANNEL[/ACCOUNT]]|add CHANNEL "
+     "[KEY=VALUE|KEY ...] [--account A]|check COMMAND",
      "accounts of chat platforms: how they are, and their switch", cmd_channels},
     {"pairing", "list|approve|dismiss [CHANNEL] [CODE] [--account A] [--notify]",
      "who asks to be let in on a channel", cmd_pairing},
@@ -142,6 +144,11 @@ static bool is_here(const char *host)
 {
     return strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0 ||
            strcmp(host, "localhost") == 0;
+}
+
+bool ctl_is_here(const struct ctl *c)
+{
+    return is_here(c->host);
 }
 
 /* The certificate the gateway of this folder shows; unreadable: the authorities decide. */

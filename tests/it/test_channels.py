@@ -2,6 +2,7 @@
 
 The platform is a fake of platforms.py; the channel's process, the hub and the agent are the real ones.
 """
+import json
 import os
 import re
 import signal
@@ -287,6 +288,66 @@ def test_check(t):
         run = subprocess.run(tool + argv, stdout=subprocess.PIPE, text=True, timeout=60)
         assert run.returncode == 1 and "FAIL" in run.stdout, (argv, run.stdout)
     assert subprocess.run(tool, stderr=subprocess.PIPE, timeout=60).returncode == 2
+
+
+def tool(g, *words, said="", **env):
+    return subprocess.run([os.path.join(g.build, "openclawctl"), "--config", g.config_path, "--url", "ws://127.0.0.1:%d" % g.port,
+                           "--token", g.token, "channels"] + list(words), input=said, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=dict(g.env(), **env), text=True, timeout=60)
+
+
+def test_add_and_remove(t):
+    """openclawctl channels add and remove: accounts come and go on a running gateway, secrets are read and not passed."""
+    p = PLATFORMS["telegram"](t.folder)
+    config = config_for(t.fake.url)
+    config["agents"]["defaults"]["model"]["primary"] = "demo/demo-1"
+    g = t.new_gateway(config)
+    g.start()
+    c = g.client()
+    hint = tool(g, "list")
+    assert hint.returncode == 0 and "channels add CHANNEL" in hint.stdout, hint
+
+    before = open(g.config_path).read()
+    for words in (["telegram", "botToken=%s" % p.token],        # others would see it
+                  ["telegram", "botToken"],                     # nothing is said
+                  ["tele.gram", "a=1"], ["telegram", "=1"]):
+        run = tool(g, "add", *words)
+        assert run.returncode in (1, 2) and run.stderr and p.token not in run.stderr, (words, run)
+        assert open(g.config_path).read() == before, words
+
+    def put(text):
+        with open(g.config_path, "w") as f:
+            f.write(text)
+    put(json.dumps(dict(json.loads(before), gateway={"port": "no number"})))
+    broken = open(g.config_path).read()
+    run = tool(g, "add", "telegram", "botToken=${TOKEN_OF_TELEGRAM}")  # a reference is no secret
+    assert run.returncode == 1 and "gateway.port" in run.stderr and open(g.config_path).read() == broken, run  # openclawd refuses it
+    put(before)
+
+    run = tool(g, "add", "telegram", "botToken", "apiRoot=http://127.0.0.1:%d" % p.port, "dmPolicy=open", 'allowFrom=["*"]', said=p.token + "\n")
+    assert run.returncode == 0 and p.token not in run.stdout + run.stderr, run
+    assert os.stat(g.config_path).st_mode & 0o777 == 0o600 and open(g.config_path + ".bak").read() == before
+    assert not os.path.exists(g.config_path + ".new")
+    until(lambda: status_of(c).get(("telegram", "default"), {}).get("connected"), "the account is connected")
+    p.write("u1", "hello there", to="42")
+    until(lambda: any("hello there" in x for x in p.texts()), "an answer")
+
+    q = PLATFORMS["telegram"](t.folder, token="777:another-token_of-a-bot")
+    run = tool(g, "add", "telegram", "--account", "work", "botToken", "apiRoot=http://127.0.0.1:%d" % q.port, said=q.token + "\n")
+    assert run.returncode == 0, run
+    until(lambda: status_of(c).get(("telegram", "work"), {}).get("connected"), "the second account is connected")
+    assert status_of(c)[("telegram", "default")]["connected"]  # what was alone before goes on
+
+    assert tool(g, "remove", "telegram/nobody").returncode == 1
+    assert tool(g, "remove", "telegram/work").returncode == 0
+    until(lambda: ("telegram", "work") not in status_of(c), "the second account is gone")
+    assert tool(g, "remove", "telegram").returncode == 0
+    until(lambda: not status_of(c), "no account is left")
+    assert "telegram" not in json.load(open(g.config_path)).get("channels", {})
+
+    far = subprocess.run([os.path.join(g.build, "openclawctl"), "--url", "ws://192.0.2.1:1", "--token", "x", "channels", "add", "telegram", "botToken"],
+                         input="a-secret\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=g.env(), text=True, timeout=60)
+    assert far.returncode == 1 and "botToken" in far.stderr and "a-secret" not in far.stderr, far
 
 
 def test_program_is_confined(t):
