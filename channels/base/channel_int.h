@@ -81,6 +81,8 @@ int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct e
 uint32_t out_pace(struct channel *c, struct view target);
 uint32_t out_pace_preview(struct channel *c, struct view target);
 void out_paced(struct channel *c, struct view target);
+/* What goes in front of an answer's first part, and a space behind it; VIEW_EMPTY: nothing. */
+struct view out_prefix(const struct channel *c, struct view text);
 /* A new hub: it is told the results that no hub has acknowledged. */
 void out_tell(struct channel *c, struct link *hub);
 /* Ids of everything under way, 8 bytes each, appended. */

@@ -181,6 +181,10 @@ static void text_is(struct draft *d, struct view text)
         return;                    /* a newer text comes soon */
     }
     buf_reset(&d->text, 4096);
+    if (out_prefix(d->c, text).n) {
+        buf_put_view(&d->text, out_prefix(d->c, text));
+        buf_put_char(&d->text, ' ');
+    }
     buf_put_view(&d->text, text);
     if (d->text.failed || text.n < FIRST_CHARS || !streams(d->c) || d->stopped || d->taken)
         return;

@@ -18,6 +18,7 @@ enum {
     AGAIN_MAX_MS = 30000, /* a platform's "later" that is waited for here */
     HELD_MAX_MS = 60000,  /* in all; the hub gives an answer up after 120 s */
     BEHIND_MS = 1000,     /* a preview looks again whether its chat is its own */
+    PREFIX_BYTES = 256,   /* a longer responsePrefix is a mistake */
     ERROR_BYTES = 512,    /* ipc.def: deliver_result */
 };
 
@@ -41,7 +42,9 @@ struct item {
     bool turn;  /* it has had its turn once */
     bool paced; /* counted in the platform's rate, answered by the next channel_done */
     uint8_t kind;
-    struct view text;
+    bool answer; /* of the agent: goes under the responsePrefix */
+    struct view text, source;
+    struct buf prefixed;
     uint32_t from, next;
 };
 
@@ -201,6 +204,49 @@ static void to_platform(struct item *it)
 
 static void on_again(void *ctx);
 
+struct view out_prefix(const struct channel *c, struct view text)
+{
+    struct view prefix = view_trim(json_view(c->conf, "responsePrefix"));
+
+    return prefix.n && prefix.n <= PREFIX_BYTES && view_trim(text).n && !view_starts(text, prefix)
+               ? prefix
+               : VIEW_EMPTY;
+}
+
+/* The next part of the text. Positions are those of the text without prefix: another configuration
+ * between two parts moves nothing. */
+static int cut(struct item *it, struct err *e)
+{
+    const struct channel_ops *ops = it->c->ops;
+    struct view prefix = it->answer && it->from == 0 ? out_prefix(it->c, it->text) : VIEW_EMPTY;
+    uint32_t n = (uint32_t)prefix.n + 1, next = 0;
+    int r;
+
+    it->source = it->text;
+    if (prefix.n) {
+        buf_reset(&it->prefixed, 4096);
+        buf_put_view(&it->prefixed, prefix);
+        buf_put_char(&it->prefixed, ' ');
+        buf_put_view(&it->prefixed, it->text);
+        if ((r = buf_check(&it->prefixed, e)) < 0 ||
+            (r = chunk_next(ops, buf_view(&it->prefixed), 0, &it->rendered, &it->plain, &next, e)) <
+                0)
+            return r;
+        if (next == 0 || next > n) { /* else there is no room for it */
+            it->source = view_of(it->prefixed.p, next ? next : it->prefixed.n);
+            it->next = next ? next - n : 0;
+            return 0;
+        }
+        buf_reset(&it->rendered, 4096);
+        buf_reset(&it->plain, 4096);
+    }
+    if ((r = chunk_next(ops, it->text, it->from, &it->rendered, &it->plain, &it->next, e)) < 0)
+        return r;
+    it->source =
+        view_of(it->text.p + it->from, (it->next ? it->next : (uint32_t)it->text.n) - it->from);
+    return 0;
+}
+
 static void run(struct item *it)
 {
     struct channel *c = it->c;
@@ -219,14 +265,13 @@ static void run(struct item *it)
             memcpy(it->shown, id, sizeof(id));
     }
     if (it->kind == DELIVER_KIND_TEXT && !it->op.text.n) {
-        if (chunk_next(c->ops, it->text, it->from, &it->rendered, &it->plain, &it->next, &e) < 0) {
+        if (cut(it, &e) < 0) {
             refuse(it, CHANNEL_PERMANENT, e.text);
             return;
         }
         it->op.text = buf_view(&it->rendered);
         it->op.plain = buf_view(&it->plain);
-        it->op.source =
-            view_of(it->text.p + it->from, (it->next ? it->next : (uint32_t)it->text.n) - it->from);
+        it->op.source = it->source;
         if (it->op.text.n == 0) { /* nothing but marks: there is nothing to say */
             finish(it, &(struct channel_result){.outcome = CHANNEL_SENT});
             return;
@@ -311,6 +356,7 @@ static void reply_mode(struct item *it, uint32_t options)
 
     if (!(options & DELIVER_ANSWER))
         return;
+    it->answer = true;
     tags_read(it->text, &it->said, &t);
     if (!it->said.failed)
         it->text = buf_view(&it->said);
@@ -382,6 +428,7 @@ static void clear(struct item *it)
     buf_fini(&it->rendered);
     buf_fini(&it->plain);
     buf_fini(&it->said);
+    buf_fini(&it->prefixed);
     json_decref(it->doc);
     *it = (struct item){.state = ITEM_FREE};
 }
@@ -413,6 +460,7 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
     buf_init(&it->rendered, 4 * CHANNEL_TEXT_BYTES);
     buf_init(&it->plain, CHANNEL_TEXT_BYTES);
     buf_init(&it->said, CHANNEL_TEXT_BYTES);
+    buf_init(&it->prefixed, CHANNEL_TEXT_BYTES + PREFIX_BYTES + 1);
     loop_timer_init(&it->again, c->w.loop, on_again, it);
     if (take(it, m, &why) < 0)
         refuse(it, why.code == ERR_NOMEM ? CHANNEL_TRANSIENT : CHANNEL_PERMANENT, why.text);

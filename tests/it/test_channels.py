@@ -278,6 +278,38 @@ def test_preview(t):
     assert p.texts() == [], p.texts()
 
 
+@each
+def test_response_prefix(t, name):
+    """It stands once before each answer, over previews and parts, and before nothing else; an account has its own."""
+    g, p = setup(t, name, section={"responsePrefix": "[bot]"})
+    c = g.client()
+    connected(c)
+    p.write("u1", "hello there", to="42")
+    until(lambda: any("hello there" in x for x in p.texts()), "an answer")
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "nothing is left to be sent")
+    assert p.texts()[0].startswith("[bot] "), p.texts()
+    assert "".join(p.texts()).count("[bot]") == 1, p.texts()
+    c.ask("send", {"to": p.sent()[0]["to"], "message": "by hand", "idempotencyKey": "h", "channel": p.channel()})
+    until(lambda: "by hand" in p.texts(), "what was sent by hand")
+
+
+@receipted
+def test_response_prefix_of_parts(t, name):
+    """Only the first part of an answer carries it, within the limit, and nothing is lost where it ends."""
+    g, p = setup(t, name, section={"responsePrefix": "[" + "long" * 20 + "]"}, text_limit=400)
+    c = g.client()
+    connected(c)
+    p.write("u1", " ".join("word%d" % i for i in range(30)), to="42")
+    until(lambda: any("README" in x for x in p.texts()), "the end of the answer")
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "nothing is left to be sent")
+    whole = " ".join(p.texts())
+    assert p.texts()[0].startswith("[long") and whole.count("[long") == 1 and len(p.texts()) > 2, p.texts()
+    assert all(len(x) <= 400 for x in p.texts()), [len(x) for x in p.texts()]
+    key = c.ask("sessions.list", {})["sessions"][0]["key"]
+    answer = [m for m in c.ask("chat.history", {"sessionKey": key})["messages"] if m["role"] == "assistant"][-1]
+    assert whole.split()[1:] == "".join(x.get("text", "") for x in answer["content"]).split(), (whole, answer)
+
+
 def test_check(t):
     """openclawctl channels check: the example of the documentation passes, what speaks something else does not."""
     tool = [os.path.join(t.build, "openclawctl"), "channels", "check"]
