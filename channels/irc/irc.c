@@ -37,8 +37,11 @@ static void close_all(struct irc *x)
 
 void irc_lost(struct irc *x, const char *why)
 {
+    char kept[256];
+
+    snprintf(kept, sizeof(kept), "%s", why); /* it may be the stream's, which goes now */
     close_all(x);
-    channel_down(x->c, 0, "%s", why);
+    channel_down(x->c, 0, "%s", kept);
 }
 
 void irc_never(struct irc *x, const char *why)

@@ -226,8 +226,8 @@ def pids_of(c):
 
 def test_two_accounts(t):
     """Two bots at once: each hears and says its own, holds its own token and no other; one dies, the other does not notice."""
-    if os.getuid() != 0:
-        print("skipped: only root reads another's memory")
+    if os.getuid() != 0 or "ASAN_OPTIONS" in os.environ:  # the release build runs this, too
+        print("skipped: only root reads another's memory, and a sanitizer's is too large to read")
         return
     a = Telegram(t.folder)
     a.order("bot", token="77:Xq9-second-token", username="second_bot")
@@ -263,5 +263,6 @@ def test_two_accounts(t):
             assert (secret.encode() in text) == (whose == name), (name, whose)
         assert b"mock-key-58cc" not in text and g.token.encode() not in text
         with open("/proc/%d/cmdline" % pid, "rb") as f, open("/proc/%d/environ" % pid, "rb") as e:
-            assert not any(s.encode() in f.read() + e.read() for s in secrets.values())
+            told = f.read() + e.read()
+            assert not any(s.encode() in told for s in secrets.values())
     no_token(g, a, second)
