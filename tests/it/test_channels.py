@@ -383,6 +383,32 @@ def test_add_and_remove(t):
     assert far.returncode == 1 and "botToken" in far.stderr and "a-secret" not in far.stderr, far
 
 
+def test_owner_is_told(t):
+    """An account that is refused for good: its owner hears of it once, on another channel; the log says it, too."""
+    owner, p = PLATFORMS["external"](t.folder), PLATFORMS["telegram"](t.folder)
+    config = config_for(t.fake.url)
+    config["agents"]["defaults"]["model"]["primary"] = "demo/demo-1"
+    config["channels"] = {owner.channel(): owner.section(), "telegram": p.section()}
+    g = t.new_gateway(config)
+    g.start()
+    c = g.client()
+    until(lambda: all(a["connected"] for a in status_of(c).values()), "both are connected", timeout=60)
+    owner.write("u1", "hello there", to="42")
+    until(lambda: any("hello there" in x for x in owner.texts()), "an answer")
+    p.order("revoke", bot=p.bot)
+    line = g.wait_log(lambda l: l["event"] == "channel.alarm", "the log")
+    assert (line["channel"], line["account"], line["told"]) == ("telegram", "default", owner.channel()), line
+    told = lambda: [x for x in owner.texts() if "telegram/default has stopped" in x]
+    assert "BotFather" in until(told, "the owner is told")[0]
+    old = g.kill("hub")  # another hub sees the same trip: it is known
+    g.wait_replaced("hub", old)
+    c = g.client()
+    until(lambda: status_of(c)[("telegram", "default")]["lifecycle"] == "failed", "the new hub knows")
+    owner.write("u2", "after that", to="42")
+    until(lambda: any("after that" in x for x in owner.texts()), "another answer")
+    assert len(told()) == 1 and p.token not in " ".join(owner.texts()), owner.texts()
+
+
 def test_program_is_confined(t):
     """An external program holds no descriptor but its three, no environment of ours, and can neither write files nor connect elsewhere."""
     program = os.path.join(t.folder, "probe.py")

@@ -38,8 +38,9 @@ struct account {
     bool chunks;       /* cuts text itself (runtime.channels) */
     unsigned instance; /* 0: no process */
     struct link *line;
-    bool spoke; /* its first word on this line was heard */
-    bool known; /* flags were told in the life of this hub */
+    bool spoke;   /* its first word on this line was heard */
+    bool alarmed; /* its owner knows that it is broken (chanalarm.h) */
+    bool known;   /* flags were told in the life of this hub */
     uint32_t flags, text_limit;
     struct delivery *sending[DELIVER_WINDOW];
     unsigned sending_n;

@@ -7,6 +7,7 @@
  */
 #include "api.h"
 #include "auth.h"
+#include "chanalarm.h"
 #include "channels.h"
 #include "chanpair.h"
 #include "chore.h"
@@ -180,6 +181,7 @@ static int on_channel_state(void *ctx, struct link *from, struct ipc_channel_sta
     int r = deliveries_on_state(ctx, from, m, e);
 
     http_channel_paths(ctx);
+    chanalarm_look(ctx);
     return r;
 }
 
@@ -256,6 +258,7 @@ static int on_fleet(void *ctx, struct link *from, struct ipc_fleet *m, struct er
         return r;
     json_decref(h->fleet);
     h->fleet = doc;
+    chanalarm_look(h);
     return 0;
 }
 
