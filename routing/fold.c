@@ -209,6 +209,16 @@ bool fold_eq(struct view v, struct view lower)
 
     if (v.n == 0 || lower.n > sizeof(s))
         return v.n == lower.n;
+    for (size_t i = 0; i < v.n; i++) { /* mostly the first letters tell */
+        unsigned char c = (unsigned char)v.p[i];
+
+        if (c >= 0x80)
+            break;
+        if (i == lower.n || (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != lower.p[i])
+            return false;
+        if (i + 1 == v.n)
+            return lower.n == v.n;
+    }
     fold_lower(&t, v);
     return !t.over && view_eq(view_of(s, t.n), lower);
 }
