@@ -365,7 +365,6 @@ const struct channel_ops channel_platform = {
     .typing_ms = 5000,
     .edit_ms = 1000,
     .stale_ms = TG_STALE_MS,
-    .chat_gap_ms = 1000,
     .account_per_s = 30,
     .id_prefixes = prefixes,
     .prepare = telegram_prepare,
