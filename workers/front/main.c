@@ -10,6 +10,8 @@
 #include "log.h"
 #include "site.h"
 
+#include <malloc.h>
+
 static const struct sandbox front_sandbox = {.allow = SB_RECV_SOCKETS};
 
 /* -------------------------------------------------------------- the supervisor's messages */
@@ -135,6 +137,8 @@ int main(void)
     };
     struct err e = ERR_INIT;
 
+    /* what a slow reader held goes back to the system as he ends: malloc would learn to keep it */
+    (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
     f.w.on_config = on_config;
     f.w.on_peer = on_peer;
     f.w.on_drain = on_drain;
