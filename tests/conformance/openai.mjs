@@ -156,16 +156,18 @@ const cases = {
 };
 
 let failed = 0;
+let passed = 0;
 for (const [name, run] of Object.entries(cases)) {
   if (!name.includes(opt.only)) continue;
   const began = performance.now();
   try {
     await run();
+    passed += 1;
     console.log(`ok    ${name} (${Math.round(performance.now() - began)} ms)`);
   } catch (error) {
     failed += 1;
     console.log(`FAIL  ${name}\n      ${String(error.stack).split("\n").slice(0, 6).join("\n      ")}`);
   }
 }
-console.log(failed ? `${failed} failed` : "all passed");
+console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
