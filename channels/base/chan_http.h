@@ -68,6 +68,8 @@ int chan_http(struct channel *c, const struct chan_http_request *q, chan_http_do
               void *ctx, struct chan_http_call **out, struct err *e) MUST_USE;
 void chan_http_cancel(struct chan_http_call **call); /* no callback follows */
 struct view chan_http_header(const struct chan_http_answer *a, const char *name);
+/* The same among lines "Name: value". */
+struct view chan_header(struct view lines, const char *name);
 /* The usual meaning for a send: 2xx sent, 408 425 429 5xx transient, other statuses permanent; no
  * answer unknown. Error texts: the platform fills what it knows better. */
 void chan_http_result(const struct chan_http_answer *a, struct channel_result *out);

@@ -2,9 +2,9 @@
  */
 #include "chan_http.h"
 
-struct view chan_http_header(const struct chan_http_answer *a, const char *name)
+struct view chan_header(struct view lines, const char *name)
 {
-    struct view rest = a->headers;
+    struct view rest = lines;
 
     while (rest.n) {
         size_t n = view_find(rest, '\n'), colon;
@@ -16,6 +16,11 @@ struct view chan_http_header(const struct chan_http_answer *a, const char *name)
             return view_trim(view_from(line, colon + 1));
     }
     return VIEW_EMPTY;
+}
+
+struct view chan_http_header(const struct chan_http_answer *a, const char *name)
+{
+    return chan_header(a->headers, name);
 }
 
 void chan_http_result(const struct chan_http_answer *a, struct channel_result *out)

@@ -1,5 +1,6 @@
 /* channels/base/hook.c - requests that came to the gateway's port for this account: handed to the
  * platform as they came, which says whether they are genuine; its answer goes back. */
+#include "chan_http.h"
 #include "channel_int.h"
 
 #include "log.h"
@@ -27,18 +28,7 @@ void channel_hook_answer(struct channel *c, void *reply, unsigned status, const 
 
 struct view channel_hook_header(const struct channel_hook *h, const char *name)
 {
-    struct view rest = h->headers;
-
-    while (rest.n) {
-        size_t n = view_find(rest, '\n'), colon;
-        struct view line = view_trim(view_of(rest.p, n));
-
-        rest = view_from(rest, n + 1);
-        colon = view_find(line, ':');
-        if (colon < line.n && view_ieq(view_of(line.p, colon), view_str(name)))
-            return view_trim(view_from(line, colon + 1));
-    }
-    return VIEW_EMPTY;
+    return chan_header(h->headers, name);
 }
 
 int hook_on_message(void *ctx, struct link *from, struct ipc_hook *m, struct err *e)
