@@ -103,7 +103,13 @@ def test_one_is_killed_every_second(t):
                 kills += 1
         time.sleep(EVERY_S)
     whole = [a for a in all_ if a.platform.receipts or not a.hurt]
-    until(lambda: all(len(answers(a)) == a.n for a in whole), "every message is answered", timeout=120)
+    c = g.client()
+
+    def settled(a):
+        """Answered, or listed as unknown: what was in the hands of a killed process, where the platform knows no ids to repeat it by."""
+        unknown = [d for d in c.ask("deliveries.list", {"state": "unknown"})["deliveries"] if d["accountId"] == a.name] if a.hurt else []
+        return len(answers(a)) + len(unknown) >= a.n and len(unknown) <= 2 * len(a.hurt)
+    until(lambda: all(settled(a) for a in whole), "every message is answered", timeout=100, step=0.1)
     stop.set()
     watcher.join()
     assert kills >= SECONDS / 2, kills
