@@ -19,6 +19,11 @@ enum {
     PATIENCE = 2,                 /* a large message comes and goes */
     EVERY_MS = 60 * 1000,         /* one of a class at a time: nobody is replaced in circles */
     TELL_BYTES = 4 * 1024 * 1024, /* the hub hears of a change of this size */
+#ifdef OPENCLAW_SANITIZED
+    TIMES = 16, /* freed memory is kept for a while, and there is a shadow of all of it */
+#else
+    TIMES = 1,
+#endif
 };
 
 uint64_t recycle_soft(const struct fleet *f, enum role role)
@@ -26,7 +31,7 @@ uint64_t recycle_soft(const struct fleet *f, enum role role)
     const struct cage *cage = cage_of(role);
     uint64_t own = f->conf.cage.memory[role];
 
-    return own ? own : cage ? cage->memory : 0;
+    return TIMES * (own ? own : cage ? cage->memory : 0);
 }
 
 uint64_t recycle_hard(const struct fleet *f, enum role role)

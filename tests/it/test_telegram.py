@@ -267,7 +267,7 @@ def test_menu(t):
                                                 {"command": "ask", "description": "Ask"}]})
     until(lambda: p.state()["commands"], "the menu")
     assert list(p.state()["commands"].values()) == [[{"command": "deploy", "description": "Put it out"}, {"command": "ask", "description": "Ask"}]]
-    assert [l for l in g.lines if l["event"] == "telegram.bad_command"]
+    g.wait_log(lambda l: l["event"] == "telegram.bad_command", "the log names the others")
 
 
 def test_topic_of_a_direct_chat(t):
