@@ -90,6 +90,8 @@ bool api_result(struct api_ask *a, struct view id, const json_t *content);
 /* A data: URL of an image into out as a part; false with why. */
 bool api_image(struct api_ask *a, struct view url, struct buf *out);
 /* -- tools and limits (api_tools.c) -- */
+bool api_tools_are_list(struct api_ask *a,
+                        const json_t *list); /* and no longer than API_TOOLS_MAX */
 bool api_tool(struct api_ask *a, struct view name, struct view description,
               const json_t *parameters, bool strict);
 bool api_choice(struct api_ask *a, const json_t *choice, struct view pinned);

@@ -254,10 +254,8 @@ static bool read_tools(struct api_ask *a)
     const json_t *choice = json_object_get(a->body, "tool_choice");
     size_t i;
 
-    if (list && !json_is_null(list) && !json_is_array(list))
-        return api_fault(a, "tools: a list is needed.");
-    if (json_array_size(list) > API_TOOLS_MAX)
-        return api_fault(a, "tools: at most %d.", API_TOOLS_MAX);
+    if (!api_tools_are_list(a, list))
+        return false;
     json_array_foreach(list, i, tool)
     {
         const json_t *fn = json_object_get(tool, "function");

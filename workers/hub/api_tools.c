@@ -17,6 +17,15 @@ static bool name_ok(struct view name)
     return name.n && name.n <= API_NAME_MAX;
 }
 
+bool api_tools_are_list(struct api_ask *a, const json_t *list)
+{
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return api_fault(a, "tools: a list is needed.");
+    if (json_array_size(list) > API_TOOLS_MAX)
+        return api_fault(a, "tools: at most %d.", API_TOOLS_MAX);
+    return true;
+}
+
 bool api_tool(struct api_ask *a, struct view name, struct view description,
               const json_t *parameters, bool strict)
 {
