@@ -68,7 +68,8 @@ enum {
     DELIVER_DOCUMENT = 2,
     DELIVER_HTML = 4,
     DELIVER_ANSWER = 8
-}; /* deliver.options */
+};                                                           /* deliver.options */
+enum { MEDIA_VOICE = 1, MEDIA_DOCUMENT = 2, MEDIA_GIF = 4 }; /* deliver_media.flags */
 /* deliver_result.outcome */
 enum { OUTCOME_OK = 0, OUTCOME_TRANSIENT = 1, OUTCOME_PERMANENT = 2, OUTCOME_UNKNOWN = 3 };
 enum { EVENT_DROPPABLE = 1, EVENT_SEQ = 2 }; /* event.flags */

@@ -220,6 +220,7 @@ struct channel_ops {
     enum channel_unit unit;
     uint32_t text_limit, caption_limit; /* in units of the rendered text */
     uint32_t media_max_mb;
+    uint8_t album;      /* pictures and videos of one message; 0: one */
     uint32_t typing_ms; /* how long the platform shows it: repeated before */
     uint32_t edit_ms;   /* between two edits of a preview */
     uint32_t stale_ms;  /* no channel_alive for so long: the connection is dead; 0: never */

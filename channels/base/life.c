@@ -90,7 +90,10 @@ static void write_state(const struct channel *c, struct buf *out)
 static void tell_state(struct channel *c, struct link *hub)
 {
     struct buf ids = BUF_INIT(WORK_BYTES), state = BUF_INIT(STATE_BYTES);
-    struct ipc_channel_state m = {.flags = flags(c), .text_limit = c->ops->text_limit};
+    struct ipc_channel_state m = {.flags = flags(c),
+                                  .text_limit = c->ops->text_limit,
+                                  .album = c->ops->album,
+                                  .media_max_mb = c->ops->media_max_mb};
     struct err e = ERR_INIT;
 
     out_under_way(c, &ids);
