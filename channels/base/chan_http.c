@@ -1,8 +1,8 @@
 #include "chan_http.h"
 
-#include "chan_guard.h"
 #include "channel_int.h"
 #include "curl_loop.h"
+#include "net_guard.h"
 #include "num.h"
 
 #include <fcntl.h>
@@ -236,7 +236,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
     struct chan_http_call *k = arg;
 
     (void)purpose;
-    if (k->foreign && !chan_guard_public(&to->addr)) {
+    if (k->foreign && !net_guard_public(&to->addr)) {
         k->refused = true;
         return CURL_SOCKET_BAD;
     }

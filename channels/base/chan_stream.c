@@ -1,10 +1,10 @@
 #include "chan_stream.h"
 
-#include "chan_guard.h"
 #include "chan_resolve.h"
 #include "chan_tls.h"
 #include "channel_int.h"
 #include "fd.h"
+#include "net_guard.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -285,7 +285,7 @@ static void try_next(struct chan_stream *s, const char *why)
         const struct chan_address *a = &s->a[s->at++];
         int r;
 
-        if (s->foreign && !chan_guard_public((const struct sockaddr *)&a->sa)) {
+        if (s->foreign && !net_guard_public((const struct sockaddr *)&a->sa)) {
             why = "the address is not a public one";
             continue;
         }

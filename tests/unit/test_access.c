@@ -1,10 +1,10 @@
 /* Who may speak: the whole decision as a table; ids that look alike; addresses that strangers name.
  */
 #include "access.h"
-#include "chan_guard.h"
 #include "ck.h"
 #include "json5.h"
 #include "mem.h"
+#include "net_guard.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -120,7 +120,7 @@ static bool public(const char *host)
 
     if (getaddrinfo(host, "80", &hints, &a) != 0)
         return false; /* no address at all: nothing to connect to */
-    yes = chan_guard_public(a->ai_addr);
+    yes = net_guard_public(a->ai_addr);
     freeaddrinfo(a);
     return yes;
 }

@@ -1,4 +1,4 @@
-#include "chan_guard.h"
+#include "net_guard.h"
 
 #include <netinet/in.h>
 #include <stddef.h>
@@ -67,7 +67,7 @@ static bool public6(const uint8_t *a)
     return in(a, &global);
 }
 
-bool chan_guard_public(const struct sockaddr *sa)
+bool net_guard_public(const struct sockaddr *sa)
 {
     struct sockaddr_in in4;
     struct sockaddr_in6 in6;
