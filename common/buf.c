@@ -134,16 +134,29 @@ void buf_put_char(struct buf *b, char c)
     buf_put(b, &c, 1);
 }
 
+struct view buf_decimal(uint64_t v, char room[BUF_DECIMAL_MAX])
+{
+    /* two digits a division: long lists are mostly times */
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t i = BUF_DECIMAL_MAX;
+
+    for (; v >= 10; v /= 100) {
+        room[--i] = pairs[v % 100 * 2 + 1];
+        room[--i] = pairs[v % 100 * 2];
+    }
+    if (v || i == BUF_DECIMAL_MAX)
+        room[--i] = (char)('0' + v);
+    return view_of(room + i, BUF_DECIMAL_MAX - i);
+}
+
 void buf_put_u64(struct buf *b, uint64_t v)
 {
-    char t[20];
-    size_t i = sizeof(t);
+    char t[BUF_DECIMAL_MAX];
 
-    do {
-        t[--i] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    buf_put(b, t + i, sizeof(t) - i);
+    buf_put_view(b, buf_decimal(v, t));
 }
 
 void buf_put_i64(struct buf *b, int64_t v)

@@ -49,6 +49,9 @@ void buf_put_view(struct buf *b, struct view v);
 void buf_put_str(struct buf *b, const char *s);
 void buf_put_char(struct buf *b, char c);
 void buf_put_u64(struct buf *b, uint64_t v);
+/* v in decimal, written into room. */
+enum { BUF_DECIMAL_MAX = 20 };
+struct view buf_decimal(uint64_t v, char room[BUF_DECIMAL_MAX]);
 void buf_put_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 /* Drop n bytes from the front (n <= b->n). */

@@ -115,6 +115,19 @@ static const unsigned char plain[256] = {
     [0x5d ... 0x7e] = 1,
 };
 
+bool jw_is_plain(struct view v)
+{
+    unsigned odd = 0;
+
+    for (size_t i = 0; i < v.n; i++) {
+        unsigned char c = (unsigned char)v.p[i];
+
+        odd |= (unsigned)(c < 0x20) | (unsigned)(c >= 0x7f) | (unsigned)(c == '"') |
+               (unsigned)(c == '\\');
+    }
+    return odd == 0;
+}
+
 void jw_escape(struct buf *b, struct view v)
 {
     const unsigned char *p = (const unsigned char *)v.p;

@@ -52,5 +52,7 @@ void jw_kraw(struct jw *w, const char *key, struct view json);
 
 /* The escaped form without quotes, as jw_str writes it. */
 void jw_escape(struct buf *b, struct view v);
+/* Is the escaped form the same? Text with anything beyond ASCII is said to be different. */
+bool jw_is_plain(struct view v);
 
 #endif

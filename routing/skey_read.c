@@ -136,6 +136,7 @@ static bool is_old_discord(struct view rest)
 
 const char *skey_chat_type(struct view key)
 {
+    /* the first of them that stands anywhere in the key */
     static const struct {
         struct view word;
         const char *type;
@@ -146,13 +147,20 @@ const char *skey_chat_type(struct view key)
         {{"dm", 2}, "direct"},
     };
     struct view agent, rest;
+    size_t best = COUNT_OF(words);
 
     key = fold_trim(key);
     if (!skey_parse(key, &agent, &rest))
         rest = key;
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        for (struct view left = rest; left.n;)
-            if (fold_eq(segment(&left), words[i].word))
-                return words[i].type;
+    for (struct view left = rest; left.n;) {
+        struct view s = segment(&left);
+
+        /* K is the only letter that one beyond ASCII becomes as a small one: lengths are equal */
+        for (size_t i = 0; i < best; i++)
+            if (s.n == words[i].word.n && fold_eq(s, words[i].word))
+                best = i;
+    }
+    if (best < COUNT_OF(words))
+        return words[best].type;
     return is_old_discord(rest) ? "channel" : "unknown";
 }

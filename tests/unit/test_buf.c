@@ -4,6 +4,8 @@
 #include "mem.h"
 #include "num.h"
 
+#include <stdio.h>
+
 START_TEST(test_limits)
 {
     static const struct {
@@ -82,7 +84,28 @@ START_TEST(test_escape)
     jw_escape(&b, view_str(escapes[_i].in));
     ck_assert_msg(view_eq(buf_view(&b), view_str(escapes[_i].want)), "%s: %.*s", escapes[_i].name,
                   VIEW_FMT(buf_view(&b)));
+    /* plain is what is written as it is; beyond ASCII nobody looks */
+    if (jw_is_plain(view_str(escapes[_i].in)))
+        ck_assert_str_eq(escapes[_i].in, escapes[_i].want);
+    ck_assert_int_eq(jw_is_plain(view_str(escapes[_i].in)), _i == 0);
     buf_fini(&b);
+}
+END_TEST
+
+START_TEST(test_decimal)
+{
+    char room[BUF_DECIMAL_MAX], want[32];
+    uint64_t v = 1;
+
+    for (unsigned i = 0; i < 200; i++) { /* both sides of each power of ten, then anything */
+        for (uint64_t k = 0; k < 3; k++) {
+            uint64_t n = v - 1 + k;
+
+            snprintf(want, sizeof(want), "%llu", (unsigned long long)n);
+            ck_assert(view_eq(buf_decimal(n, room), view_str(want)));
+        }
+        v = i < 19 ? v * 10 : v * 6364136223846793005u + 1442695040888963407u;
+    }
 }
 END_TEST
 
@@ -144,6 +167,7 @@ static void add_cases(TCase *tc)
     tcase_add_test(tc, test_eat_and_reuse);
     tcase_add_test(tc, test_no_memory);
     tcase_add_loop_test(tc, test_escape, 0, (int)COUNT_OF(escapes));
+    tcase_add_test(tc, test_decimal);
     tcase_add_test(tc, test_writer);
     tcase_add_loop_test(tc, test_num, 0, (int)COUNT_OF(nums));
 }

@@ -14,16 +14,21 @@ static const char *const status_names[SESSION_STATUS_COUNT] = {
 
 /* ---- a pen: members with constant names, written into room that was asked for once ---- */
 
-enum { ROW_ROOM = 2048 }; /* more than all constants and numbers of a row */
+enum {
+    ROW_ROOM = 2048,  /* more than all constants and numbers of a row */
+    ROW_WORDS = 2048, /* and its usual words */
+};
 
 struct pen {
     struct buf *b;
-    char *at; /* NULL: no memory, the buffer knows */
+    char *at;     /* NULL: no memory, the buffer knows */
+    size_t words; /* room for words that is left, beside ROW_ROOM */
 };
 
 static void pen_down(struct pen *p)
 {
-    p->at = buf_room(p->b, ROW_ROOM);
+    p->at = buf_room(p->b, ROW_ROOM + ROW_WORDS);
+    p->words = ROW_WORDS;
 }
 
 static void pen_up(struct pen *p)
@@ -43,27 +48,34 @@ static inline void put(struct pen *p, const char *text, size_t n)
 
 static void put_u64(struct pen *p, uint64_t v)
 {
-    char t[20];
-    size_t n = sizeof(t);
+    char t[BUF_DECIMAL_MAX];
+    struct view text = buf_decimal(v, t);
 
-    do
-        t[--n] = (char)('0' + v % 10);
-    while ((v /= 10) > 0);
-    put(p, t + n, sizeof(t) - n);
+    put(p, text.p, text.n);
 }
 
 /* A string of any length, its quotes included. */
 static void put_str(struct pen *p, struct view v)
 {
     PUT(p, "\"");
-    pen_up(p);
-    jw_escape(p->b, v);
-    pen_down(p);
+    if (v.n <= p->words && jw_is_plain(v)) {
+        put(p, v.p, v.n);
+        p->words -= v.n;
+    } else {
+        pen_up(p);
+        jw_escape(p->b, v);
+        pen_down(p);
+    }
     PUT(p, "\"");
 }
 
 static void put_raw(struct pen *p, struct view v)
 {
+    if (v.n <= p->words) {
+        put(p, v.p, v.n);
+        p->words -= v.n;
+        return;
+    }
     pen_up(p);
     buf_put_view(p->b, v);
     pen_down(p);
@@ -94,11 +106,15 @@ static void put_raw(struct pen *p, struct view v)
 
 /* ---- parts ---- */
 
-/* The numbers that session_save writes first; returns what is behind them. */
-static struct view extra_numbers(struct view extra, int64_t *started, int64_t *ended)
+struct extra {
+    int64_t started, ended; /* the numbers that session_save writes first */
+    struct view rest;       /* the members behind them */
+};
+
+static void extra_split(struct view extra, struct extra *out)
 {
     static const struct view names[] = {{"\"startedAt\":", 12}, {"\"endedAt\":", 10}};
-    int64_t *const into[] = {started, ended};
+    int64_t *const into[] = {&out->started, &out->ended};
     struct view v = extra.n > 2 ? view_of(extra.p + 1, extra.n - 2) : VIEW_EMPTY;
 
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -116,7 +132,7 @@ static struct view extra_numbers(struct view extra, int64_t *started, int64_t *e
         *into[i] = (int64_t)(minus ? (uint64_t)0 - n : n);
         v = view_from(v, k + 1);
     }
-    return v;
+    out->rest = v;
 }
 
 /* A string of ours among the members, escapes and all. */
@@ -215,10 +231,10 @@ static void put_texts(struct pen *p, struct hub *h, uint32_t sid, unsigned opts)
     buf_fini(&text);
 }
 
-static void put_stored(struct pen *p, struct hub *h, const struct rec_session_put *r, unsigned opts)
+static void put_stored(struct pen *p, struct hub *h, const struct rec_session_put *r,
+                       const struct extra *x, unsigned opts)
 {
-    int64_t started, ended;
-    struct view rest = extra_numbers(r->extra, &started, &ended);
+    int64_t started = x->started, ended = x->ended;
 
     PUT(p, ",\"sessionId\":");
     put_str(p, r->session_id);
@@ -250,35 +266,35 @@ static void put_stored(struct pen *p, struct hub *h, const struct rec_session_pu
     if (started && ended >= started)
         PUT_I64(p, "runtimeMs", ended - started);
     /* the label stands in for a title; a title in the free part is then left to a closer look */
-    if (r->label.n && member(rest, V("\"displayName\":\"")).n == 0) {
+    if (r->label.n && member(x->rest, V("\"displayName\":\"")).n == 0) {
         PUT(p, ",\"displayName\":");
         put_str(p, r->label);
     }
-    if (rest.n) {
+    if (x->rest.n) {
         PUT(p, ",");
-        put_raw(p, rest);
+        put_raw(p, x->rest);
     }
     if (opts & (ROW_LAST | ROW_TITLE))
         put_texts(p, h, r->sid, opts);
 }
 
-/* What the key says of the conversation; every other session is a person's own. */
-static bool shared(struct view key)
+/* What the key says of the conversation: "group" or "channel"; NULL: a person's own. */
+static const char *shared(struct view key)
 {
     const char *type = skey_chat_type(key);
 
-    return strcmp(type, "group") == 0 || strcmp(type, "channel") == 0;
+    return strcmp(type, "group") == 0 || strcmp(type, "channel") == 0 ? type : NULL;
 }
 
-static void put_kind(struct pen *p, struct view key)
+static void put_kind(struct pen *p, struct view key, const char *type)
 {
     struct skey_target t;
 
-    if (!shared(key)) {
+    if (!type) {
         PUT(p, "\"kind\":\"direct\",\"chatType\":\"direct\",");
     } else {
         PUT(p, "\"kind\":\"group\",\"chatType\":\"");
-        put_raw(p, view_str(skey_chat_type(key)));
+        put_raw(p, view_str(type));
         PUT(p, "\",");
     }
     if (skey_target(key, &t)) {
@@ -288,10 +304,10 @@ static void put_kind(struct pen *p, struct view key)
     }
 }
 
-static void put_class(struct pen *p, struct view key)
+static void put_class(struct pen *p, const char *type)
 {
     PUT(p, "\"classification\":\"");
-    if (shared(key))
+    if (type)
         PUT(p, "group");
     else
         PUT(p, "direct");
@@ -302,7 +318,8 @@ static void put_queue_mode(struct pen *p, const struct hub *h, struct view own)
 {
     enum queue_mode mode = (enum queue_mode)chat_conf(h)->queue_mode;
 
-    (void)queue_mode_read(own, &mode);
+    if (own.n)
+        (void)queue_mode_read(own, &mode);
     put_raw(p, view_str(queue_mode_name(mode)));
 }
 
@@ -311,9 +328,12 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
 {
     const struct live *l = h->runs->count ? live_find(h, key) : NULL;
     struct view agent = session_key_agent(key);
+    const char *type = shared(key);
     struct pen p = {.b = w->b};
     unsigned flags = r ? r->flags : 0;
+    struct extra x;
 
+    extra_split(r ? r->extra : VIEW_EMPTY, &x);
     remember_model(h, agent);
     jw_obj(w);
     pen_down(&p);
@@ -321,9 +341,9 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
     put_str(&p, key);
     PUT(&p, ",\"visibility\":\"shared\",\"permissionModePending\":false,\"createdVia\":"
             "\"operator\",");
-    put_kind(&p, key);
+    put_kind(&p, key, type);
     PUT(&p, "\"isBackground\":false,\"effectiveQueueMode\":\"");
-    put_queue_mode(&p, h, r ? member(r->extra, V("\"queueMode\":\"")) : VIEW_EMPTY);
+    put_queue_mode(&p, h, member(x.rest, V("\"queueMode\":\"")));
     PUT(&p, "\",\"effectiveResponseUsage\":\"off\",\"effectiveFastMode\":false,"
             "\"effectiveFastModeSource\":\"default\",\"runtimeSelectionLocked\":false,"
             "\"agentRuntime\":{\"id\":\"openclaw\",\"source\":\"implicit\"},\"sharingRole\":"
@@ -331,16 +351,16 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
     if (session_key_is_main(h, key))
         PUT(&p, "\"classification\":\"main\",\"isMain\":true,\"agentId\":");
     else
-        put_class(&p, key);
+        put_class(&p, type);
     put_str(&p, agent);
     if (r)
-        put_stored(&p, h, r, opts);
+        put_stored(&p, h, r, &x, opts);
     else
         PUT(&p, ",\"updatedAt\":null,\"totalTokensFresh\":false");
     PUT_FLAG(&p, "archived", flags & SESSION_ARCHIVED);
     PUT_FLAG(&p, "pinned", flags & SESSION_PINNED);
     PUT_FLAG(&p, "unread", flags & SESSION_UNREAD);
-    put_model(&p, h, agent, r ? member(r->extra, V("\"modelRef\":\"")) : VIEW_EMPTY);
+    put_model(&p, h, agent, member(x.rest, V("\"modelRef\":\"")));
     PUT_I64(&p, "snapshotAt", clock_wall_ms());
     if (l && l->active) {
         PUT(&p, ",\"hasActiveRun\":true,\"activeRunIds\":[");
