@@ -32,6 +32,7 @@ struct message {
     struct view update_id, text;
     struct source src;
     char key[KEY_BYTES], run_id[40];
+    bool want; /* it is for the agent, and offered without its files or ahead of its turn */
 };
 
 static void name_it(struct message *m)
@@ -276,8 +277,16 @@ static int judge(struct hub *h, struct message *m, struct err *e)
             (void)live_abort(h, l, "stop", NULL);
         return remember(h, m, e);
     }
+    if (m->src.held == HELD_TURN) {
+        m->want = true;
+        return 0;
+    }
     if ((r = is_for_us(h, m, &key, cmd != COMMAND_NONE, &ours, e)) < 0)
         return r;
+    if (ours && m->src.held == HELD_FILES) {
+        m->want = true;
+        return 0;
+    }
     if ((r = ours ? for_us(h, m, &key, cmd, args, e)
                   : group_keep(h, h->inbound->groups, &key, &m->src, m->text, e)) < 0)
         return r;
@@ -333,6 +342,9 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
         r = judge_all(h, &in, m->peer, &why);
     if (r < 0)
         log_debug("inbound.later", KV("channel", in.from.channel), KV("why", why.text));
+    if (r == 0 && in.want)
+        return msg_send_inbound_want(from, &(struct ipc_inbound_want){.update_id = m->update_id},
+                                     e);
     return answer(from, m->update_id, r < 0 ? INBOUND_RETRY_MS : 0, e);
 }
 

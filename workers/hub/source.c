@@ -29,6 +29,13 @@ static bool fits(const struct source *s)
            s->parent_id.n <= SOURCE_TO_MAX;
 }
 
+static enum source_held source_held(struct view word)
+{
+    return view_eq(word, V("files"))  ? HELD_FILES
+           : view_eq(word, V("turn")) ? HELD_TURN
+                                      : HELD_NOTHING;
+}
+
 bool source_read(struct source *out, const char *channel, const char *account, const json_t *peer)
 {
     int64_t history;
@@ -57,6 +64,7 @@ bool source_read(struct source *out, const char *channel, const char *account, c
         .require_mention = json_flag(peer, "requireMention", true),
         .patterns = json_flag(peer, "mentionPatterns", true),
         .media = json_flag(peer, "media", false),
+        .held = source_held(json_view(peer, "held")),
     };
     out->kind = ids_peer_kind(out->kind_word);
     if (out->to.n == 0)

@@ -18,6 +18,9 @@
  *   commands                          the sender may give commands; when absent: in direct ones
  *   ownerId                           the only one who may write directly, when there is just one
  *   media                             there is more than text
+ *   held                              "files": they are fetched when the hub wants the message;
+ *                                     "turn": others of the conversation go before it, so that
+ *                                     only a word that stops what runs counts now (inbound_want)
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -36,6 +39,8 @@ enum {
     SOURCE_NAME = 33,       /* text of source_names */
 };
 
+enum source_held { HELD_NOTHING, HELD_FILES, HELD_TURN };
+
 struct source {
     const char *channel, *account; /* by the line, never by what it says */
     enum peer_kind kind;
@@ -44,6 +49,7 @@ struct source {
     struct view roles[SOURCE_ROLES_MAX];
     size_t roles_n;
     bool mentioned, replies, mentions_others, require_mention, patterns, commands, media;
+    enum source_held held;
     int history_limit; /* -1: not said */
 };
 
