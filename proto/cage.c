@@ -37,6 +37,9 @@ static const char *const channel_paths[] = {
 static const char *const whois_paths[] = {
 #include "sandbox/whois.def"
     NULL};
+static const char *const fetch_paths[] = {
+#include "sandbox/fetch.def"
+    NULL};
 #undef READ_PATH
 #define READ_PATH(path, why)
 
@@ -56,6 +59,9 @@ static const unsigned short channel_ports[] = {
     0};
 static const unsigned short whois_ports[] = {
 #include "sandbox/whois.def"
+    0};
+static const unsigned short fetch_ports[] = {
+#include "sandbox/fetch.def"
     0};
 #undef CONNECT
 #define CONNECT(port, why)
@@ -77,6 +83,9 @@ static const struct cage_limit channel_limits[] = {
 static const struct cage_limit whois_limits[] = {
 #include "sandbox/whois.def"
 };
+static const struct cage_limit fetch_limits[] = {
+#include "sandbox/fetch.def"
+};
 #undef LIMIT
 #define LIMIT(what, value, why)
 
@@ -97,6 +106,9 @@ enum {
     ,
     whois_memory = 0
 #include "sandbox/whois.def"
+    ,
+    fetch_memory = 0
+#include "sandbox/fetch.def"
 };
 #undef MEMORY
 #define MEMORY(bytes, why)
@@ -122,6 +134,9 @@ enum {
     ,
     whois_namespaces = 0
 #include "sandbox/whois.def"
+    ,
+    fetch_namespaces = 0
+#include "sandbox/fetch.def"
 };
 #undef PRIVATE
 #define PRIVATE(what, why)
@@ -143,6 +158,9 @@ static const bool channel_empty_root = false
 static const bool whois_empty_root = false
 #include "sandbox/whois.def"
     ;
+static const bool fetch_empty_root = false
+#include "sandbox/fetch.def"
+    ;
 #undef EMPTY_ROOT
 #define EMPTY_ROOT(why)
 
@@ -163,6 +181,9 @@ static const bool channel_host_socket = false
 static const bool whois_host_socket = false
 #include "sandbox/whois.def"
     ;
+static const bool fetch_host_socket = false
+#include "sandbox/fetch.def"
+    ;
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
@@ -176,7 +197,7 @@ const struct cage *cage_of(enum role r)
 {
     static const struct cage cages[ROLE_COUNT] = {
         [ROLE_FRONT] = ROW(front),     [ROLE_HUB] = ROW(hub),     [ROLE_AGENT] = ROW(agent),
-        [ROLE_CHANNEL] = ROW(channel), [ROLE_WHOIS] = ROW(whois),
+        [ROLE_CHANNEL] = ROW(channel), [ROLE_WHOIS] = ROW(whois), [ROLE_FETCH] = ROW(fetch),
     };
 
     return r > ROLE_SUPERVISOR && r < ROLE_COUNT ? &cages[r] : NULL;

@@ -109,6 +109,11 @@ static void whois(scmp_filter_ctx c)
 #include "sandbox/whois.def"
 }
 
+static void fetch(scmp_filter_ctx c)
+{
+#include "sandbox/fetch.def"
+}
+
 static void print(const char *name, void (*rows)(scmp_filter_ctx), uint32_t otherwise)
 {
     static struct sock_filter op[OPS_MAX];
@@ -160,5 +165,6 @@ int main(int argc, char **argv)
     print("agent", agent, otherwise);
     print("channel", channel, otherwise);
     print("whois", whois, otherwise);
+    print("fetch", fetch, otherwise);
     return failed;
 }

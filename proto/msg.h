@@ -27,6 +27,9 @@ enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were pres
 enum { CONN_TAILSCALE = 16 };
 /* whois_answer.result */
 enum { WHOIS_FOUND = 1, WHOIS_NOBODY = 2, WHOIS_FAILED = 3 };
+/* fetch_failed.kind: by our rules never; not at that address; perhaps another time */
+enum { FETCH_REFUSED = 1, FETCH_NEVER = 2, FETCH_LATER = 3 };
+enum { FETCH_AT_ONCE = 4, FETCH_MB_MAX = 50 };
 enum { HTTP_HAS_BODY = 8 };        /* http_ask.flags */
 enum { HTTP_WINDOW = 256 * 1024 }; /* of an answer in parts, not yet taken by the client */
 /* config_written.result: is in force; is not what a start would take; may not be changed over RPC,

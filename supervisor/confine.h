@@ -15,7 +15,7 @@
 
 enum {
     CONFINE_UID_BASE = 64000, /* + role: 64001 front, 64002 hub, 64003 agent, 64004 channels, 64005
-                                 whois; conf/systemd/openclaw.sysusers */
+                                 whois, 64006 fetch; conf/systemd/openclaw.sysusers */
     CONFINE_FD_SLACK = 256,   /* of a front: beyond its clients' connections */
 };
 

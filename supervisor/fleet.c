@@ -234,6 +234,7 @@ void fleet_hub_done(struct fleet *f)
     stop_role(f, ROLE_AGENT);
     stop_role(f, ROLE_CHANNEL);
     stop_role(f, ROLE_WHOIS);
+    stop_role(f, ROLE_FETCH);
 }
 
 static const char *why_ended(int status)
@@ -461,17 +462,17 @@ void fleet_reconfigure(struct fleet *f, enum role role, bool restart)
     }
 }
 
-int fleet_whois(struct fleet *f, bool wanted, struct err *e)
+int fleet_want(struct fleet *f, enum role role, bool wanted, struct err *e)
 {
     struct proc *p = NULL;
     int r;
 
     for (unsigned i = 0; i < f->count; i++)
-        if (f->proc[i].role == ROLE_WHOIS)
+        if (f->proc[i].role == role)
             p = &f->proc[i];
     if (!p && !wanted)
         return 0;
-    if (!p && (r = fleet_add(f, ROLE_WHOIS, 0, &p, e)) < 0)
+    if (!p && (r = fleet_add(f, role, 0, &p, e)) < 0)
         return r;
     if (f->started && !f->stopping)
         proc_event(p, wanted ? FSM_EV_START : FSM_EV_STOP);

@@ -116,8 +116,8 @@ void fleet_stop(struct fleet *f);
 void fleet_free(struct fleet **f);
 /* A changed configuration for the processes of this role: pushed, or by a restart. */
 void fleet_reconfigure(struct fleet *f, enum role role, bool restart);
-/* The process that asks tailscaled runs, or does not.  Errors: ERR_LIMIT */
-int fleet_whois(struct fleet *f, bool wanted, struct err *e) MUST_USE;
+/* The one process of this role runs, or does not.  Errors: ERR_LIMIT */
+int fleet_want(struct fleet *f, enum role role, bool wanted, struct err *e) MUST_USE;
 /* New keys for the fronts. */
 void fleet_send_keys(struct fleet *f);
 /* usage.c: what the processes use, to the hub. */

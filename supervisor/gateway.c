@@ -331,7 +331,7 @@ static void reload(void *ctx)
     jobs_configure(g->fleet, config_conf(next));
     if (set_channels(g, &e) < 0)
         log_error("channels.not_configured", KV("why", e.text));
-    if (fleet_whois(g->fleet, wants_whois(config_conf(next)), &e) < 0)
+    if (fleet_want(g->fleet, ROLE_WHOIS, wants_whois(config_conf(next)), &e) < 0)
         log_error("whois.not_configured", KV("why", e.text));
     for (int r = 0; r < ROLE_COUNT; r++) {
         if (r == ROLE_CHANNEL) /* each by its own account's section */
@@ -463,6 +463,7 @@ static int start(struct gateway *g, struct err *e)
     g->cage.memory[ROLE_HUB] = conf->sandbox_memory_hub;
     g->cage.memory[ROLE_AGENT] = conf->sandbox_memory_agent;
     g->cage.memory[ROLE_CHANNEL] = conf->sandbox_memory_channel;
+    g->cage.memory[ROLE_FETCH] = conf->sandbox_memory_fetch;
     confine_init(&g->cage, g->exe_dir);
     if (geteuid() == 0 && !g->cage.own_uids)
         log_warn("sandbox.no_uids",
@@ -504,7 +505,8 @@ static int start(struct gateway *g, struct err *e)
         (r = load_site(g, e)) < 0 || (r = fleet_new(&g->fleet, g->loop, &fc, e)) < 0)
         return r;
     jobs_configure(g->fleet, conf);
-    if ((r = set_channels(g, e)) < 0 || (r = fleet_whois(g->fleet, wants_whois(conf), e)) < 0)
+    if ((r = set_channels(g, e)) < 0 ||
+        (r = fleet_want(g->fleet, ROLE_WHOIS, wants_whois(conf), e)) < 0)
         return r;
     for (int i = 0; i < SIGNALS; i++)
         if ((r = loop_signal_init(&g->sig[i], g->loop, signals[i], on_signal, g, e)) < 0)

@@ -122,6 +122,15 @@ static int on_channel_run(void *ctx, struct link *from, struct ipc_channel_run *
     return 0;
 }
 
+static int on_worker_want(void *ctx, struct link *from, struct ipc_worker_want *m, struct err *e)
+{
+    (void)from;
+    if (!view_eq(m->role,
+                 view_str(role_name(ROLE_FETCH)))) /* the others are not the hub's to say */
+        return err_set(e, ERR_INVALID, "worker_want: role");
+    return fleet_want(((struct proc *)ctx)->fleet, ROLE_FETCH, m->wanted, e);
+}
+
 static int on_job_submit(void *ctx, struct link *from, struct ipc_job_submit *m, struct err *e)
 {
     return jobs_on_submit(((struct proc *)ctx)->fleet, from, m, e);
@@ -168,6 +177,7 @@ const struct ipc_handlers fleet_inbox = {
     .link_lost = on_link_lost,
     .conn_state = on_conn_state,
     .channel_run = on_channel_run,
+    .worker_want = on_worker_want,
     .config_write = on_config_write,
     .usage_ask = on_usage_ask,
     .job_submit = on_job_submit,

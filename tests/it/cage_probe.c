@@ -44,7 +44,9 @@ enum {
     HUB = 2,
     AGENT = 4,
     WHOIS = 8,
-    ALL = 15,
+    FETCH = 16,
+    NET = AGENT | FETCH,
+    ALL = 31,
     NOBODY = 0,
     LINE_FD = 3,  /* a socket pair's end, as every worker has */
     STORE_FD = 4, /* the hub's database, opened before */
@@ -460,20 +462,20 @@ static const struct attempt {
 } attempts[] = {
 #define ROW(name, caged, deep) {#name, try_##name, caged, deep},
     ROW(read_passwd, NOBODY, NOBODY) ROW(read_shadow, NOBODY, NOBODY) ROW(list_root, NOBODY, NOBODY)
-        ROW(read_hosts, AGENT, AGENT) ROW(read_sys, NOBODY, NOBODY) ROW(read_proc, NOBODY, NOBODY)
+        ROW(read_hosts, NET, NET) ROW(read_sys, NOBODY, NOBODY) ROW(read_proc, NOBODY, NOBODY)
             ROW(open_null, NOBODY, NOBODY) ROW(run_library, NOBODY, NOBODY)
                 ROW(write_tmp, NOBODY, NOBODY) ROW(write_found, NOBODY, NOBODY)
                     ROW(read_found, NOBODY, NOBODY) ROW(write_here, NOBODY, NOBODY)
                         ROW(unlink_found, NOBODY, NOBODY) ROW(make_folder, NOBODY, NOBODY)
                             ROW(make_link, NOBODY, NOBODY) ROW(connect_closed, NOBODY, NOBODY)
-                                ROW(connect_open, AGENT, AGENT) ROW(bind_port, NOBODY, NOBODY)
+                                ROW(connect_open, NET, NET) ROW(bind_port, NOBODY, NOBODY)
                                     ROW(abstract_socket, NOBODY, NOBODY)
                                         ROW(netlink, NOBODY,
                                             ALL) /* harmless in an empty network; seccomp's part */
     ROW(packet, NOBODY, NOBODY) ROW(raw, NOBODY, NOBODY) ROW(exec_true, NOBODY, NOBODY)
         ROW(exec_self, NOBODY, NOBODY)
-            ROW(fork_child, NOBODY, AGENT) /* its process limit must leave room for threads */
-    ROW(thread, AGENT, AGENT) ROW(trace_parent, NOBODY, NOBODY) ROW(read_parent, NOBODY, NOBODY)
+            ROW(fork_child, NOBODY, NET) /* its process limit must leave room for threads */
+    ROW(thread, NET, NET) ROW(trace_parent, NOBODY, NOBODY) ROW(read_parent, NOBODY, NOBODY)
         ROW(mem_of_parent, NOBODY, NOBODY) ROW(environ_of_parent, NOBODY, NOBODY)
             ROW(cmdline_of_parent, NOBODY, NOBODY) ROW(signal_parent, NOBODY, NOBODY)
                 ROW(signal_all, NOBODY,
@@ -491,11 +493,11 @@ static const struct attempt {
     ROW(kernel_log, NOBODY, NOBODY) ROW(bpf_program, NOBODY, NOBODY)
         ROW(perf_events, NOBODY, NOBODY) ROW(load_module, NOBODY, NOBODY)
             ROW(set_clock, NOBODY, NOBODY) ROW(too_much_memory, NOBODY, NOBODY)
-                ROW(memory, ALL, ALL) ROW(talk, ALL, ALL) ROW(talk_tcp, FRONT | AGENT | WHOIS, ALL)
-                    ROW(random_bytes, ALL, ALL) ROW(stored, HUB, HUB) ROW(memory_file, HUB, ALL)
-                        ROW(resolve, AGENT, AGENT) ROW(authorities, AGENT, AGENT)
-                            ROW(host_socket, WHOIS, WHOIS) ROW(other_socket, NOBODY, AGENT)
-                                ROW(listen_socket, NOBODY, NOBODY)
+                ROW(memory, ALL, ALL) ROW(talk, ALL, ALL) ROW(talk_tcp, FRONT | NET | WHOIS, ALL)
+                    ROW(random_bytes, ALL, ALL) ROW(stored, HUB, HUB)
+                        ROW(memory_file, HUB | FETCH, ALL) ROW(resolve, NET, NET)
+                            ROW(authorities, NET, NET) ROW(host_socket, WHOIS, WHOIS)
+                                ROW(other_socket, NOBODY, NET) ROW(listen_socket, NOBODY, NOBODY)
 #undef ROW
 };
 
@@ -506,7 +508,8 @@ static const struct {
 } classes[] = {{"front", ROLE_FRONT, FRONT},
                {"hub", ROLE_HUB, HUB},
                {"agent", ROLE_AGENT, AGENT},
-               {"whois", ROLE_WHOIS, WHOIS}};
+               {"whois", ROLE_WHOIS, WHOIS},
+               {"fetch", ROLE_FETCH, FETCH}};
 
 #ifdef CAGE_PROBE_DEEP
 /* The linker puts this before the C library's (--wrap): seccomp is not entered. */

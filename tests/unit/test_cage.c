@@ -67,6 +67,9 @@ static const struct row channel_rows[] = {
 static const struct row whois_rows[] = {
 #include "sandbox/whois.def"
 };
+static const struct row fetch_rows[] = {
+#include "sandbox/fetch.def"
+};
 
 static const struct class
 {
@@ -81,6 +84,7 @@ static const struct class
     {"agent", ROLE_AGENT, agent_rows, COUNT_OF(agent_rows), 32},
     {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 33},
     {"whois", ROLE_WHOIS, whois_rows, COUNT_OF(whois_rows), 25},
+    {"fetch", ROLE_FETCH, fetch_rows, COUNT_OF(fetch_rows), 33},
 };
 
 static unsigned calls(const struct class *c)
@@ -114,7 +118,8 @@ END_TEST
 START_TEST(test_layers)
 {
     const struct cage *c = cage_of(classes[_i].role);
-    bool agent = classes[_i].role == ROLE_AGENT || classes[_i].role == ROLE_CHANNEL;
+    bool agent = classes[_i].role == ROLE_AGENT || classes[_i].role == ROLE_CHANNEL ||
+                 classes[_i].role == ROLE_FETCH;
 
     ck_assert_ptr_nonnull(c);
     ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_WHOIS   ? 32 /* P4 */
@@ -173,7 +178,16 @@ static uint32_t run(const struct cage *c, const struct seccomp_data *d)
     ck_abort_msg("the program does not end");
 }
 
-enum { FRONT = 1, HUB = 2, AGENT = 4, WHOIS = 8, ALL = 15, NOBODY = 0 };
+enum {
+    FRONT = 1,
+    HUB = 2,
+    AGENT = 4,
+    WHOIS = 8,
+    FETCH = 16,
+    NET = AGENT | FETCH,
+    ALL = 31,
+    NOBODY = 0
+};
 
 #define PTHREAD_FLAGS                                                                              \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |            \
@@ -190,7 +204,7 @@ static const struct {
     {"sendmsg", SYS_sendmsg, {3}, ALL, 0},
     {"exit", SYS_exit_group, {0}, ALL, 0},
     {"random", SYS_getrandom, {0}, ALL, 0},
-    {"open", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC}, AGENT, 0},
+    {"open", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC}, NET, 0},
     {"open to write", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_WRONLY}, 0, 0},
     {"open to read and write", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDWR}, 0, 0},
     {"create", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_CREAT | O_RDONLY}, 0, 0},
@@ -204,9 +218,9 @@ static const struct {
     {"vfork", SYS_vfork, {0}, 0, 0},
 #endif
     {"clone as fork", SYS_clone, {SIGCHLD}, 0, 0},
-    {"clone as thread", SYS_clone, {PTHREAD_FLAGS}, AGENT, 0},
+    {"clone as thread", SYS_clone, {PTHREAD_FLAGS}, NET, 0},
     {"thread in a user namespace", SYS_clone, {PTHREAD_FLAGS | CLONE_NEWUSER}, 0, 0},
-    {"clone3", SYS_clone3, {0}, 0, AGENT},
+    {"clone3", SYS_clone3, {0}, 0, NET},
     {"ptrace", SYS_ptrace, {0}, 0, 0},
     {"process_vm_readv", SYS_process_vm_readv, {0}, 0, 0},
     {"pidfd_getfd", SYS_pidfd_getfd, {0}, 0, 0},
@@ -225,29 +239,29 @@ static const struct {
     {"prctl name", SYS_prctl, {PR_SET_NAME}, 0, 0},
     {"prctl dumpable", SYS_prctl, {PR_SET_DUMPABLE, 1}, 0, 0},
     {"seccomp", SYS_seccomp, {0}, 0, 0},
-    {"tcp", SYS_socket, {AF_INET, SOCK_STREAM}, AGENT, 0},
-    {"tcp6", SYS_socket, {AF_INET6, SOCK_STREAM}, AGENT, 0},
-    {"unix", SYS_socket, {AF_UNIX, SOCK_STREAM}, WHOIS, AGENT},
-    {"netlink", SYS_socket, {AF_NETLINK, SOCK_RAW}, 0, AGENT},
+    {"tcp", SYS_socket, {AF_INET, SOCK_STREAM}, NET, 0},
+    {"tcp6", SYS_socket, {AF_INET6, SOCK_STREAM}, NET, 0},
+    {"unix", SYS_socket, {AF_UNIX, SOCK_STREAM}, WHOIS, NET},
+    {"netlink", SYS_socket, {AF_NETLINK, SOCK_RAW}, 0, NET},
     {"packet", SYS_socket, {AF_PACKET, SOCK_RAW}, 0, 0},
     {"alg", SYS_socket, {AF_ALG, SOCK_SEQPACKET}, 0, 0},
     {"vsock", SYS_socket, {AF_VSOCK, SOCK_STREAM}, 0, 0},
-    {"connect", SYS_connect, {3}, AGENT | WHOIS, 0},
+    {"connect", SYS_connect, {3}, NET | WHOIS, 0},
     {"bind", SYS_bind, {3}, 0, 0},
     {"listen", SYS_listen, {3}, 0, 0},
     {"accept", SYS_accept4, {3}, 0, 0},
-    {"no delay", SYS_setsockopt, {3, IPPROTO_TCP, 1}, FRONT | AGENT, 0},
-    {"socket level", SYS_setsockopt, {3, SOL_SOCKET, 1}, AGENT, 0},
+    {"no delay", SYS_setsockopt, {3, IPPROTO_TCP, 1}, FRONT | NET, 0},
+    {"socket level", SYS_setsockopt, {3, SOL_SOCKET, 1}, NET, 0},
     {"memory", SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE}, ALL, 0},
-    {"memory to run", SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC}, 0, AGENT},
+    {"memory to run", SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC}, 0, NET},
     {"memory to write and run", SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC}, 0, 0},
     {"run what was written", SYS_mprotect, {0, 4096, PROT_READ | PROT_EXEC}, 0, 0},
     {"run by a key", SYS_pkey_mprotect, {0, 4096, PROT_EXEC}, 0, 0},
-    {"terminal input", SYS_ioctl, {0, 0x5412}, 0, AGENT},
-    {"seals", SYS_fcntl, {3, F_ADD_SEALS}, HUB | AGENT, 0},
+    {"terminal input", SYS_ioctl, {0, 0x5412}, 0, NET},
+    {"seals", SYS_fcntl, {3, F_ADD_SEALS}, HUB | NET, 0},
     {"non-blocking", SYS_fcntl, {3, F_SETFL}, ALL, 0},
-    {"memory file", SYS_memfd_create, {0}, HUB, 0},
-    {"write", SYS_write, {3}, HUB, 0},
+    {"memory file", SYS_memfd_create, {0}, HUB | FETCH, 0},
+    {"write", SYS_write, {3}, HUB | FETCH, 0},
     {"positioned write", SYS_pwrite64, {3}, HUB, 0},
     {"durable", SYS_fdatasync, {3}, HUB, 0},
     {"delete", SYS_unlinkat, {0}, 0, 0},
@@ -262,7 +276,7 @@ static const struct {
 
 START_TEST(test_try)
 {
-    static const unsigned bit[] = {FRONT, HUB, AGENT, AGENT, WHOIS};
+    static const unsigned bit[] = {FRONT, HUB, AGENT, AGENT, WHOIS, FETCH};
 
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         struct seccomp_data d = {.nr = tries[_i].nr, .arch = SECCOMP_ARCH};

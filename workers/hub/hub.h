@@ -28,6 +28,7 @@ struct hello;          /* the constant parts of hello-ok (hello.h) */
 struct dispatch;       /* compiled method table (dispatch.h) */
 struct devices;        /* paired devices (devices.h) */
 struct pairing;        /* devices that ask, setup codes (pairing.h) */
+struct fetches;        /* files that are got from the network (fetch.h) */
 struct deliveries;     /* outgoing messages on their way (deliveries.h) */
 struct inbound;        /* what channels bring (inbound.h) */
 struct health;         /* the last health snapshot (health.h) */
@@ -55,6 +56,7 @@ struct hub {
     struct hello *hello;
     struct dispatch *dispatch;
     struct health *health;
+    struct fetches *fetches;
     struct deliveries *deliveries;
     struct inbound *inbound;
     struct channel_probes *channel_probes;

@@ -16,6 +16,7 @@
 #include "dispatch.h"
 #include "draft.h"
 #include "event.h"
+#include "fetch.h"
 #include "health.h"
 #include "hello.h"
 #include "http.h"
@@ -72,6 +73,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
         deliveries_on_peer(h, l, up);
     if (link_peer(l) == ROLE_CHANNEL && !up)
         http_channel_gone(h, l);
+    if (link_peer(l) == ROLE_FETCH)
+        fetches_on_peer(h, l, up);
     if (link_peer(l) == ROLE_WHOIS && !up && !worker_peer(&h->w, ROLE_WHOIS))
         tailnet_worker_gone(h);
     if (link_peer(l) != ROLE_FRONT || !h->conns)
@@ -122,6 +125,16 @@ static int on_whois_answer(void *ctx, struct link *from, struct ipc_whois_answer
 {
     (void)from;
     return tailnet_on_answer(ctx, m, e);
+}
+
+static int on_fetched(void *ctx, struct link *from, struct ipc_fetched *m, struct err *e)
+{
+    return fetches_on_file(ctx, from, m, e);
+}
+
+static int on_fetch_failed(void *ctx, struct link *from, struct ipc_fetch_failed *m, struct err *e)
+{
+    return fetches_on_failed(ctx, from, m, e);
 }
 
 static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
@@ -279,6 +292,8 @@ static const struct ipc_handlers hub_on = {
     .http_gone = on_http_gone,
     .http_taken = on_http_taken,
     .whois_answer = on_whois_answer,
+    .fetched = on_fetched,
+    .fetch_failed = on_fetch_failed,
     .conn_resume = on_conn_resume,
     .conn_gone = on_conn_gone,
     .rpc = on_rpc,
@@ -382,9 +397,10 @@ static int open_all(struct hub *h, struct err *e)
         (r = conns_open(h, e)) < 0 || (r = presence_open(h, e)) < 0 ||
         (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
         (r = http_open(h, e)) < 0 || (r = metrics_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
-        (r = dispatch_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
-        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0 ||
-        (r = channels_open(h, e)) < 0 || (r = groups_open(h, e)) < 0)
+        (r = dispatch_open(h, e)) < 0 || (r = fetches_open(h, e)) < 0 ||
+        (r = deliveries_open(h, e)) < 0 || (r = runs_open(h, e)) < 0 ||
+        (r = inbound_open(h, e)) < 0 || (r = channels_open(h, e)) < 0 ||
+        (r = groups_open(h, e)) < 0)
         return r;
     room_open(h);
     return 0;
@@ -404,6 +420,7 @@ static void close_all(struct hub *h)
     if (h->runs)
         runs_close(h);
     deliveries_close(h);
+    fetches_close(h);
     loop_timer_fini(&h->stop);
     loop_timer_fini(&h->idle);
     room_close(h);
