@@ -73,6 +73,7 @@ int cmd_channels(struct ctl *c, int argc, char **argv);
 int channel_check(struct ctl *c, int argc, char **argv);
 /* channels add|remove: argv begins behind these words. */
 int channel_config(struct ctl *c, const char *word, int argc, char **argv);
+int cmd_message(struct ctl *c, int argc, char **argv);
 int cmd_pairing(struct ctl *c, int argc, char **argv);
 int cmd_import(struct ctl *c, int argc, char **argv);
 int cmd_completion(struct ctl *c, int argc, char **argv);

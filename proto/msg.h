@@ -70,8 +70,11 @@ enum {
     DELIVER_SILENT = 1,
     DELIVER_DOCUMENT = 2,
     DELIVER_HTML = 4,
-    DELIVER_ANSWER = 8
-};                                                           /* deliver.options */
+    DELIVER_ANSWER = 8,
+    DELIVER_LAST = 16,   /* what belongs to all of it goes here */
+    DELIVER_ACTION = 32, /* channels.<id>.actions counts */
+    DELIVER_LATER = 64,  /* its beginning was said already */
+};                       /* deliver.options */
 enum { MEDIA_VOICE = 1, MEDIA_DOCUMENT = 2, MEDIA_GIF = 4 }; /* deliver_media.flags */
 /* deliver_result.outcome */
 enum { OUTCOME_OK = 0, OUTCOME_TRANSIENT = 1, OUTCOME_PERMANENT = 2, OUTCOME_UNKNOWN = 3 };

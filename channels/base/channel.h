@@ -66,6 +66,7 @@ enum channel_caps {
     CHANNEL_CAN_GROUP = 256,
     CHANNEL_CAN_CLIENT_IDS = 512, /* the platform shows a message with a known op.client_id once */
     CHANNEL_CAN_STREAM = 1024,    /* edits are cheap enough for previews */
+    CHANNEL_CAN_BUTTONS = 2048,   /* op.extra.buttons; where it cannot, their labels are text */
 };
 
 /* How Markdown is written there (render.h), and what its limit counts. */
@@ -121,8 +122,9 @@ struct channel_op {
     struct view client_id;  /* the same for each attempt of the same send */
     const struct channel_blob *media;
     unsigned media_n;
-    const json_t *poll;               /* {question, options, maxSelections, ...}; send only */
-    const json_t *extra;              /* members of channelData of a message action; NULL mostly */
+    const json_t *poll;  /* {question, options, maxSelections, ...}; send only */
+    const json_t *extra; /* {buttons: [[{text, value|command|url|webApp, style}]], channelData};
+                          * with the end of a text only; NULL mostly */
     bool silent, remove, preview, on; /* preview: may be edited soon; on: typing begins */
     void *user;                       /* the platform's */
 };

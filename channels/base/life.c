@@ -35,14 +35,10 @@ static uint32_t flags(const struct channel *c)
     static const struct {
         unsigned can;
         uint32_t flag;
-    } map[] = {{CHANNEL_CAN_CLIENT_IDS, CHANNEL_CLIENT_IDS},
-               {CHANNEL_CAN_POLL, CHANNEL_POLLS},
-               {CHANNEL_CAN_EDIT, CHANNEL_EDITS},
-               {CHANNEL_CAN_DELETE, CHANNEL_DELETES},
-               {CHANNEL_CAN_REACT, CHANNEL_REACTS},
-               {CHANNEL_CAN_STREAM, CHANNEL_DRAFTS},
-               {CHANNEL_CAN_TYPE, CHANNEL_DRAFTS}};
-    uint32_t f = CHANNEL_BASE | CHANNEL_CHUNKS;
+    } map[] = {{CHANNEL_CAN_CLIENT_IDS, CHANNEL_CLIENT_IDS}, {CHANNEL_CAN_EDIT, CHANNEL_EDITS},
+               {CHANNEL_CAN_DELETE, CHANNEL_DELETES},        {CHANNEL_CAN_REACT, CHANNEL_REACTS},
+               {CHANNEL_CAN_STREAM, CHANNEL_DRAFTS},         {CHANNEL_CAN_TYPE, CHANNEL_DRAFTS}};
+    uint32_t f = CHANNEL_BASE | CHANNEL_CHUNKS | CHANNEL_POLLS; /* as text where there are none */
 
     for (size_t i = 0; i < COUNT_OF(map); i++)
         if (c->ops->caps & map[i].can)

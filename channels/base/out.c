@@ -3,6 +3,7 @@
 #include "channel_int.h"
 #include "chunk.h"
 #include "draft.h"
+#include "extra.h"
 #include "pace.h"
 #include "tags.h"
 
@@ -32,6 +33,7 @@ struct item {
     struct buf rendered, plain;
     struct buf said; /* the text without what was meant for us */
     json_t *doc;     /* owned: a poll, what to edit, remove or react with */
+    json_t *extra;   /* owned; of the message's end */
     uint64_t draft;
     bool editing; /* the preview becomes the message */
     char shown[CHANNEL_ID_BYTES + 1];
@@ -42,9 +44,10 @@ struct item {
     bool turn;  /* it has had its turn once */
     bool paced; /* counted in the platform's rate, answered by the next channel_done */
     uint8_t kind;
-    bool answer; /* of the agent: goes under the responsePrefix */
+    bool answer;     /* of the agent: goes under the responsePrefix */
+    const char *off; /* the switch of the configuration that forbids it */
     struct view text, source;
-    struct buf prefixed;
+    struct buf prefixed, words_instead;
     uint32_t from, next;
 };
 
@@ -256,6 +259,13 @@ static void run(struct item *it)
         refuse(it, CHANNEL_TRANSIENT, "the channel is not connected");
         return;
     }
+    if (it->off) {
+        char why[96];
+
+        (void)snprintf(why, sizeof(why), "switched off: channels.%s.actions.%s", c->id, it->off);
+        refuse(it, CHANNEL_PERMANENT, why);
+        return;
+    }
     if (it->from == 0 && it->draft) {
         char id[CHANNEL_ID_BYTES + 1];
 
@@ -272,6 +282,7 @@ static void run(struct item *it)
         it->op.text = buf_view(&it->rendered);
         it->op.plain = buf_view(&it->plain);
         it->op.source = it->source;
+        it->op.extra = it->next ? NULL : it->extra;
         if (it->op.text.n == 0) { /* nothing but marks: there is nothing to say */
             finish(it, &(struct channel_result){.outcome = CHANNEL_SENT});
             return;
@@ -377,6 +388,7 @@ static int read_action(struct item *it, struct err *e)
     it->op.message_id = json_view(it->doc, "messageId");
     it->op.emoji = json_view(it->doc, "emoji");
     it->op.remove = json_flag(it->doc, "remove", false);
+    it->op.extra = json_object_get(it->doc, "extra");
     if (it->kind != DELIVER_KIND_EDIT)
         return 0;
     if ((r = chunk_next(it->c->ops, json_view(it->doc, "text"), 0, &it->rendered, &it->plain,
@@ -387,6 +399,32 @@ static int read_action(struct item *it, struct err *e)
     it->op.plain = buf_view(&it->plain);
     it->op.source = json_view(it->doc, "text");
     return 0;
+}
+
+/* What the platform has no form for is said in words. The same each time, so that a text goes on
+ * where it stopped. */
+static int in_words(struct item *it, struct err *e)
+{
+    unsigned caps = it->c->ops->caps;
+
+    if (it->kind == DELIVER_KIND_POLL && !(caps & CHANNEL_CAN_POLL)) {
+        extra_poll(it->doc, &it->words_instead);
+        it->kind = DELIVER_KIND_TEXT;
+        it->op.poll = NULL;
+    } else if (it->kind == DELIVER_KIND_TEXT && it->extra && !(caps & CHANNEL_CAN_BUTTONS)) {
+        struct buf labels = BUF_INIT(CHANNEL_TEXT_BYTES);
+
+        extra_labels(it->extra, &labels);
+        buf_put_view(&it->words_instead, it->text);
+        buf_printf(&it->words_instead, "%s%.*s", it->text.n && labels.n ? "\n\n" : "",
+                   VIEW_FMT(buf_view(&labels)));
+        it->words_instead.failed |= labels.failed;
+        buf_fini(&labels);
+    } else {
+        return 0;
+    }
+    it->text = buf_view(&it->words_instead);
+    return buf_check(&it->words_instead, e);
 }
 
 static int take(struct item *it, const struct ipc_deliver *m, struct err *e)
@@ -407,17 +445,22 @@ static int take(struct item *it, const struct ipc_deliver *m, struct err *e)
     it->from = m->from;
     it->op.silent = m->options & DELIVER_SILENT;
     it->draft = m->draft;
+    it->off = m->options & DELIVER_ACTION ? extra_switched_off(it->c->conf, m->kind) : NULL;
     (void)snprintf(it->shown, sizeof(it->shown), "%.*s", VIEW_FMT(m->shown));
     if (m->kind == DELIVER_KIND_POLL) {
         if ((r = json_parse(it->text, &it->doc, e)) < 0)
             return r;
         it->op.poll = it->doc;
     }
-    if (m->kind == DELIVER_KIND_TEXT)
+    if (m->kind == DELIVER_KIND_TEXT) {
         reply_mode(it, m->options);
-    else if (m->kind != DELIVER_KIND_POLL)
+        if (m->extra.n && m->options & DELIVER_LAST &&
+            (r = json_parse(m->extra, &it->extra, e)) < 0)
+            return r;
+    } else if (m->kind != DELIVER_KIND_POLL) {
         return read_action(it, e);
-    return 0;
+    }
+    return in_words(it, e);
 }
 
 static void clear(struct item *it)
@@ -429,7 +472,9 @@ static void clear(struct item *it)
     buf_fini(&it->plain);
     buf_fini(&it->said);
     buf_fini(&it->prefixed);
+    buf_fini(&it->words_instead);
     json_decref(it->doc);
+    json_decref(it->extra);
     *it = (struct item){.state = ITEM_FREE};
 }
 
@@ -461,6 +506,7 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
     buf_init(&it->plain, CHANNEL_TEXT_BYTES);
     buf_init(&it->said, CHANNEL_TEXT_BYTES);
     buf_init(&it->prefixed, CHANNEL_TEXT_BYTES + PREFIX_BYTES + 1);
+    buf_init(&it->words_instead, 2 * CHANNEL_TEXT_BYTES);
     loop_timer_init(&it->again, c->w.loop, on_again, it);
     if (take(it, m, &why) < 0)
         refuse(it, why.code == ERR_NOMEM ? CHANNEL_TRANSIENT : CHANNEL_PERMANENT, why.text);

@@ -169,6 +169,13 @@ static void request(struct channel *c, struct channel_op *op, const char *method
     k->on_answer = on_sent;
     open_request(&w, method, k->id);
     write_op(&w, op);
+    if (op->extra) {
+        struct buf extra = BUF_INIT(LINE_BYTES);
+
+        if (json_dump(op->extra, &extra, &e) == 0)
+            jw_kraw(&w, "extra", buf_view(&extra));
+        buf_fini(&extra);
+    }
     if (op->poll) {
         struct buf poll = BUF_INIT(LINE_BYTES);
 
@@ -409,7 +416,8 @@ static const struct {
                  {"polls", CHANNEL_CAN_POLL},
                  {"groups", CHANNEL_CAN_GROUP},
                  {"idempotent", CHANNEL_CAN_CLIENT_IDS},
-                 {"stream", CHANNEL_CAN_STREAM}};
+                 {"stream", CHANNEL_CAN_STREAM},
+                 {"buttons", CHANNEL_CAN_BUTTONS}};
 
 static void learn(struct external *x, const json_t *result)
 {

@@ -356,7 +356,7 @@ const struct channel_ops channel_platform = {
     .needs = CHANNEL_NEEDS_HTTP,
     .caps = CHANNEL_CAN_EDIT | CHANNEL_CAN_DELETE | CHANNEL_CAN_REACT | CHANNEL_CAN_TYPE |
             CHANNEL_CAN_THREAD | CHANNEL_CAN_REPLY | CHANNEL_CAN_POLL | CHANNEL_CAN_GROUP |
-            CHANNEL_CAN_STREAM,
+            CHANNEL_CAN_STREAM | CHANNEL_CAN_BUTTONS,
     .dialect = DIALECT_HTML,
     .unit = UNIT_UTF16,
     .text_limit = 4096,

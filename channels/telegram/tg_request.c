@@ -9,7 +9,12 @@
 #include "json.h"
 #include "mem.h"
 
-enum { FIELDS_MAX = TG_PARTS_MAX - 1, CAPTION_MAX = 1024, POLL_OPTIONS_MAX = 12 };
+enum {
+    FIELDS_MAX = TG_PARTS_MAX - 1,
+    CAPTION_MAX = 1024,
+    POLL_OPTIONS_MAX = 12,
+    POLL_SECONDS_MAX = 604800
+};
 
 /* Parameters, their values one behind the other in the request's buffer. */
 struct fields {
@@ -131,10 +136,13 @@ static void put_buttons(struct fields *f, const struct tg_send *s)
 {
     struct jw w = JW_INIT(f->b);
 
-    if (s->x->conf.buttons == TG_BUTTONS_OFF)
+    bool direct = s->target.chat > 0;
+
+    if (s->x->conf.buttons == TG_BUTTONS_OFF ||
+        s->x->conf.buttons == (direct ? TG_BUTTONS_GROUP : TG_BUTTONS_DM))
         return;
     begin_field(f, "reply_markup", false);
-    if (tg_buttons_put(&w, s->op->extra))
+    if (tg_buttons_put(&w, s->op->extra, direct))
         end_field(f);
 }
 
@@ -196,9 +204,18 @@ static bool make_file(struct tg_send *s, struct fields *f, struct tg_request *q)
 
 static bool make_edit(struct tg_send *s, struct fields *f, struct tg_request *q)
 {
-    q->method = s->caption ? "editMessageCaption" : "editMessageText";
+    bool words = s->op->text.n > 0;
+
+    q->method = !words       ? "editMessageReplyMarkup"
+                : s->caption ? "editMessageCaption"
+                             : "editMessageText";
     put_chat(f, s);
     put_number(f, "message_id", tg_number(s->op->message_id));
+    if (!words) { /* only what is below it */
+        put_buttons(f, s);
+        as_json(f, q);
+        return true;
+    }
     put_words(f, s, s->caption ? "caption" : "text");
     if (s->x->conf.no_preview && !s->caption)
         put_json(f, "link_preview_options", "{\"is_disabled\":true}");
@@ -276,7 +293,7 @@ static bool make_poll(struct tg_send *s, struct fields *f, struct tg_request *q)
     put_json(f, "is_anonymous", json_flag(poll, "isAnonymous", true) ? "true" : "false");
     put_json(f, "allows_multiple_answers",
              json_i64(poll, "maxSelections", 1) > 1 ? "true" : "false");
-    if (seconds >= 5 && seconds <= 600) /* Telegram's range; others stay open */
+    if (seconds >= 5 && seconds <= POLL_SECONDS_MAX) /* others stay open */
         put_number(f, "open_period", seconds);
     as_json(f, q);
     return true;

@@ -2,6 +2,7 @@
 
 #include "json.h"
 #include "mem.h"
+#include "tg_buttons.h"
 #include "tg_media.h"
 
 #include <inttypes.h>
@@ -251,7 +252,7 @@ static void read_button(struct tg_update *u, const json_t *q, const struct tg_bo
                                          .self = who == bot->id};
     if (u->ev.kind == PEER_DIRECT)
         set_peer(u, who);
-    buf_put_view(&u->text, data);
+    tg_buttons_pressed(data, &u->text);
     u->ev.text = u->text.failed ? VIEW_EMPTY : buf_view(&u->text);
     u->ev.mention = MENTION_SELF; /* nobody else's button */
     (void)snprintf(u->key, sizeof(u->key), "callback:%.*s", VIEW_FMT(id));

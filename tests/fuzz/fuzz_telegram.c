@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         must(r.ok == (r.why == TG_WHY_NONE) && r.ok == (r.result != NULL));
         json_array_foreach(r.result, i, doc) one(&state.seen, doc);
         (void)tg_media_path(json_view(r.result, "file_path"), path);
-        (void)tg_buttons_put(&w, r.result);
+        (void)tg_buttons_put(&w, r.result, true);
+        tg_buttons_pressed(r.description, &b);
         (void)tg_emoji(r.description);
         tg_reply_fini(&r);
     }

@@ -195,11 +195,11 @@ static const struct {
     {"button",
      "{'callback_query':{'id':'c1'," FROM ",'message':{'message_id':9,'from':{'id':99}," GROUP
      "},'data':'yes'}}",
-     TG_BUTTON, "callback:c1", "-5", "-5", "", "", "7", "yes"},
+     TG_BUTTON, "callback:c1", "-5", "-5", "", "", "7", "callback_data: yes"},
     {"button in a direct chat",
      "{'callback_query':{'id':'c1'," FROM ",'message':{'message_id':9,'from':{'id':99}," DIRECT
      "},'data':'yes'}}",
-     TG_BUTTON, "callback:c1", "7", "7", "", "", "7", "yes"},
+     TG_BUTTON, "callback:c1", "7", "7", "", "", "7", "callback_data: yes"},
     {"button without data", "{'callback_query':{'id':'c1'," FROM ",'game_short_name':'g'}}",
      TG_BUTTON, "", "", "", "", "", "", ""},
     {"moved", "{'message':{'message_id':3," FROM "," GROUP ",'migrate_to_chat_id':-1005}}",
@@ -534,23 +534,34 @@ static const struct {
     const char *name, *extra, *want;
 } buttons[] = {
     {"none", "{}", ""},
-    {"one", "{'buttons':[[{'text':'A','callback_data':'a'}]]}",
+    {"one", "{'buttons':[[{'text':'A','value':'a'}]]}",
      "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"a\"}]]}"},
-    {"under telegram", "{'telegram':{'buttons':[[{'text':'A','value':'a'}]]}}",
-     "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"a\"}]]}"},
+    {"a command", "{'buttons':[[{'text':'A','command':'/status'}]]}",
+     "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"tgcmd:/status\"}]]}"},
+    {"what only looks like one", "{'buttons':[[{'text':'A','callback':'/x'}]]}",
+     "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"tgcb1:0:/x\"}]]}"},
+    {"style",
+     "{'buttons':[[{'text':'A','callback':'x','style':'danger'},{'text':'B','value':'y','style':'"
+     "odd'}]]}",
+     "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"x\",\"style\":\"danger\"},{"
+     "\"text\":"
+     "\"B\",\"callback_data\":\"y\"}]]}"},
+    {"web app",
+     "{'buttons':[[{'text':'A','webApp':'https://a'},{'text':'B','webApp':'http://b'}]]}",
+     "{\"inline_keyboard\":[[{\"text\":\"A\",\"web_app\":{\"url\":\"https://a\"}}]]}"},
     {"rows",
-     "{'buttons':[[{'text':'A','callback_data':'a'},{'text':'B','url':'https://b'}],"
-     "[{'text':'C','callback_data':'c'}]]}",
+     "{'buttons':[[{'text':'A','value':'a'},{'text':'B','url':'https://b'}],"
+     "[{'text':'C','value':'c'}]]}",
      "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"a\"},{\"text\":\"B\",\"url\":"
      "\"https://b\"}],[{\"text\":\"C\",\"callback_data\":\"c\"}]]}"},
     {"what Telegram refuses",
-     "{'buttons':[[{'text':'','callback_data':'a'},{'text':'B'},"
+     "{'buttons':[[{'text':'','value':'a'},{'text':'B'},"
      "{'text':'C','url':'javascript:x'}],[7],'x']}",
      ""},
-    {"an empty row is left out", "{'buttons':[[{'text':'B'}],[{'text':'A','callback_data':'a'}]]}",
+    {"an empty row is left out", "{'buttons':[[{'text':'B'}],[{'text':'A','value':'a'}]]}",
      "{\"inline_keyboard\":[[{\"text\":\"A\",\"callback_data\":\"a\"}]]}"},
     {"65 bytes",
-     "{'buttons':[[{'text':'B','callback_data':"
+     "{'buttons':[[{'text':'B','value':"
      "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}]]}",
      ""},
 };
@@ -560,12 +571,36 @@ START_TEST(test_buttons)
     json_t *extra = doc_of(buttons[_i].extra);
     struct buf b = BUF_INIT(4096);
     struct jw w = JW_INIT(&b);
-    bool any = tg_buttons_put(&w, extra);
+    bool any = tg_buttons_put(&w, extra, true);
 
     ck_assert_msg(same(buf_view(&b), buttons[_i].want) && any == (b.n > 0), "%s: %.*s",
                   buttons[_i].name, VIEW_FMT(buf_view(&b)));
     buf_fini(&b);
     json_decref(extra);
+}
+END_TEST
+
+static const struct {
+    const char *data, *want;
+} pressed[] = {
+    {"yes", "callback_data: yes"},
+    {"tgcmd:/status now", "/status now"},
+    {"tgcmd:status", "callback_data: tgcmd:status"},
+    {"tgcb1:0:/x", "callback_data: /x"},
+    {"tgcb1:9f3a:a:b", "callback_data: a:b"},
+    {"tgcb1:", "callback_data: tgcb1:"},
+    {"/help", "/help"},
+    {"", "callback_data: "},
+};
+
+START_TEST(test_pressed)
+{
+    struct buf b = BUF_INIT(256);
+
+    tg_buttons_pressed(view_str(pressed[_i].data), &b);
+    ck_assert_msg(same(buf_view(&b), pressed[_i].want), "%s: %.*s", pressed[_i].data,
+                  VIEW_FMT(buf_view(&b)));
+    buf_fini(&b);
 }
 END_TEST
 
@@ -663,6 +698,7 @@ static void add_cases(TCase *t)
     tcase_add_test(t, test_state);
     LOOP(test_target, targets);
     LOOP(test_buttons, buttons);
+    LOOP(test_pressed, pressed);
     tcase_add_test(t, test_emoji);
     LOOP(test_path, paths);
     tcase_add_test(t, test_path_long);

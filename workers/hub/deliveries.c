@@ -199,7 +199,8 @@ static void send_part(struct deliveries *ds, struct delivery *x)
                                  .attempt = x->d.attempts,
                                  .part = x->d.part,
                                  .kind = row.add.kind,
-                                 .options = row.add.options,
+                                 .options = row.add.options |
+                                            (x->d.part + 1 == x->d.parts ? DELIVER_LAST : 0),
                                  .from = x->d.from,
                                  .target = row.add.target,
                                  .thread = row.add.thread,
@@ -207,7 +208,8 @@ static void send_part(struct deliveries *ds, struct delivery *x)
                                  .client_id = view_str(client),
                                  .draft = row.add.draft,
                                  .shown = row.add.shown,
-                                 .text = text};
+                                 .text = text,
+                                 .extra = row.add.extra};
         r = msg_send_deliver(x->target->account->line, &m, &e);
     }
     if (r < 0) /* nothing has left */
@@ -418,6 +420,7 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
                                                .created_at = clock_wall_ms(),
                                                .draft = o->draft,
                                                .shown = o->shown,
+                                               .extra = o->extra,
                                                .body = buf_view(&body)}};
     if (r == 0)
         r = hub_put(ds->hub, rec, e);

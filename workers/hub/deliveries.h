@@ -30,6 +30,7 @@ struct deliver_order {
     uint32_t options;  /* DELIVER_* of msg.h */
     uint64_t draft;    /* of which it is the end; 0: none */
     struct view shown; /* the message that shows that */
+    struct view extra; /* JSON object for the channel (ipc.def: deliver); empty: none */
 };
 
 int deliveries_open(struct hub *h, struct err *e) MUST_USE;

@@ -1,21 +1,16 @@
 /*
- * workers/hub/rpc_send.c - send, poll, message.action: words for a platform that no agent said.
+ * workers/hub/rpc_send.c - send, message.action: words for a platform that no agent said.
  * They go through the queue of deliveries; the answer comes when the channel took them, or says
  * that they will be tried again (protocol 9.2).
  */
+#include "rpc_send.h"
+
 #include "deliveries.h"
 #include "json.h"
+#include "presentation.h"
 
 #include <openssl/sha.h>
 #include <stdio.h>
-
-enum { SEND_KEY_MAX = 256 };
-
-struct send {
-    enum deliver_form form;
-    struct deliver_order o;
-    char key[SEND_KEY_MAX + 8], digest[65];
-};
 
 /* ---- answers ---- */
 
@@ -83,7 +78,8 @@ int deliver_tell(struct hub *h, const struct call_ref *ref, enum deliver_form fo
 
 static void digest(const struct deliver_order *o, char out[65])
 {
-    const struct view all[] = {o->channel, o->account, o->target, o->thread, o->reply_to, o->text};
+    const struct view all[] = {o->channel,  o->account, o->target, o->thread,
+                               o->reply_to, o->text,    o->extra};
     static const char hex[] = "0123456789abcdef";
     unsigned char md[SHA256_DIGEST_LENGTH];
     struct buf b = BUF_INIT(64 * MIB);
@@ -163,7 +159,7 @@ static int known(struct call *c, const struct send *s)
     return deliver_wait(c, d.add.id, s->form);
 }
 
-static int refused(struct call *c, const struct err *e)
+int send_refused(struct call *c, const struct err *e)
 {
     bool later = e->code == ERR_LIMIT || e->code == ERR_AGAIN || e->code == ERR_NOMEM;
 
@@ -171,8 +167,7 @@ static int refused(struct call *c, const struct err *e)
                            later, later ? 1000 : 0);
 }
 
-/* channel, account (as asked for), key and all else of *s->o are set. */
-static int take(struct call *c, struct send *s, struct view key)
+int send_take(struct call *c, struct send *s, struct view key)
 {
     struct deliver_account a;
     struct err e = ERR_INIT;
@@ -202,7 +197,7 @@ static int take(struct call *c, struct send *s, struct view key)
     digest(&s->o, s->digest);
     s->o.digest = s->digest;
     if (deliveries_add(c->hub, &s->o, &id, &e) < 0)
-        return e.code == ERR_CONFLICT ? known(c, s) : refused(c, &e);
+        return e.code == ERR_CONFLICT ? known(c, s) : send_refused(c, &e);
     return deliver_wait(c, id, s->form);
 }
 
@@ -212,13 +207,33 @@ static bool has_media(const json_t *p)
            json_array_size(json_object_get(p, "mediaUrls")) > 0;
 }
 
-static int send_text(struct call *c, const json_t *p, struct send *s, struct view key)
+static struct view target_of(const json_t *p)
 {
-    s->o.text = view_trim(json_view(p, "message"));
-    s->o.target = view_trim(json_view(p, "to"));
+    struct view to = view_trim(json_view(p, "to"));
+
+    return to.n ? to : view_trim(json_view(p, "target"));
+}
+
+/* What it says, with all that goes with it; the buffers outlive *s. */
+static int send_words(const json_t *p, struct send *s, struct buf *text, struct buf *extra,
+                      struct err *e)
+{
+    int r;
+
+    buf_put_view(text, view_trim(json_view(p, "message")));
+    if ((r = presentation_read(p, text, extra, e)) < 0 || (r = buf_check(text, e)) < 0)
+        return r;
+    s->o.text = view_trim(buf_view(text));
+    s->o.extra = buf_view(extra);
+    return 0;
+}
+
+static int send_message(struct call *c, const json_t *p, struct send *s, struct view key)
+{
+    s->o.target = target_of(p);
     s->o.thread = json_view(p, "threadId");
     s->o.reply_to = json_view(p, s->form == DELIVER_FORM_ACTION ? "replyTo" : "replyToId");
-    s->o.options = (json_flag(p, "silent", false) ? DELIVER_SILENT : 0) |
+    s->o.options = DELIVER_ACTION | (json_flag(p, "silent", false) ? DELIVER_SILENT : 0) |
                    (json_flag(p, "forceDocument", false) ? DELIVER_DOCUMENT : 0) |
                    (view_eq(json_view(p, "parseMode"), V("HTML")) ? DELIVER_HTML : 0);
     if (s->o.text.n == 0 && !has_media(p))
@@ -228,7 +243,19 @@ static int send_text(struct call *c, const json_t *p, struct send *s, struct vie
     if (s->o.target.n == 0 || s->o.target.n > 512 || s->o.thread.n > 256 || s->o.reply_to.n > 256)
         return call_error(c, RPC_INVALID_REQUEST,
                           "invalid send params: to, threadId or replyToId is empty or too long");
-    return take(c, s, key);
+    return send_take(c, s, key);
+}
+
+static int send_text(struct call *c, const json_t *p, struct send *s, struct view key)
+{
+    struct buf text = BUF_INIT(DELIVER_BODY_MAX), extra = BUF_INIT(64 * KIB);
+    struct err e = ERR_INIT;
+    int r = send_words(p, s, &text, &extra, &e);
+
+    r = r < 0 ? send_refused(c, &e) : send_message(c, p, s, key);
+    buf_fini(&text);
+    buf_fini(&extra);
+    return r;
 }
 
 int rpc_send(struct call *c)
@@ -258,17 +285,30 @@ static bool can(struct call *c, struct view channel, struct view account, uint32
     return find_account(c, channel, account, &a) && (!a.up || a.flags & flag);
 }
 
-static void write_action(const json_t *p, struct buf *out)
+static int write_action(const json_t *p, struct buf *out, struct err *e)
 {
-    struct view text = json_view(p, "message");
+    struct view message = json_view(p, "message");
+    struct buf text = BUF_INIT(256 * KIB), extra = BUF_INIT(64 * KIB);
     struct jw w = JW_INIT(out);
+    int r;
+
+    buf_put_view(&text, message.n ? message : json_view(p, "text"));
+    if ((r = presentation_read(p, &text, &extra, e)) < 0 || (r = buf_check(&text, e)) < 0)
+        goto out;
 
     jw_obj(&w);
     jw_kstr(&w, "messageId", json_view(p, "messageId"));
-    jw_kstr(&w, "text", text.n ? text : json_view(p, "text"));
+    jw_kstr(&w, "text", buf_view(&text));
+    if (extra.n)
+        jw_kraw(&w, "extra", buf_view(&extra));
     jw_kstr(&w, "emoji", json_view(p, "emoji"));
     jw_kbool(&w, "remove", json_flag(p, "remove", false));
     jw_obj_end(&w);
+    r = buf_check(out, e);
+out:
+    buf_fini(&text);
+    buf_fini(&extra);
+    return r;
 }
 
 /* true: it was one of these; *ret is the answer's result. */
@@ -278,6 +318,7 @@ static bool act_on_message(struct call *c, const json_t *p, struct view action, 
     const struct action *a = NULL;
     struct view id = json_view(p, "messageId");
     struct buf b = BUF_INIT(512 * KIB);
+    struct err e = ERR_INIT;
 
     for (size_t i = 0; i < COUNT_OF(actions); i++)
         if (view_eq(action, view_str(actions[i].name)))
@@ -285,17 +326,17 @@ static bool act_on_message(struct call *c, const json_t *p, struct view action, 
     if (!a || !can(c, s->o.channel, s->o.account, a->flag))
         return false;
     s->o.kind = a->kind;
-    s->o.target = view_trim(json_view(p, "to"));
+    s->o.options = DELIVER_ACTION;
+    s->o.target = target_of(p);
     s->o.thread = json_view(p, "threadId");
     if (s->o.target.n == 0 || s->o.target.n > 512 || s->o.thread.n > 256 || id.n == 0 ||
         id.n > 256) {
         *ret = call_error(c, RPC_INVALID_REQUEST, "invalid %s params: to and messageId", a->name);
         return true;
     }
-    write_action(p, &b);
+    *ret = write_action(p, &b, &e);
     s->o.text = buf_view(&b);
-    *ret = b.failed ? call_error(c, RPC_INVALID_REQUEST, "invalid %s params: too long", a->name)
-                    : take(c, s, json_view(c->params, "idempotencyKey"));
+    *ret = *ret < 0 ? send_refused(c, &e) : send_take(c, s, json_view(c->params, "idempotencyKey"));
     buf_fini(&b);
     return true;
 }
@@ -314,43 +355,13 @@ int rpc_message_action(struct call *c)
 
     if (act_on_message(c, p, action, &s, &r))
         return r;
+    if (view_eq(action, V("poll"))) {
+        s.o.target = target_of(p);
+        return send_poll_action(c, &s, p, json_view(c->params, "idempotencyKey"));
+    }
     if (!view_eq(action, V("send")))
         return call_error(c, RPC_INVALID_REQUEST,
                           "Message action %.*s not supported for channel %.*s.", VIEW_FMT(action),
                           VIEW_FMT(s.o.channel));
     return send_text(c, p, &s, json_view(c->params, "idempotencyKey"));
-}
-
-int rpc_poll(struct call *c)
-{
-    static const char *const members[] = {"maxSelections", "durationSeconds", "durationHours",
-                                          "isAnonymous"};
-    struct send s = {.form = DELIVER_FORM_POLL,
-                     .o = {.kind = DELIVERY_POLL,
-                           .channel = view_trim(json_view(c->params, "channel")),
-                           .account = view_trim(json_view(c->params, "accountId")),
-                           .target = view_trim(json_view(c->params, "to")),
-                           .thread = json_view(c->params, "threadId"),
-                           .options = json_flag(c->params, "silent", false) ? DELIVER_SILENT : 0}};
-    struct buf b = BUF_INIT(128 * KIB);
-    struct err e = ERR_INIT;
-    json_t *doc = json_object();
-    int r = doc ? 0 : err_set(&e, ERR_NOMEM, "out of memory");
-
-    if (r == 0)
-        r = json_set_at(doc, "question", json_incref(json_object_get(c->params, "question")), &e);
-    if (r == 0)
-        r = json_set_at(doc, "options", json_incref(json_object_get(c->params, "options")), &e);
-    for (size_t i = 0; i < COUNT_OF(members) && r == 0; i++) {
-        json_t *v = json_object_get(c->params, members[i]);
-
-        if (v)
-            r = json_set_at(doc, members[i], json_incref(v), &e);
-    }
-    if (r == 0 && (r = json_dump(doc, &b, &e)) == 0)
-        s.o.text = buf_view(&b);
-    json_decref(doc);
-    r = r < 0 ? refused(c, &e) : take(c, &s, json_view(c->params, "idempotencyKey"));
-    buf_fini(&b);
-    return r;
 }
