@@ -90,6 +90,18 @@ const cases = {
     assert.equal(end.choices[0].message.tool_calls[0].function.name, "look");
     assert.deepEqual(split(end.choices[0].message.content), words(2));
   },
+  "embeddings": async () => {
+    const r = await client.embeddings.create({ model, input: ["one", "three"] }); // the package asks for base64
+    assert.deepEqual(r.data.map((d) => [d.index, d.embedding.length, d.embedding[0]]), [[0, 8, 3], [1, 8, 5]]);
+    const f = await client.embeddings.create({ model, input: "four", encoding_format: "float", dimensions: 5 });
+    assert.deepEqual([f.data[0].embedding.length, f.data[0].embedding[0], f.usage.total_tokens], [5, 4, 4]);
+    assert.deepEqual(Array.from(r.data[0].embedding).map((x) => x.toFixed(6)).length, 8);
+    await assert.rejects(client.embeddings.create({ model: "text-embedding-3-small", input: "x" }), (e) => e instanceof OpenAI.BadRequestError);
+  },
+  "embeddings, 20 at once": async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => client.embeddings.create({ model, input: words(i + 1, "w".repeat(i + 1)) })));
+    all.forEach((r, i) => assert.deepEqual(r.data.map((d) => d.embedding[0]), words(i + 1, "w".repeat(i + 1)).map((w) => w.length)));
+  },
   "responses": async () => {
     const r = await client.responses.create({ model, input: "hello [fake ok chunks=3]", instructions: "Be kind." });
     assert.deepEqual(split(r.output_text), words(3));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A model server for tests: OpenAI chat completions and Anthropic messages, and every way to misbehave.
+"""A model server for tests: OpenAI chat completions and embeddings, Anthropic messages, and every way to misbehave.
 
 What it does is chosen by a directive in the last user message, or for all requests by POST /control:
 
@@ -21,6 +21,9 @@ FAULT (default ok)
     body          answers one JSON document although a stream was asked for
     call          chunks, then a call of each tool offered, with args=TEXT (default {"x":1}); when the last message is
                   the result of a call: "result: " and that text
+    In embeddings, where the first text counts: statuses, stall, reset, empty, html, gzip as above, and
+    few           one vector too few        ragged     vectors of two lengths    words   a vector with text in it
+    turned        in another order          notjson    half a document           flood   an answer without end
 keys
     chunks=20 delay=0 (ms between chunks) first=0 (ms before the first) text=word (prefix of each chunk)
     times=N       only the first N requests with this prompt misbehave, later ones are ok
@@ -75,6 +78,11 @@ def parse_directive(prompt):
         else:
             plan["fault"] = word
     return plan
+
+
+def vector_of(text, dims):
+    """The same text has the same vector; the first number tells its length."""
+    return [float(len(text))] + [((len(text) * 31 + i * 17) % 1000) / 1000 - 0.5 for i in range(1, dims)]
 
 
 class OpenAI:
@@ -238,6 +246,33 @@ class Reply:
         await self.raw(data)
 
 
+class Embeddings(OpenAI):
+    name = "embeddings"
+
+    async def vectors(self, reply, doc, fault):
+        dims = doc.get("dimensions", 8)
+        rows = [{"object": "embedding", "index": i, "embedding": vector_of(text, dims)} for i, text in enumerate(doc["input"])]
+        if fault == "few":
+            rows.pop()
+        if fault == "ragged":
+            rows[-1]["embedding"].append(0.5)
+        if fault == "words":
+            rows[-1]["embedding"][-1] = "0.5"
+        if fault == "turned":
+            rows.reverse()
+        if fault == "notjson":
+            await reply.headers(200, "application/json", Content_Length=9)
+            return await reply.raw(b'{"data":[')
+        if fault == "flood":
+            await reply.headers(200, "application/json")
+            await reply.body('{"data":[')
+            while True:
+                await reply.body("1.5," * 16384)
+        n = sum(len(text) for text in doc["input"])
+        await reply.json(200, {"object": "list", "data": rows, "model": doc["model"],
+                               "usage": {"prompt_tokens": n, "total_tokens": n}})
+
+
 class Server:
     def __init__(self):
         self.forget()
@@ -278,7 +313,7 @@ class Server:
         data = await reader.readexactly(int(fields.get("content-length", "0")))
         url = urllib.parse.urlsplit(target)
         reply = Reply(self, writer, None)
-        if method == "POST" and url.path.endswith(("/chat/completions", "/messages")):
+        if method == "POST" and url.path.endswith(("/chat/completions", "/messages", "/embeddings")):
             return await self.complete(reader, reply, url, fields, data)
         status, doc = await self.admin(method, url, data)
         await reply.json(status, doc)
@@ -318,12 +353,14 @@ class Server:
                 return 504, rows
 
     async def complete(self, reader, reply, url, fields, data):
-        dialect = Anthropic() if url.path.endswith("/messages") else OpenAI()
+        dialect = Anthropic() if url.path.endswith("/messages") else Embeddings() if url.path.endswith("/embeddings") else OpenAI()
         try:
             doc = json.loads(data)
         except ValueError:
             await reply.json(400, {"error": {"message": "not JSON", "type": "invalid"}})
             return True
+        if dialect.name == "embeddings":
+            doc["messages"] = [{"role": "user", "content": doc["input"][0]}]
         messages = doc.get("messages", [])
         # The original appends a user message of its own making, in <<<...>>>: not the user's words.
         said = [text_of(m.get("content")) for m in messages if m.get("role") == "user"]
@@ -400,6 +437,8 @@ class Server:
         if fault == "gzip":
             await reply.headers(200, "text/event-stream", Content_Encoding="gzip")
             return await self.bomb(reply)
+        if dialect.name == "embeddings":
+            return await dialect.vectors(reply, doc, fault)
         if fault == "body" or not doc.get("stream"):
             return await reply.json(200, dialect.whole(model, "".join(pieces), n))
         if fault == "bigline":

@@ -1,6 +1,6 @@
-/* Bodies of OpenAI's interfaces: read as both; what is accepted is JSON of the job's shape, what is
- * refused says why. */
-#include "api.h"
+/* Bodies of OpenAI's interfaces: read as each of them; what is accepted is JSON of the job's shape,
+ * what is refused says why. */
+#include "api_embed.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -46,6 +46,23 @@ static void one(const json_t *body, bool (*read)(struct api_ask *a))
     api_ask_fini(&a);
 }
 
+static void request(const json_t *body)
+{
+    struct api_embed_ask a;
+    struct err e = ERR_INIT;
+    json_t *texts = NULL;
+
+    if (api_embed_read(&a, body)) {
+        need(json_parse(buf_view(&a.texts), &texts, &e) == 0);
+        need(json_array_size(texts) == a.count && a.count && a.count <= API_EMBED_TEXTS_MAX);
+        need(a.dimensions <= API_EMBED_DIMENSIONS_MAX && a.model.n);
+    } else {
+        need(a.why[0]);
+    }
+    json_decref(texts);
+    api_embed_fini(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct err e = ERR_INIT;
@@ -54,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (json_parse(view_of((const char *)data, n), &doc, &e) == 0 && json_is_object(doc)) {
         one(doc, api_chat_read);
         one(doc, api_responses_read);
+        request(doc);
     }
     json_decref(doc);
     return 0;

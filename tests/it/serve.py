@@ -28,7 +28,9 @@ def main():
     become_subreaper()
     folder = tempfile.mkdtemp(prefix="serve-")
     fake = Fake(folder)
-    gateway = Gateway(os.path.abspath(opt.build), folder, config_for(fake.url))
+    doc = config_for(fake.url)
+    doc["memory"] = {"search": {"provider": "mock", "model": "vec-1"}}
+    gateway = Gateway(os.path.abspath(opt.build), folder, doc)
     code = 1
     try:
         gateway.start()

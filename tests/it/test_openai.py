@@ -1,7 +1,9 @@
 """OpenAI's interface: a request is a turn, an answer or a stream of it."""
+import base64
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 
@@ -302,3 +304,102 @@ def test_responses(t):
                  {"input": [{"type": "function_call_output", "output": "x"}]}):
         s, h, b = ask(g, path, "POST", body)
         assert s == 400 and json.loads(b)["error"]["type"] == "invalid_request_error", (body, s, b)
+
+
+EMBED = "/v1/embeddings"
+
+
+def embed(g, texts, model="openclaw", headers=None, **more):
+    s, h, b = ask(g, EMBED, "POST", dict({"model": model, "input": texts}, **more), **(headers or {}))
+    return s, json.loads(b), h
+
+
+def embed_gateway(t, **search):
+    doc = config_for(t.fake.url)
+    doc["memory"] = {"search": dict({"provider": "mock", "model": "vec-1"}, **search)}
+    doc["agents"]["list"] = [{"id": "main", "default": True}, {"id": "small", "memory": {"search": {"model": "vec-2", "outputDimensionality": 3}}},
+                             {"id": "claude", "memory": {"search": {"provider": "anthro"}}}]
+    return t.gateway(doc)
+
+
+def test_embeddings(t):
+    """Vectors through an agent's provider; many texts in several requests, in their order; floats or base64."""
+    g = embed_gateway(t)
+    s, doc, h = embed(g, "four xyzzy")
+    assert s == 200 and doc["object"] == "list" and doc["model"] == "openclaw", doc
+    assert [(d["object"], d["index"], len(d["embedding"]), d["embedding"][0]) for d in doc["data"]] == [("embedding", 0, 8, 10.0)], doc
+    assert doc["usage"] == {"prompt_tokens": 10, "total_tokens": 10}, doc
+    asked = t.fake.calls("four xyzzy")[0]
+    assert asked["model"] == "vec-1" and asked["auth"] and asked["asked"]["encoding_format"] == "float", asked
+    assert "dimensions" not in asked["asked"]
+    texts = ["x" * (i + 1) for i in range(128)]
+    s, doc, h = embed(g, texts, dimensions=4, encoding_format="base64")
+    flat = [struct.unpack("<4f", base64.b64decode(d["embedding"])) for d in doc["data"]]
+    assert s == 200 and [v[0] for v in flat] == [float(i + 1) for i in range(128)], doc
+    assert doc["usage"]["total_tokens"] == sum(range(129))
+    s, doc, h = embed(g, ["longer than the others [fake turned]", "x"])
+    assert [d["embedding"][0] for d in doc["data"]] == [36.0, 1.0], doc
+    # an agent's own model and length; a header names another model of the same provider
+    s, doc, h = embed(g, "plugh", "openclaw/small")
+    assert s == 200 and len(doc["data"][0]["embedding"]) == 3 and doc["model"] == "openclaw/small", doc
+    assert t.fake.calls("plugh")[0]["model"] == "vec-2"
+    s, doc, h = embed(g, "plover", headers={"x_openclaw_model": "mock/vec-9", "x_openclaw_agent_id": "small"})
+    assert s == 200 and t.fake.calls("plover")[0]["model"] == "vec-9"
+    assert g.client().ask("sessions.list", {})["sessions"] == []
+
+
+def test_embeddings_refused(t):
+    g = embed_gateway(t)
+    for body, word in (({}, "Missing `model`"), ({"model": "gpt-4", "input": "x"}, "openclaw/<agentId>"),
+                       ({"model": "openclaw", "input": []}, "non-empty"), ({"model": "openclaw"}, "string"),
+                       ({"model": "openclaw", "input": ""}, "non-empty"), ({"model": "openclaw", "input": ["a", ""]}, "non-empty"),
+                       ({"model": "openclaw", "input": [[1, 2]]}, "string"), ({"model": "openclaw", "input": [1]}, "string"),
+                       ({"model": "openclaw", "input": {"a": "b"}}, "string"),
+                       ({"model": "openclaw", "input": "x" * 8193}, "max 8192"), ({"model": "openclaw", "input": ["x"] * 129}, "max 128"),
+                       ({"model": "openclaw", "input": ["x" * 8000] * 9}, "max 65536"),
+                       ({"model": "openclaw", "input": "x", "dimensions": 0}, "dimensions"),
+                       ({"model": "openclaw", "input": "x", "dimensions": 1.5}, "dimensions"),
+                       ({"model": "openclaw", "input": "x", "dimensions": 8193}, "dimensions"),
+                       ({"model": "openclaw", "input": "x", "encoding_format": "int8"}, "encoding_format"),
+                       ({"model": "openclaw/nobody", "input": "x"}, "no such agent")):
+        s, h, b = ask(g, EMBED, "POST", body)
+        assert s == 400 and json.loads(b)["error"]["type"] == "invalid_request_error" and word in b.decode(), (body, s, b)
+    assert embed(g, "\u00e4" * 8192)[0] == 200  # characters count, not bytes
+    s, doc, h = embed(g, "x", headers={"x_openclaw_model": "nowhere/vec"})
+    assert s == 400 and "does not allow" in doc["error"]["message"], doc
+    s, doc, h = embed(g, "x", "openclaw/claude")
+    assert s == 400 and "no embeddings" in doc["error"]["message"], doc
+    assert not [r for r in t.fake.calls("") if r["dialect"] == "anthropic"]
+    assert ask(g, EMBED, "GET")[0] == 405
+
+
+def test_embeddings_off(t):
+    doc = config_for(t.fake.url)
+    doc["gateway"]["http"] = {}
+    g = t.gateway(doc)
+    assert ask(g, EMBED, "POST", {"model": "openclaw", "input": "x"})[0] == 404
+
+
+def test_embeddings_faults(t):
+    """Whatever the provider does, the client hears of it in OpenAI's form, and the agent lives on."""
+    g = embed_gateway(t)
+    agent = g.worker("agent")
+    for fault, status in (("429", 429), ("500", 502), ("401", 502), ("404", 502), ("few", 502), ("ragged", 502), ("words", 502),
+                          ("notjson", 502), ("flood", 502), ("html", 502), ("empty", 502), ("reset", 502), ("gzip", 502)):
+        s, doc, h = embed(g, ["[fake %s]" % fault, "b"])
+        assert s == status and doc["error"]["message"] and "mock-key" not in json.dumps(doc), (fault, s, doc)
+    g.kill("agent")
+    g.wait_replaced("agent", agent)  # the circuit of one process: it begins anew
+    until(lambda: embed(g, "here")[0] == 200, "an agent answers")
+    c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=WAIT)
+    c.request("POST", EMBED, json.dumps({"model": "openclaw", "input": "hangs [fake stall]"}), {"Authorization": "Bearer " + g.token})
+    t.fake.wait("hangs")
+    c.close()
+    t.fake.wait("hangs", "gone")  # who leaves ends it
+    c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=WAIT)
+    c.request("POST", EMBED, json.dumps({"model": "openclaw", "input": "dies [fake stall]"}), {"Authorization": "Bearer " + g.token})
+    t.fake.wait("dies")
+    g.kill("agent")
+    r = c.getresponse()
+    assert r.status == 503 and json.loads(r.read())["error"]["type"] == "unavailable"
+    until(lambda: embed(g, "again")[0] == 200, "an agent answers")

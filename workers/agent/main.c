@@ -5,6 +5,7 @@
  * its jobs to the hub, which hands them out again. A result is kept and told to every new hub until
  * one has acknowledged it.
  */
+#include "embed.h"
 #include "fd.h"
 #include "json.h"
 #include "log.h"
@@ -37,6 +38,7 @@ struct agent {
         *hub; /* the newest line to it, or NULL; the end of an older one may be told later */
     struct models *models;
     struct http *http; /* NULL while only the demo can be asked */
+    struct embeds *embeds;
     struct job *jobs;
     unsigned count, running;
     struct loop_timer idle;
@@ -215,6 +217,17 @@ static struct job *find(struct agent *a, uint64_t job_id)
     return NULL;
 }
 
+static bool is_idle(const struct agent *a)
+{
+    return a->count == 0 && embeds_under_way(a->embeds) == 0;
+}
+
+static void leave_if_asked(struct agent *a)
+{
+    if (is_idle(a) && (a->w.stopping || a->outgrown))
+        worker_leave(&a->w);
+}
+
 static void drop(struct job *j)
 {
     struct agent *a = j->agent;
@@ -229,8 +242,7 @@ static void drop(struct job *j)
     mem_free(j);
     if (a->count == 0) {
         loop_timer_set(&a->idle, IDLE_MS);
-        if (a->w.stopping || a->outgrown)
-            worker_leave(&a->w);
+        leave_if_asked(a);
     }
 }
 
@@ -310,6 +322,49 @@ static int on_run_ack(void *ctx, struct link *from, struct ipc_run_ack *m, struc
     return 0;
 }
 
+/* ---- vectors ---- */
+
+static void on_embedded(void *ctx, const struct ipc_embed_done *m)
+{
+    struct agent *a = ctx;
+    struct err e = ERR_INIT;
+
+    if (a->hub && msg_send_embed_done(a->hub, m, &e) < 0)
+        log_warn("embed.untold", KV("req", m->req),
+                 KV("why", e.text));                       /* the hub's timer ends it */
+    if (a->count == 0 && embeds_under_way(a->embeds) == 1) /* this one */
+        loop_timer_set(&a->idle, a->w.stopping || a->outgrown ? 1 : IDLE_MS);
+}
+
+static int on_embed(void *ctx, struct link *from, struct ipc_embed *m, struct err *e)
+{
+    struct agent *a = ctx;
+    struct err why = ERR_INIT;
+
+    if (from != a->hub)
+        return 0;
+    if (embeds_ask(a->embeds, a->http, a->models, m, &why) == 0)
+        return 0;
+    if (why.code != ERR_NOMEM)
+        return err_set(e, why.code, "%s", why.text);
+    return msg_send_embed_done(from,
+                               &(struct ipc_embed_done){.req = m->req,
+                                                        .status = 503,
+                                                        .error = V("The gateway has no memory for "
+                                                                   "it. Try again later.")},
+                               e);
+}
+
+static int on_embed_cancel(void *ctx, struct link *from, struct ipc_embed_cancel *m, struct err *e)
+{
+    struct agent *a = ctx;
+
+    (void)e;
+    if (from == a->hub)
+        embeds_cancel(a->embeds, m->req);
+    return 0;
+}
+
 /* ---- a new hub, room on the line ---- */
 
 static void resume(struct job *j, struct link *hub)
@@ -348,6 +403,7 @@ static void on_peer(void *ctx, struct link *l, bool up)
             a->hub = NULL;
         return;
     }
+    embeds_cancel_all(a->embeds); /* of the one before */
     if (a->hub)
         link_drain(a->hub); /* what a dead one acknowledged last is not told again */
     a->hub = l;
@@ -437,7 +493,7 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
 
     if (r == 0 && a->outgrown) {
         log_info("agent.outgrown", KV("jobs", a->count));
-        if (a->count == 0)
+        if (is_idle(a))
             worker_leave(&a->w);
     }
     return r;
@@ -448,7 +504,7 @@ static void on_stop(void *ctx, uint32_t grace_ms)
     struct agent *a = ctx;
 
     (void)grace_ms; /* the worker's own timer ends it */
-    if (a->count == 0)
+    if (is_idle(a))
         worker_leave(&a->w);
 }
 
@@ -459,10 +515,14 @@ static void on_idle(void *ctx)
     if (a->http)
         http_trim(a->http);
     pages_release();
+    leave_if_asked(a);
 }
 
-static const struct ipc_handlers agent_on = {
-    .job = on_job, .job_abort = on_job_abort, .run_ack = on_run_ack};
+static const struct ipc_handlers agent_on = {.job = on_job,
+                                             .job_abort = on_job_abort,
+                                             .run_ack = on_run_ack,
+                                             .embed = on_embed,
+                                             .embed_cancel = on_embed_cancel};
 
 int main(void)
 {
@@ -477,7 +537,8 @@ int main(void)
     json_set_alloc_funcs(json_room, json_gone);
     (void)mallopt(M_ARENA_MAX, 1); /* libcurl's resolver threads need no heaps of their own */
     if (worker_open(&a.w, &agent_on, &e) < 0 || worker_recv_config(&a.w, &e) < 0 ||
-        take_config(&a, a.w.conf, &e) < 0)
+        take_config(&a, a.w.conf, &e) < 0 ||
+        embeds_new(&a.embeds, a.w.loop, on_embedded, &a, &e) < 0)
         goto out;
     cage = (struct sandbox){.allow = SB_CONNECT, .ports = a.ports, .port_count = a.port_count};
     a.caged = true;
@@ -492,6 +553,7 @@ out:
         worker_fail(&a.w, &e);
     while (a.jobs)
         drop(a.jobs);
+    embeds_free(&a.embeds);
     loop_timer_fini(&a.idle);
     http_free(&a.http);
     models_unref(&a.models);

@@ -109,6 +109,11 @@ void api_refuse(struct http_request *r, const struct api_ask *a);
 json_t *api_body(struct http_request *r, struct view body);
 /* Whether the endpoint is on; false: r has its answer. */
 bool api_on(struct http_request *r, const char *key);
+bool api_any_on(struct http_request *r); /* any of the two that models belong to */
+struct agent_conf;
+/* The agent that a model's name or the header x-openclaw-agent-id means; NULL: nobody of that
+ * name. */
+const struct agent_conf *api_agent(const struct http_request *r, struct view model);
 
 /* prompt, completion and all tokens of a run's usage; zeros without one. */
 struct api_usage {

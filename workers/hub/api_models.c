@@ -4,7 +4,7 @@
 #include "settings.h"
 
 /* They are there when one of the interfaces is that uses them. */
-static bool on(struct http_request *r)
+bool api_any_on(struct http_request *r)
 {
     const json_t *doc = r->hub->settings->doc;
 
@@ -37,7 +37,7 @@ void http_models(struct http_request *r, struct view body)
     struct jw w = JW_INIT(&b);
 
     (void)body;
-    if (!on(r))
+    if (!api_any_on(r))
         return;
     jw_obj(&w);
     jw_kcstr(&w, "object", "list");
@@ -61,7 +61,7 @@ void http_model(struct http_request *r, struct view body)
     struct view v, agent;
 
     (void)body;
-    if (!on(r))
+    if (!api_any_on(r))
         return;
     if (!http_unescape(r->rest, false, &id))
         buf_reset(&id, 0);

@@ -287,12 +287,11 @@ static const struct http_work working = {.on_gone = on_gone, .on_room = on_room}
 
 /* ---- taking it up ---- */
 
-/* "openclaw", "openclaw/default", "openclaw/<agent>", "openclaw:<agent>", "agent:<agent>", or the
- * header. NULL: nobody of that name. */
-static const struct agent_conf *agent_of(const struct http_request *r, const struct api_ask *a)
+/* "openclaw", "openclaw/default", "openclaw/<agent>", "openclaw:<agent>", "agent:<agent>". */
+const struct agent_conf *api_agent(const struct http_request *r, struct view model)
 {
     const struct settings *s = r->hub->settings;
-    struct view model = json_view(a->body, "model"), id = http_header(r, V("x-openclaw-agent-id"));
+    struct view id = http_header(r, V("x-openclaw-agent-id"));
     static const char *const before[] = {"openclaw/", "openclaw:", "agent:"};
 
     for (size_t i = 0; !id.n && i < COUNT_OF(before); i++)
@@ -496,7 +495,7 @@ static int start(struct api_turn *t, const struct session_key *key, struct view 
 
 void api_take(struct http_request *r, struct api_ask *a)
 {
-    const struct agent_conf *ag = agent_of(r, a);
+    const struct agent_conf *ag = api_agent(r, json_view(a->body, "model"));
     struct buf options = BUF_INIT(31 << 20);
     struct session_key key;
     struct api_turn *t = NULL;

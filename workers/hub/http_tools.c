@@ -36,10 +36,3 @@ void http_tools_invoke(struct http_request *r, struct view body)
         tool_error(r, 400, "invalid_request", "tools.invoke requires body.tool", VIEW_EMPTY);
     json_decref(doc);
 }
-
-/* Interfaces that are switched off. */
-void http_off(struct http_request *r, struct view body)
-{
-    (void)body;
-    http_reply_text(r, 404, "Not Found");
-}

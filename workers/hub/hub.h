@@ -24,6 +24,7 @@ struct setups;         /* setup codes (pairing_setup.h) */
 struct tailnet;        /* connects that wait for tailscaled's word (tailnet.h) */
 struct http_channels;  /* requests that channels answer (http_channel.h) */
 struct apis;           /* turns that OpenAI's interfaces asked for (api.h) */
+struct embeds;         /* requests for vectors (api_embed.h) */
 struct hello;          /* the constant parts of hello-ok (hello.h) */
 struct dispatch;       /* compiled method table (dispatch.h) */
 struct devices;        /* paired devices (devices.h) */
@@ -50,6 +51,7 @@ struct hub {
     struct setups *setups;
     struct tailnet *tailnet;
     struct apis *apis;
+    struct embeds *embeds;
     struct http_channels *http_channels;
     struct metrics *metrics;
     struct throttle *hook_throttle; /* wrong tokens of hooks; made when there is one */

@@ -6,6 +6,7 @@
  * meanwhile.
  */
 #include "api.h"
+#include "api_embed.h"
 #include "auth.h"
 #include "chanalarm.h"
 #include "channels.h"
@@ -75,6 +76,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
         http_channel_gone(h, l);
     if (link_peer(l) == ROLE_FETCH)
         fetches_on_peer(h, l, up);
+    if (link_peer(l) == ROLE_AGENT && !up)
+        api_embed_agent_gone(h, l);
     if (link_peer(l) == ROLE_WHOIS && !up && !worker_peer(&h->w, ROLE_WHOIS))
         tailnet_worker_gone(h);
     if (link_peer(l) != ROLE_FRONT || !h->conns)
@@ -135,6 +138,11 @@ static int on_fetched(void *ctx, struct link *from, struct ipc_fetched *m, struc
 static int on_fetch_failed(void *ctx, struct link *from, struct ipc_fetch_failed *m, struct err *e)
 {
     return fetches_on_failed(ctx, from, m, e);
+}
+
+static int on_embed_done(void *ctx, struct link *from, struct ipc_embed_done *m, struct err *e)
+{
+    return api_embed_on_done(ctx, from, m, e);
 }
 
 static int on_conn_resume(void *ctx, struct link *from, struct ipc_conn_resume *m, struct err *e)
@@ -291,6 +299,7 @@ static const struct ipc_handlers hub_on = {
     .http_body = on_http_body,
     .http_gone = on_http_gone,
     .http_taken = on_http_taken,
+    .embed_done = on_embed_done,
     .whois_answer = on_whois_answer,
     .fetched = on_fetched,
     .fetch_failed = on_fetch_failed,
@@ -414,6 +423,7 @@ static void close_all(struct hub *h)
     chores_close(h);
     channels_close(h);
     inbound_close(h);
+    api_embed_close(h);
     api_close(h);
     http_channel_close(h);
     mem_free(TAKE(h->hook_throttle));
