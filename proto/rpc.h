@@ -32,6 +32,7 @@ enum rpc_flags {
     RPC_SESSION = 1 << 3,
     RPC_DURING_STOP = 1 << 4,
     RPC_WHEN_FULL = 1 << 5,
+    RPC_CONTROL = 1 << 6,
 };
 
 struct rpc_row {

@@ -170,6 +170,14 @@ static void put_node(struct jw *w, const struct tree *t, size_t from, size_t to,
     jw_obj_end(w);
 }
 
+/* In the reference's words: what is taken without effect changes nothing, whatever its row says. */
+static const char *reload_kind(const struct config_key *k)
+{
+    if (k->flags & (K_LATER | K_QUIET | K_GONE))
+        return "none";
+    return k->reload == CONFIG_HOT ? "hot" : "restart";
+}
+
 static void put_hints(struct jw *w, const struct tree *t)
 {
     jw_obj(w);
@@ -185,6 +193,7 @@ static void put_hints(struct jw *w, const struct tree *t)
             jw_kbool(w, "advanced", true);
         if (k->flags & K_NO_RPC)
             jw_kbool(w, "readOnly", true);
+        jw_kcstr(w, "reloadKind", reload_kind(k));
         jw_obj_end(w);
     }
     jw_obj_end(w);

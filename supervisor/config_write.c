@@ -1,6 +1,8 @@
 #include "config_write.h"
 
+#include "config_edit.h"
 #include "config_int.h"
+#include "config_merge.h"
 #include "config_text.h"
 #include "fd.h"
 #include "json.h"
@@ -9,92 +11,6 @@
 #include "mem.h"
 
 #define STALE "config changed since last load; re-run config.get and retry"
-
-/* -------------------------------------------------------------- merging */
-static struct view id_of(const json_t *v)
-{
-    return json_is_object(v) ? json_view(v, "id") : VIEW_EMPTY;
-}
-
-static bool list_of_ids(const json_t *v)
-{
-    size_t n = json_array_size(v);
-
-    for (size_t i = 0; i < n; i++)
-        if (!id_of(json_array_get(v, i)).n)
-            return false;
-    return json_is_array(v) && n > 0;
-}
-
-static json_t *by_id(const json_t *list, struct view id)
-{
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (view_eq(id_of(json_array_get(list, i)), id))
-            return json_array_get(list, i);
-    return NULL;
-}
-
-static int merge(json_t *into, const json_t *patch, struct err *e);
-
-/* What `have` becomes; a new reference. */
-static int merged(json_t *have, const json_t *patch, json_t **out, struct err *e)
-{
-    json_t *made;
-    int r;
-
-    if (json_is_object(patch)) {
-        made = json_is_object(have) ? json_deep_copy(have) : json_object();
-        if (!made)
-            return err_set(e, ERR_NOMEM, "out of memory for a patch");
-        if ((r = merge(made, patch, e)) < 0) {
-            json_decref(made);
-            return r;
-        }
-    } else if (list_of_ids(patch) && list_of_ids(have)) {
-        if (!(made = json_deep_copy(have)))
-            return err_set(e, ERR_NOMEM, "out of memory for a patch");
-        for (size_t i = 0; i < json_array_size(patch); i++) {
-            const json_t *item = json_array_get(patch, i);
-            json_t *old = by_id(made, id_of(item));
-
-            r = old ? merge(old, item, e)
-                : json_array_append_new(made, json_deep_copy(item)) < 0
-                    ? err_set(e, ERR_NOMEM, "out of memory for a patch")
-                    : 0;
-            if (r < 0) {
-                json_decref(made);
-                return r;
-            }
-        }
-    } else if (!(made = json_deep_copy(patch))) {
-        return err_set(e, ERR_NOMEM, "out of memory for a patch");
-    }
-    *out = made;
-    return 0;
-}
-
-/* Recursion is bounded by the depth the parser takes. */
-static int merge(json_t *into, const json_t *patch, struct err *e)
-{
-    const char *key;
-    json_t *v;
-
-    json_object_foreach((json_t *)(uintptr_t)patch, key, v)
-    {
-        json_t *made = NULL;
-        int r;
-
-        if (json_is_null(v)) {
-            (void)json_object_del(into, key);
-            continue;
-        }
-        if ((r = merged(json_object_get(into, key), v, &made, e)) < 0)
-            return r;
-        if (json_object_set_new(into, key, made) < 0)
-            return err_set(e, ERR_NOMEM, "out of memory for a patch");
-    }
-    return 0;
-}
 
 /* -------------------------------------------------------------- secrets come back */
 struct keep {
@@ -122,10 +38,14 @@ static int keep_parts(struct keep *k, const json_t *old, json_t *v)
     }
     for (size_t i = 0; i < json_array_size(v) && r == 0; i++) {
         json_t *new = NULL, *item = json_array_get(v, i);
-        struct view id = id_of(item);
+        struct view id = config_item_id(item);
 
         config_path_index(&k->path, i);
-        r = keep(k, id.n ? by_id(old, id) : same ? json_array_get(old, i) : NULL, item, &new);
+        r = keep(k,
+                 id.n   ? config_item_by_id(old, id)
+                 : same ? json_array_get(old, i)
+                        : NULL,
+                 item, &new);
         config_path_pop(&k->path);
         if (r == 0 && new &&json_array_set_new(v, i, new) < 0)
             r = err_set(k->e, ERR_NOMEM, "out of memory for the configuration");
@@ -196,11 +116,45 @@ static int pretty(const char *p, size_t n, void *out)
     return 0;
 }
 
+/* A form writes the document out as machines do. Its text is nobody's: the file's own is edited
+ * instead, so that comments survive. When only the text differs somebody wants the text so. */
+static bool of_a_machine(const struct config *now, const json_t *doc, struct view text)
+{
+    static const size_t hands[] = {JSON_INDENT(2), JSON_COMPACT};
+    struct buf b = BUF_INIT(JSON5_TEXT_MAX);
+    bool found = false;
+
+    b.secret = true;
+    text = view_trim(text);
+    for (size_t i = 0; i < COUNT_OF(hands) && !found && !json_equal(doc, now->source); i++) {
+        buf_reset(&b, 0);
+        found = json_dump_callback(doc, pretty, &b, hands[i]) == 0 && !b.failed &&
+                view_eq(buf_view(&b), text);
+    }
+    buf_fini(&b);
+    return found;
+}
+
+/* The file's text for another document; written anew where it cannot be edited. */
+static int edited(const struct config *now, const json_t *doc, struct buf *out, struct err *e)
+{
+    struct err why = ERR_INIT;
+    int r = config_edit(buf_view(&now->raw), now->source, doc, out, &why);
+
+    if (r != ERR_INVALID)
+        return r < 0 ? err_set(e, r, "%s", why.text) : 0;
+    if (json_dump_callback(doc, pretty, out, JSON_INDENT(2)) < 0)
+        return err_set(e, ERR_NOMEM, "out of memory for the configuration");
+    buf_put_char(out, '\n');
+    return buf_check(out, e);
+}
+
 static int new_text(const struct config *now, const struct config_write *w, struct buf *out,
                     struct err *e)
 {
     struct keep k = {.found = json_array(), .e = e};
     json_t *given = NULL, *doc = NULL, *none = NULL;
+    bool as_given = false;
     int r;
 
     if (!k.found)
@@ -212,25 +166,20 @@ static int new_text(const struct config *now, const struct config_write *w, stru
         goto out;
     }
     if (w->how == CONFIG_WRITE_SET) {
+        as_given = !of_a_machine(now, given, w->given);
         doc = json_incref(given);
-    } else if (!(doc = json_deep_copy(now->source))) {
-        r = err_set(e, ERR_NOMEM, "out of memory for the configuration");
-        goto out;
-    } else if ((r = merge(doc, given, e)) < 0) {
+    } else if ((r = config_merge(now->source, given, w->replace, &doc, e)) < 0) {
         goto out;
     }
     if ((r = keep(&k, now->source, doc, &none)) < 0)
         goto out;
-    if (w->how == CONFIG_WRITE_SET) {
+    if (as_given) {
         r = put_back(w->given, k.found, out, e);
     } else if (json_equal(doc, now->source)) {
         buf_put_view(out, buf_view(&now->raw)); /* nothing changes: not even the spaces */
         r = buf_check(out, e);
-    } else if (json_dump_callback(doc, pretty, out, JSON_INDENT(2)) < 0) {
-        r = err_set(e, ERR_NOMEM, "out of memory for the configuration");
     } else {
-        buf_put_char(out, '\n');
-        r = buf_check(out, e);
+        r = edited(now, doc, out, e);
     }
 out:
     json_decref(given);

@@ -1,8 +1,9 @@
 /*
  * supervisor/config_write.h - a change of the configuration that came over RPC, before it is
- * written: made from the file's own text, checked as a start would check it, and held to what RPC
- * may set (K_NO_RPC of conf/keys.def). Trusts: the hub that the caller is an administrator. Does
- * not trust: what it asks for. The text was parsed by the hub before it came here.
+ * written: made from the file's own text, of which all stays that does not change, checked as a
+ * start would check it, and held to what RPC may set (K_NO_RPC of conf/keys.def). Trusts: the hub
+ * that the caller is an administrator. Does not trust: what it asks for. The text was parsed by the
+ * hub before it came here.
  */
 #ifndef CONFIG_WRITE_H
 #define CONFIG_WRITE_H
@@ -10,13 +11,14 @@
 #include "config.h"
 
 enum config_write_how {
-    CONFIG_WRITE_SET,   /* given is the whole document, JSON5 */
+    CONFIG_WRITE_SET, /* given is the whole, JSON5; what a machine wrote counts as document only */
     CONFIG_WRITE_PATCH, /* given is a merge patch (RFC 7396); lists of {id} merge by id */
 };
 
 struct config_write {
     enum config_write_how how;
     struct view given;
+    struct view replace; /* paths of lists that a patch replaces or takes from, a line each */
     struct view hash,
         hash_key; /* what config.get named as the state, and the key it was made with */
 };

@@ -59,6 +59,7 @@ int rewrite_on_message(const struct rewrite *w, struct link *from, const struct 
 {
     struct config_write want = {.how = m->how ? CONFIG_WRITE_PATCH : CONFIG_WRITE_SET,
                                 .given = m->text,
+                                .replace = m->replace,
                                 .hash = m->hash,
                                 .hash_key = w->hash_key};
     struct ipc_config_written said = {.req = m->req};

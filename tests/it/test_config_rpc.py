@@ -92,3 +92,69 @@ def test_schema(t):
     s = c.ask("config.schema")
     assert s["schema"]["properties"]["gateway"]["properties"]["port"]["maximum"] == 65535
     assert s["uiHints"]["gateway.auth.token"]["sensitive"] and s["uiHints"]["gateway.bind"]["readOnly"]
+
+
+def test_comments_stay(t):
+    """A form changes one value: the rest of the file is byte for byte what its owner wrote."""
+    cfg = config_for(t.fake.url)
+    g = t.gateway(cfg)
+    c = Client(g.port, g.token)
+    text = "// my gateway\n" + json.dumps(cfg, indent=4).replace('"agents"', "/* who answers */\n    agents") + "\n// end\n"
+    got = c.ask("config.set", {"raw": text, "baseHash": c.ask("config.get")["hash"]})
+    with open(g.config_path) as f:
+        assert f.read() == text
+    number = cfg["agents"]["defaults"]["maxConcurrent"]
+    done = c.ask("config.patch", {"raw": json.dumps({"agents": {"defaults": {"maxConcurrent": number + 1}}}), "baseHash": got["hash"]})
+    want = text.replace(f'"maxConcurrent": {number}', f'"maxConcurrent": {number + 1}')
+    with open(g.config_path) as f:
+        assert f.read() == want
+    # a client that writes the document out as machines do (JSON.stringify) has the same effect
+    doc = c.ask("config.get")["parsed"]
+    doc["agents"]["defaults"]["maxConcurrent"] = number
+    c.ask("config.set", {"raw": json.dumps(doc, indent=2) + "\n", "baseHash": done["hash"]})
+    with open(g.config_path) as f:
+        assert f.read() == text
+
+
+def test_lists_are_not_clobbered(t):
+    """What a patch takes out of a list must be named."""
+    cfg = config_for(t.fake.url)
+    cfg["agents"]["list"] = [{"id": "main", "default": True}, {"id": "second"}]
+    g = t.gateway(cfg)
+    c = Client(g.port, g.token)
+    base = c.ask("config.get")["hash"]
+    e = c.refused("config.patch", {"raw": "{agents: {list: null}}", "baseHash": base})
+    assert e.message.startswith("agents.list: ") and "replacePaths" in e.message, e.message
+    e = c.refused("config.patch", {"raw": "{agents: {list: null}}", "baseHash": base, "replacePaths": ["a\nb"]})
+    assert e.message.startswith("replacePaths: "), e.message
+    c.ask("config.patch", {"raw": "{agents: {list: [{id: 'main', default: true}]}}", "baseHash": base, "replacePaths": ["agents.list"]})
+    assert [a["id"] for a in c.ask("agents.list")["agents"]] == ["main"]
+
+
+def test_writes_a_minute(t):
+    g = t.gateway()
+    c = Client(g.port, g.token)
+    for _ in range(30):
+        c.refused("config.patch", {"raw": "{}", "baseHash": "old"})
+    e = c.refused("config.patch", {"raw": "{}", "baseHash": "old"})
+    assert e.code == "UNAVAILABLE" and e.details == {"method": "config.patch", "limit": "30 per 60s"}, e
+    assert c.refused("config.apply", {"raw": "{}", "baseHash": "old"}).code == "INVALID_REQUEST", "each method is counted by itself"
+
+
+def test_schema_lookup(t):
+    g = t.gateway()
+    c = Client(g.port, g.token)
+    port = c.ask("config.schema.lookup", {"path": "gateway.port"})
+    assert port["path"] == "gateway.port" and port["children"] == [] and port["hintPath"] == "gateway.port", port
+    assert port["schema"] == {"type": "integer", "minimum": 1, "maximum": 65535, "default": 18789}, port["schema"]
+    assert port["reloadKind"] == "restart" and port["hint"]["help"], port
+    agents = c.ask("config.schema.lookup", {"path": "agents"})
+    below = {x["key"]: x for x in agents["children"]}
+    assert below["defaults"]["hasChildren"] and below["defaults"]["path"] == "agents.defaults" and "properties" not in agents["schema"]
+    assert c.ask("config.schema.lookup", {"path": "agents.list[].id"})["schema"]["type"] == "string"
+    assert c.ask("config.schema.lookup", {"path": "agents.list[3].id"})["hintPath"] == "agents.list[].id"
+    assert c.ask("config.schema.lookup", {"path": "models.providers.mock.apiKey"})["hint"]["sensitive"]
+    assert c.ask("config.schema.lookup", {"path": "gateway.auth.mode"})["hint"]["readOnly"]
+    for path in ("gateway.nope", "gateway.port.x", "agents.list[].nope"):
+        assert c.refused("config.schema.lookup", {"path": path}).message == "config schema path not found", path
+    assert "invalid config.schema.lookup params" in c.refused("config.schema.lookup", {"path": "a b"}).message

@@ -5,6 +5,7 @@
 #include "json.h"
 #include "mem.h"
 #include "origin.h"
+#include "pace.h"
 #include "throttle.h"
 
 #include <stdio.h>
@@ -161,6 +162,30 @@ START_TEST(test_throttle_far)
 }
 END_TEST
 
+/* 30 a minute for each method and caller; the oldest is forgotten when there are too many. */
+START_TEST(test_pace)
+{
+    static struct pace p;
+    struct view patch = V("config.patch"), apply = V("config.apply");
+    char who[16];
+
+    p.count = 0;
+    for (unsigned i = 0; i < PACE_CALLS; i++)
+        ck_assert_uint_eq(pace_take(&p, patch, V("a"), 1000 + i), 0);
+    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 2000), PACE_WINDOW_MS - 1000);
+    ck_assert_uint_eq(pace_take(&p, patch, V("b"), 2000), 0);
+    ck_assert_uint_eq(pace_take(&p, apply, V("a"), 2000), 0);
+    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 999 + PACE_WINDOW_MS), 1);
+    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 1000 + PACE_WINDOW_MS), 0);
+    for (unsigned i = 0; i < PACE_CALLERS; i++) {
+        (void)snprintf(who, sizeof(who), "c%u", i);
+        ck_assert_uint_eq(pace_take(&p, patch, view_str(who), 100000 + i), 0);
+    }
+    ck_assert_uint_eq(p.count, PACE_CALLERS);
+    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 100000 + PACE_CALLERS), 0);
+}
+END_TEST
+
 START_TEST(test_throttle_local)
 {
     static const uint64_t waits[] = {250, 500, 1000, 2000, 4000, 5000, 5000};
@@ -236,6 +261,7 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_proof, 0, (int)COUNT_OF(proofs));
     tcase_add_test(tc, test_pem);
     tcase_add_loop_test(tc, test_origin, 0, (int)COUNT_OF(origins));
+    tcase_add_test(tc, test_pace);
     tcase_add_test(tc, test_throttle_far);
     tcase_add_test(tc, test_throttle_local);
     tcase_add_test(tc, test_throttle_full);

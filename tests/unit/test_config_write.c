@@ -23,22 +23,23 @@ enum { SET = CONFIG_WRITE_SET, PATCH = CONFIG_WRITE_PATCH };
 static const struct {
     const char *name;
     int how;
-    const char *given;
+    const char *given; /* in a patch: and behind @ its replacePaths, a line each */
     int want;          /* 0, or the error's code */
     const char *has;   /* in the new text; in the sentence when it is refused */
     const char *hasnt; /* not in the text, nor in the sentence */
 } rows[] = {
-    {"a number", PATCH, "{agents:{defaults:{maxConcurrent:7}}}", 0, "\"maxConcurrent\": 7", "4,"},
-    {"cleared", PATCH, "{agents:{defaults:{maxConcurrent:null}}}", 0, "\"primary\"",
+    {"a number", PATCH, "{agents:{defaults:{maxConcurrent:7}}}", 0, "maxConcurrent: 7", "4 }"},
+    {"cleared", PATCH, "{agents:{defaults:{maxConcurrent:null}}}", 0, "{ primary: 'm/a' } }",
      "maxConcurrent"},
     {"secrets stay", PATCH, "{agents:{defaults:{maxConcurrent:7}}}", 0, "key-canary-m",
      CONFIG_SENTINEL},
     {"variables stay", PATCH, "{agents:{defaults:{maxConcurrent:7}}}", 0, "${MOCK_KEY}", "sk-mock"},
     {"nothing", PATCH, "{}", 0, "// mine", NULL},
     {"the same", PATCH, "{gateway:{port:18789}}", 0, "// mine", NULL},
-    {"a list by id", PATCH, "{agents:{list:[{id:'two',name:'Zwei'}]}}", 0, "\"Zwei\"", "\"Two\""},
-    {"the others of it", PATCH, "{agents:{list:[{id:'two',name:'Zwei'}]}}", 0, "\"One\"", NULL},
-    {"one more", PATCH, "{agents:{list:[{id:'three'}]}}", 0, "\"three\"", NULL},
+    {"a list by id", PATCH, "{agents:{list:[{id:'two',name:'Zwei'}]}}", 0, "'Zwei'", "'Two'"},
+    {"the others of it", PATCH, "{agents:{list:[{id:'two',name:'Zwei'}]}}", 0,
+     "'One', default: true }", NULL},
+    {"one more", PATCH, "{agents:{list:[{id:'three'}]}}", 0, "'Two' }, { id: 'three' }]", NULL},
     {"kept in a patch", PATCH, "{models:{providers:{m:{apiKey:" HIDDEN "}}}}", 0, "key-canary-m",
      CONFIG_SENTINEL},
     {"nothing to keep", PATCH, "{models:{providers:{m:{name2:" HIDDEN "}}}}", ERR_INVALID,
@@ -102,6 +103,29 @@ static const struct {
      "}}, models: {providers: {z: {baseUrl: 'http://z.example/v1', "
      "apiKey: " HIDDEN ", api: 'openai-completions', models: [{id: 'a'}]}}} }",
      ERR_INVALID, "providers.z.apiKey", "canary"},
+    {"the comment stays", PATCH, "{agents:{defaults:{maxConcurrent:7}}}", 0, "{ // mine\n", NULL},
+    {"a list less", PATCH, "{agents:{list:null}}", ERR_DENIED, "agents.list", "canary"},
+    {"a list less, named", PATCH, "{agents:{list:null}}@agents.defaults\nagents.list", 0,
+     "maxConcurrent: 4 } },", "list"},
+    {"named by what is above", PATCH, "{agents:{list:null}}@agents", ERR_DENIED, "agents.list",
+     NULL},
+    {"a map with lists less", PATCH, "{models:{providers:{n:null}}}", ERR_DENIED,
+     "models.providers.n.models", NULL},
+    {"a map with lists less, named", PATCH,
+     "{models:{providers:{n:null}}}@models.providers.n.models", 0, "m.example", "n.example"},
+    {"a list as a whole", PATCH, "{agents:{list:[{id:'two',name:'Zwei'}]}}@agents.list", 0,
+     "list: [{ id: 'two', name: 'Zwei' }] }", "'one'"},
+    {"a list in a list", PATCH, "{agents:{list:[{id:'two',name:'Zwei'}]}}@agents.list[]", 0,
+     "'One'", "'Two'"},
+    {"of a machine", SET,
+     "{\n  \"gateway\": {\n    \"port\": 18790,\n    \"bind\": \"loopback\",\n    \"auth\": {\n    "
+     "  "
+     "\"mode\": \"token\",\n      \"token\": " HIDDEN "\n    }\n  }\n}\n",
+     0, "{ // mine\n  gateway: { port: 18790, bind: 'loopback'", "agents"},
+    {"of a hand", SET,
+     "{ // yours\n  gateway: {port: 18790, auth: {mode: 'token', token: " HIDDEN "}}}", 0,
+     "{ // yours\n  gateway: {port: 18790, auth: {mode: 'token', token: \"the-token-canary\"}}}",
+     "mine"},
     {"the token left out", SET, "{}", ERR_DENIED, "gateway.auth.token", "canary"},
 };
 
@@ -118,8 +142,10 @@ static int attempt(struct loaded *l, int how, const char *given, struct view has
 {
     struct vars v = {usual};
     struct config_source src = {.env = env_in, .env_ctx = &v};
+    size_t n = how == PATCH ? strcspn(given, "@") : strlen(given);
     struct config_write w = {.how = (enum config_write_how)how,
-                             .given = view_str(given),
+                             .given = view_of(given, n),
+                             .replace = view_str(given[n] ? given + n + 1 : ""),
                              .hash = hash,
                              .hash_key = view_str(key)};
 

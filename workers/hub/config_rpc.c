@@ -8,7 +8,11 @@
 #include "json5.h"
 #include "settings.h"
 
-enum { CONFIG_TEXT_MAX = 1024 * 1024, MESSAGE_MAX = 4096 }; /* config_write of ipc.def */
+enum { /* config_write of ipc.def */
+       CONFIG_TEXT_MAX = 1024 * 1024,
+       PATH_MAX_BYTES = 255, /* 256 of them, each on a line */
+       PATHS_MAX_BYTES = 64 * 1024,
+};
 
 /* -------------------------------------------------------------- asking for a change */
 static struct config_write_call *free_call(struct config_writes *w)
@@ -19,20 +23,19 @@ static struct config_write_call *free_call(struct config_writes *w)
     return NULL;
 }
 
-static int ask_supervisor(struct call *c, unsigned kind)
+static int submit(struct call *c, unsigned kind, struct view replace)
 {
     struct view raw = json_view(c->params, "raw");
     struct config_writes *w = &c->hub->writes;
     struct config_write_call *slot = free_call(w);
-    struct ipc_config_write m = {
-        .how = kind == CONFIG_CALL_PATCH, .hash = json_view(c->params, "baseHash"), .text = raw};
+    struct ipc_config_write m = {.how = kind == CONFIG_CALL_PATCH,
+                                 .hash = json_view(c->params, "baseHash"),
+                                 .replace = replace,
+                                 .text = raw};
     struct err e = ERR_INIT;
     json_t *doc = NULL;
     bool map;
 
-    if (json_array_size(json_object_get(c->params, "replacePaths")))
-        return call_error(c, RPC_INVALID_REQUEST,
-                          "replacePaths is not supported; write the whole with config.set");
     if (!m.hash.n || m.hash.n > 128)
         return call_error(c, RPC_INVALID_REQUEST,
                           "config base hash required; re-run config.get and retry");
@@ -58,6 +61,35 @@ static int ask_supervisor(struct call *c, unsigned kind)
                                        .front = c->ref.front,
                                        .kind = kind};
     return 0;
+}
+
+/* A path a line. False: one of them is no path. */
+static bool put_paths(const json_t *list, struct buf *out)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct view path = json_view_of(json_array_get(list, i));
+
+        if (!path.n || path.n > PATH_MAX_BYTES || memchr(path.p, '\n', path.n) ||
+            memchr(path.p, 0, path.n))
+            return false;
+        buf_put_str(out, i ? "\n" : "");
+        buf_put_view(out, path);
+    }
+    return !out->failed;
+}
+
+static int ask_supervisor(struct call *c, unsigned kind)
+{
+    struct buf paths = BUF_INIT(PATHS_MAX_BYTES);
+    int r;
+
+    if (put_paths(json_object_get(c->params, "replacePaths"), &paths))
+        r = submit(c, kind, buf_view(&paths));
+    else
+        r = call_error(c, RPC_INVALID_REQUEST,
+                       "replacePaths: each is the path of a list, such as agents.list");
+    buf_fini(&paths);
+    return r;
 }
 
 int rpc_config_set(struct call *c)
@@ -196,9 +228,14 @@ void config_announce(struct hub *h, const struct settings *old)
     event_end(h, AUD_READ, EVENT_SEQ);
 }
 
+struct view config_schema_json(void)
+{
+    return view_of(config_schema_text, sizeof(config_schema_text));
+}
+
 int rpc_config_schema(struct call *c)
 {
-    struct view text = view_of(config_schema_text, sizeof(config_schema_text));
+    struct view text = config_schema_json();
     char at[CLOCK_ISO_MAX];
     struct jw *w = call_ok(c);
 

@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "roles.h"
+#include "view.h"
 
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct config_writes {
 
 /* The supervisor's answer; the hub's own new configuration came before it. */
 int config_on_written(struct hub *h, const struct ipc_config_written *m, struct err *e) MUST_USE;
+/* {"schema":...,"uiHints":...}: the table of settings, all that the hub knows of it. */
+struct view config_schema_json(void);
 /* Event config.changed, when the configuration in force is another one than that of `old`. */
 void config_announce(struct hub *h, const struct settings *old);
 

@@ -5,6 +5,7 @@
 #include "json.h"
 #include "log.h"
 #include "metrics.h"
+#include "pace.h"
 #include "params.h"
 #include "room.h"
 
@@ -16,6 +17,7 @@ struct dispatch {
     struct params *params[RPC_COUNT];
     json_t *none; /* the empty parameters that most requests have */
     struct buf text;
+    struct pace pace;
 };
 
 typedef int rpc_handler(struct call *c);
@@ -155,6 +157,27 @@ static int bad_params(struct call *c, struct view why)
                       VIEW_FMT(why));
 }
 
+/* Milliseconds until the caller may do this again, 0 when now. */
+static uint64_t too_often(struct call *c)
+{
+    const char *who = c->conn->who.device_id[0] ? c->conn->who.device_id : c->conn->peer;
+
+    if (!(c->row->flags & RPC_CONTROL))
+        return 0;
+    return pace_take(&c->hub->dispatch->pace, c->row->name, view_str(who), clock_mono_ms());
+}
+
+static int slow_down(struct call *c, uint64_t wait_ms)
+{
+    struct buf *b = &c->hub->dispatch->text;
+
+    buf_reset(b, PARAMS_TEXT_MAX);
+    buf_printf(b, "{\"method\":\"%.*s\",\"limit\":\"%d per %ds\"}", VIEW_FMT(c->row->name),
+               PACE_CALLS, PACE_WINDOW_MS / 1000);
+    return call_error_full(c, RPC_UNAVAILABLE, "too many changes within a minute; try again later",
+                           buf_view(b), 1, wait_ms);
+}
+
 static int run(struct call *c, enum rpc_index i)
 {
     struct dispatch *d = c->hub->dispatch;
@@ -167,6 +190,8 @@ static int run(struct call *c, enum rpc_index i)
         return no_target(c);
     if (!params_check(d->params[i], c->params, &d->text))
         return bad_params(c, buf_view(&d->text));
+    if ((ms = too_often(c)) > 0)
+        return slow_down(c, ms);
     if ((r = handlers[i](c)) < 0) {
         (void)err_set(&e, r, "%s", err_name(r));
         log_error("rpc.failed", KV("method", c->row->name), KV("conn", c->ref.conn_id),

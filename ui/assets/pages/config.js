@@ -41,9 +41,31 @@ function patchOf(edits) {
     return patch;
 }
 
+/* The lists that the edits take from: the gateway wants them named (replacePaths). */
+function listsOf(edits) {
+    const below = (v, path) => (Array.isArray(v) ? [path.join(".")] : v && typeof v === "object" ? Object.entries(v).flatMap(([k, x]) => below(x, [...path, k])) : []);
+    return [...edits.values()].flatMap((e) => below(e.old, e.path)).slice(0, 256);
+}
+
+/* What was there before the last save, for as long as this tab is open. Secrets are hidden in it. */
+const undo = {
+    get: () => {
+        try {
+            return JSON.parse(sessionStorage.getItem("config-undo"));
+        } catch {
+            return null;
+        }
+    },
+    set: (v) => {
+        try {
+            sessionStorage.setItem("config-undo", JSON.stringify(v));
+        } catch { /* the file has its .bak */ }
+    },
+};
+
 class ConfigPage {
     constructor(gw) {
-        Object.assign(this, {gw, edits: new Map(), issues: new Map(), text: "", section: "", raw: false, undo: null});
+        Object.assign(this, {gw, edits: new Map(), issues: new Map(), text: "", section: "", raw: false, undo: undo.get()});
         this.writable = gw.may("admin") && gw.has("config.patch", "config.set");
         this.search = h("input", {type: "search", placeholder: "Search settings", ariaLabel: "Search settings", oninput: () => {
             this.text = this.search.value.trim().toLowerCase();
@@ -158,7 +180,7 @@ class ConfigPage {
 
     async review() {
         const rows = [...this.edits].map(([key, e]) => ({key, old: e.old, now: e.value}));
-        if (await this.confirm(changes(rows))) await this.save("config.patch", JSON.stringify(patchOf(this.edits)));
+        if (await this.confirm(changes(rows))) await this.save("config.patch", JSON.stringify(patchOf(this.edits)), {replacePaths: listsOf(this.edits)});
     }
 
     confirm(body) {
@@ -182,12 +204,12 @@ class ConfigPage {
 
     /* ---- saving ---- */
 
-    async save(method, raw) {
+    async save(method, raw, more) {
         const before = this.got.raw;
         this.issues.clear();
         try {
-            const got = await this.gw.ask(method, {raw, baseHash: this.got.hash});
-            if (before !== null && !got.noop) this.undo = {raw: before, at: Date.now()};
+            const got = await this.gw.ask(method, {raw, baseHash: this.got.hash, ...more});
+            if (before && !got.noop) undo.set(this.undo = {raw: before, at: Date.now()});
             this.edits.clear();
             toast("Saved. It is in force.");
             await this.load();
@@ -207,7 +229,7 @@ class ConfigPage {
     async rollback() {
         if (await ask({title: "Take back the last save?", body: [h("p", {class: "soft"}, `To what the file was before ${dateTime(this.undo.at)}. Secrets stay as they are now.`), lineDiff(this.got.raw || "", this.undo.raw)], ok: "Take back", danger: true})) {
             const raw = this.undo.raw;
-            this.undo = null;
+            undo.set(this.undo = null);
             await this.save("config.set", raw);
         }
     }
