@@ -1,11 +1,11 @@
 /* What admits a client: device proofs, origins, wrong secrets, scopes. */
 #include "authority.h"
 #include "ck.h"
+#include "control_pace.h"
 #include "device.h"
 #include "json.h"
 #include "mem.h"
 #include "origin.h"
-#include "pace.h"
 #include "throttle.h"
 
 #include <stdio.h>
@@ -165,24 +165,24 @@ END_TEST
 /* 30 a minute for each method and caller; the oldest is forgotten when there are too many. */
 START_TEST(test_pace)
 {
-    static struct pace p;
+    static struct control_pace p;
     struct view patch = V("config.patch"), apply = V("config.apply");
     char who[16];
 
     p.count = 0;
-    for (unsigned i = 0; i < PACE_CALLS; i++)
-        ck_assert_uint_eq(pace_take(&p, patch, V("a"), 1000 + i), 0);
-    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 2000), PACE_WINDOW_MS - 1000);
-    ck_assert_uint_eq(pace_take(&p, patch, V("b"), 2000), 0);
-    ck_assert_uint_eq(pace_take(&p, apply, V("a"), 2000), 0);
-    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 999 + PACE_WINDOW_MS), 1);
-    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 1000 + PACE_WINDOW_MS), 0);
-    for (unsigned i = 0; i < PACE_CALLERS; i++) {
+    for (unsigned i = 0; i < CONTROL_CALLS; i++)
+        ck_assert_uint_eq(control_pace_take(&p, patch, V("a"), 1000 + i), 0);
+    ck_assert_uint_eq(control_pace_take(&p, patch, V("a"), 2000), CONTROL_WINDOW_MS - 1000);
+    ck_assert_uint_eq(control_pace_take(&p, patch, V("b"), 2000), 0);
+    ck_assert_uint_eq(control_pace_take(&p, apply, V("a"), 2000), 0);
+    ck_assert_uint_eq(control_pace_take(&p, patch, V("a"), 999 + CONTROL_WINDOW_MS), 1);
+    ck_assert_uint_eq(control_pace_take(&p, patch, V("a"), 1000 + CONTROL_WINDOW_MS), 0);
+    for (unsigned i = 0; i < CONTROL_CALLERS; i++) {
         (void)snprintf(who, sizeof(who), "c%u", i);
-        ck_assert_uint_eq(pace_take(&p, patch, view_str(who), 100000 + i), 0);
+        ck_assert_uint_eq(control_pace_take(&p, patch, view_str(who), 100000 + i), 0);
     }
-    ck_assert_uint_eq(p.count, PACE_CALLERS);
-    ck_assert_uint_eq(pace_take(&p, patch, V("a"), 100000 + PACE_CALLERS), 0);
+    ck_assert_uint_eq(p.count, CONTROL_CALLERS);
+    ck_assert_uint_eq(control_pace_take(&p, patch, V("a"), 100000 + CONTROL_CALLERS), 0);
 }
 END_TEST
 

@@ -2,10 +2,10 @@
 
 #include "authority.h"
 #include "clock.h"
+#include "control_pace.h"
 #include "json.h"
 #include "log.h"
 #include "metrics.h"
-#include "pace.h"
 #include "params.h"
 #include "room.h"
 
@@ -17,7 +17,7 @@ struct dispatch {
     struct params *params[RPC_COUNT];
     json_t *none; /* the empty parameters that most requests have */
     struct buf text;
-    struct pace pace;
+    struct control_pace pace;
 };
 
 typedef int rpc_handler(struct call *c);
@@ -164,7 +164,7 @@ static uint64_t too_often(struct call *c)
 
     if (!(c->row->flags & RPC_CONTROL))
         return 0;
-    return pace_take(&c->hub->dispatch->pace, c->row->name, view_str(who), clock_mono_ms());
+    return control_pace_take(&c->hub->dispatch->pace, c->row->name, view_str(who), clock_mono_ms());
 }
 
 static int slow_down(struct call *c, uint64_t wait_ms)
@@ -173,7 +173,7 @@ static int slow_down(struct call *c, uint64_t wait_ms)
 
     buf_reset(b, PARAMS_TEXT_MAX);
     buf_printf(b, "{\"method\":\"%.*s\",\"limit\":\"%d per %ds\"}", VIEW_FMT(c->row->name),
-               PACE_CALLS, PACE_WINDOW_MS / 1000);
+               CONTROL_CALLS, CONTROL_WINDOW_MS / 1000);
     return call_error_full(c, RPC_UNAVAILABLE, "too many changes within a minute; try again later",
                            buf_view(b), 1, wait_ms);
 }
