@@ -478,7 +478,8 @@ static int start(struct api_turn *t, const struct session_key *key, struct view 
                          .run_id = view_str(t->id),
                          .message = message,
                          .options = buf_view(options),
-                         .quiet = QUIET_ALL};
+                         .quiet = QUIET_ALL,
+                         .trust = t->r->scopes & SCOPE_ADMIN ? TRUST_OWNER : TRUST_INSIDE};
     struct run *run;
     int rc = take_up(t->hub, &up, &run, e);
 

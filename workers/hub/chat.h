@@ -43,6 +43,8 @@ enum run_phase {
 /* Which preparing events clients see: all; those of stream run_status only (trace
  * chat-queue-followup, a run of our own); none (trace agent-run). */
 enum run_quiet { QUIET_NOT, QUIET_CHAT, QUIET_ALL };
+/* Whose words it answers: nobody's we know; somebody's who may see other sessions; the owner's. */
+enum run_trust { TRUST_NONE, TRUST_INSIDE, TRUST_OWNER };
 /* How a turn ended, for clients and the run's row. */
 enum run_end { END_OK, END_ERROR, END_ABORTED, END_TIMEOUT };
 
@@ -90,6 +92,8 @@ struct run {
     int64_t accepted_ms, started_ms, ended_ms;
     uint32_t timeout_ms;
     char device[65], owner[37]; /* who may abort it */
+    uint8_t trust;              /* enum run_trust: of whoever wrote its message */
+    uint8_t hops;               /* sessions that set each other to work before it (tool_send.c) */
 
     /* what clients saw */
     char *ids; /* owned: "runId":…,"sessionKey":…,"agentId":… */
@@ -100,10 +104,11 @@ struct run {
     char provider[129], model[257];
     char item[37]; /* of the assistant stream */
     unsigned segment;
-    struct buf said;  /* the answer so far */
-    size_t said_seg;  /* where the part of this row begins */
-    struct buf shown; /* what of it was made visible, escaped */
-    size_t shown_raw; /* bytes of said in it */
+    struct buf said;   /* the answer so far */
+    size_t said_seg;   /* where the part of this row begins */
+    size_t said_tools; /* where what was said after the last tools begins: that is the answer */
+    struct buf shown;  /* what of it was made visible, escaped */
+    size_t shown_raw;  /* bytes of said in it */
     size_t shown_seg, shown_agent,
         shown_chat;    /* where its segment, the next agent and the next chat delta begin */
     uint64_t delta_ms; /* when the last one went */

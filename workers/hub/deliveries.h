@@ -66,6 +66,9 @@ struct deliver_account {
 };
 /* The i-th configured one; false at the end. */
 bool deliveries_account(struct hub *h, unsigned i, struct deliver_account *out);
+/* The account of that channel asked for; asked empty: "default", else the first by name. */
+bool deliver_account_for(struct hub *h, struct view channel, struct view asked,
+                         struct deliver_account *out);
 /* Whose line this is, by the supervisor's word; false: not configured any more. */
 bool deliveries_account_of(struct hub *h, const struct link *l, struct deliver_account *out);
 

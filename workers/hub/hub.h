@@ -34,6 +34,7 @@ struct deliveries;     /* outgoing messages on their way (deliveries.h) */
 struct inbound;        /* what channels bring (inbound.h) */
 struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
+struct tools;          /* what agents can do (tools.h) */
 struct metrics;        /* counts for /metrics (metrics.h) */
 struct throttle;       /* wrong secrets (throttle.h) */
 struct chore;          /* long work in steps (chore.h) */
@@ -54,6 +55,7 @@ struct hub {
     struct embeds *embeds;
     struct http_channels *http_channels;
     struct metrics *metrics;
+    struct tools *tools;
     struct throttle *hook_throttle; /* wrong tokens of hooks; made when there is one */
     struct hello *hello;
     struct dispatch *dispatch;

@@ -134,6 +134,8 @@ static int begin(struct hub *h, const struct message *m, const struct session_ke
     chat_digest(&in, r->digest);
     r->accepted_ms = clock_wall_ms();
     r->timeout_ms = chat_conf(h)->timeout_ms;
+    if (!source_shared(&m->src) && m->src.owner.n && view_eq(m->src.owner, m->src.sender))
+        r->trust = TRUST_OWNER;
     r->rank = m->src.mentioned ? RANK_MENTION : m->src.replies ? RANK_REPLY : RANK_PLAIN;
     queue_settings(h->w.conf, &l->s, channel, &r->q);
     r->pause_ms = m->src.media ? 0 : queue_gather_ms(h->w.conf, channel);

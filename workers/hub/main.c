@@ -40,6 +40,7 @@
 #include "standing.h"
 #include "tailnet.h"
 #include "tick.h"
+#include "tools.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -405,11 +406,11 @@ static int open_all(struct hub *h, struct err *e)
         (r = pairing_open(h, e)) < 0 || (r = pairing_setup_open(h, e)) < 0 ||
         (r = conns_open(h, e)) < 0 || (r = presence_open(h, e)) < 0 ||
         (r = health_open(h, e)) < 0 || (r = hello_open(h, e)) < 0 || (r = auth_open(h, e)) < 0 ||
-        (r = http_open(h, e)) < 0 || (r = metrics_open(h, e)) < 0 || (r = tailnet_open(h, e)) < 0 ||
-        (r = dispatch_open(h, e)) < 0 || (r = fetches_open(h, e)) < 0 ||
-        (r = deliveries_open(h, e)) < 0 || (r = runs_open(h, e)) < 0 ||
-        (r = inbound_open(h, e)) < 0 || (r = channels_open(h, e)) < 0 ||
-        (r = groups_open(h, e)) < 0)
+        (r = http_open(h, e)) < 0 || (r = tools_open(h, e)) < 0 || (r = metrics_open(h, e)) < 0 ||
+        (r = tailnet_open(h, e)) < 0 || (r = dispatch_open(h, e)) < 0 ||
+        (r = fetches_open(h, e)) < 0 || (r = deliveries_open(h, e)) < 0 ||
+        (r = runs_open(h, e)) < 0 || (r = inbound_open(h, e)) < 0 ||
+        (r = channels_open(h, e)) < 0 || (r = groups_open(h, e)) < 0)
         return r;
     room_open(h);
     return 0;
@@ -436,6 +437,7 @@ static void close_all(struct hub *h)
     room_close(h);
     dispatch_close(h);
     http_close(h);
+    tools_close(h);
     metrics_close(h);
     tailnet_close(h);
     auth_close(h);

@@ -26,6 +26,9 @@ int params_compile(struct params **out, const char *text, struct err *e) MUST_US
 void params_free(struct params **p);
 /* True when value fits; otherwise complaints holds why. complaints may be NULL. */
 bool params_check(const struct params *p, const json_t *value, struct buf *complaints);
+/* The same rules as JSON Schema, for models that are offered a tool. */
+struct jw;
+void params_schema(const struct params *p, struct jw *w);
 /* No field is required: {} fits. */
 bool params_all_optional(const struct params *p);
 

@@ -128,13 +128,13 @@ static int default_channel(struct call *c, struct view *out, int *answered)
 }
 
 /* The account asked for, else "default", else the first by name. */
-static bool find_account(struct call *c, struct view channel, struct view asked,
+bool deliver_account_for(struct hub *h, struct view channel, struct view asked,
                          struct deliver_account *out)
 {
     struct deliver_account a;
     bool found = false;
 
-    for (unsigned i = 0; deliveries_account(c->hub, i, &a); i++) {
+    for (unsigned i = 0; deliveries_account(h, i, &a); i++) {
         if (!view_eq(view_str(a.channel), channel) ||
             (asked.n && !view_eq(view_str(a.account), asked)))
             continue;
@@ -183,10 +183,10 @@ int send_take(struct call *c, struct send *s, struct view key)
         return call_error(c, RPC_INVALID_REQUEST,
                           "unsupported channel: webchat. Use `chat.send` for WebChat UI messages "
                           "or choose a deliverable channel.");
-    if (!find_account(c, s->o.channel, VIEW_EMPTY, &a))
+    if (!deliver_account_for(c->hub, s->o.channel, VIEW_EMPTY, &a))
         return call_error(c, RPC_INVALID_REQUEST, "unsupported channel: %.*s",
                           VIEW_FMT(s->o.channel));
-    if (!find_account(c, s->o.channel, s->o.account, &a))
+    if (!deliver_account_for(c->hub, s->o.channel, s->o.account, &a))
         return call_error(c, RPC_INVALID_REQUEST, "unknown account: %.*s", VIEW_FMT(s->o.account));
     if (s->o.kind == DELIVERY_POLL && a.up && !(a.flags & CHANNEL_POLLS))
         return call_error(c, RPC_INVALID_REQUEST, "unsupported poll channel: %s", a.channel);
@@ -282,7 +282,7 @@ static bool can(struct call *c, struct view channel, struct view account, uint32
 {
     struct deliver_account a;
 
-    return find_account(c, channel, account, &a) && (!a.up || a.flags & flag);
+    return deliver_account_for(c->hub, channel, account, &a) && (!a.up || a.flags & flag);
 }
 
 static int write_action(const json_t *p, struct buf *out, struct err *e)

@@ -56,6 +56,10 @@ static void write_params(const struct run *r, struct buf *out)
         jw_ku64(&w, "quiet", r->quiet);
     if (strcmp(r->row_id, r->run_id) != 0)
         jw_kcstr(&w, "of", r->run_id);
+    if (r->trust)
+        jw_ku64(&w, "trust", r->trust);
+    if (r->hops)
+        jw_ku64(&w, "hops", r->hops);
     if (r->device[0])
         jw_kcstr(&w, "device", r->device);
     jw_kcstr(&w, "owner", r->owner);

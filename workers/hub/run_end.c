@@ -190,6 +190,7 @@ void run_own(struct run *r, const struct conn *c)
 {
     (void)snprintf(r->device, sizeof(r->device), "%s", c->who.device_id);
     (void)snprintf(r->owner, sizeof(r->owner), "%s", c->conn_uuid);
+    r->trust = c->who.scopes & SCOPE_ADMIN ? TRUST_OWNER : TRUST_INSIDE;
 }
 
 static void set_stop(struct run *r, const char *stop_reason)

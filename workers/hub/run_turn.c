@@ -35,7 +35,10 @@ static int merge(struct run *in, struct run *into, struct err *e)
     if ((rc = run_consume(in, text_of(in), e)) == 0)
         rc = run_save(in, RUN_DONE, buf_view(&summary), e);
     buf_fini(&summary);
-    (void)into;
+    if (rc == 0 && in->trust < into->trust)
+        into->trust = in->trust; /* whoever is trusted least decides what the turn may do */
+    if (rc == 0 && in->hops > into->hops)
+        into->hops = in->hops;
     return rc;
 }
 
@@ -190,6 +193,8 @@ static int own_turn(struct hub *h, struct live *l, struct run **out, struct err 
     r->q = first->q;
     memcpy(r->route, first->route, sizeof(r->route));
     r->quiet = QUIET_CHAT;
+    r->trust = first->trust;
+    r->hops = first->hops;
     (void)snprintf(r->device, sizeof(r->device), "%s", first->device);
     (void)snprintf(r->owner, sizeof(r->owner), "%s", first->owner);
     (void)snprintf(r->digest, sizeof(r->digest), "%s", first->digest);
@@ -231,6 +236,7 @@ void live_next(struct hub *h, struct live *l)
     struct run like; /* the fields that queue_together looks at: first may be gone by then */
     struct err e = ERR_INIT;
     bool again_saved = false;
+    uint8_t was;
     int64_t now, due;
     int rc;
 
@@ -262,6 +268,7 @@ void live_next(struct hub *h, struct live *l)
         log_error("run.next", KV("why", e.text)); /* its row comes back at the next start */
         merged(first);
     }
+    was = r->trust;
     /* those of the same kind right behind it are answered together */
     while (l->waiting && queue_together(&like, l->waiting)) {
         if (merge(l->waiting, r, &e) < 0)
@@ -269,7 +276,7 @@ void live_next(struct hub *h, struct live *l)
         again_saved = answer_like(r, l->waiting);
         merged(l->waiting);
     }
-    if (again_saved && run_save(r, RUN_QUEUED, VIEW_EMPTY, &e) < 0)
+    if ((again_saved || was != r->trust) && run_save(r, RUN_QUEUED, VIEW_EMPTY, &e) < 0)
         log_warn("run.next", KV("run", r->run_id), KV("why", e.text)); /* it quotes another one */
     run_start(r);
 }
@@ -342,6 +349,8 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         r->carried = (unsigned)json_i64(p, "carried", 1);
     r->announced_end = json_flag(p, "final", false);
     r->quiet = (uint8_t)json_i64(p, "quiet", QUIET_NOT);
+    r->trust = (uint8_t)json_i64(p, "trust", TRUST_NONE);
+    r->hops = (uint8_t)json_i64(p, "hops", 0);
     cut(r->digest, sizeof(r->digest), row->digest);
     cut(r->message_id, sizeof(r->message_id), json_view(p, "msg"));
     cut(r->lane, sizeof(r->lane), json_view(p, "lane"));

@@ -25,7 +25,8 @@ void run_watch_text(struct run *r)
 {
     for (struct run_watch *w = r->watch, *next; w; w = next) {
         next = w->next;
-        w->ops->on_text(w, r);
+        if (w->ops->on_text)
+            w->ops->on_text(w, r);
     }
 }
 
@@ -33,7 +34,8 @@ void run_watch_reset(struct run *r)
 {
     for (struct run_watch *w = r->watch, *next; w; w = next) {
         next = w->next;
-        w->ops->on_reset(w, r);
+        if (w->ops->on_reset)
+            w->ops->on_reset(w, r);
     }
 }
 

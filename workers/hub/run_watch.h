@@ -8,6 +8,7 @@
 struct run;
 struct run_watch;
 
+/* on_text and on_reset may be NULL. */
 struct run_watch_ops {
     void (*on_text)(struct run_watch *w, struct run *r);  /* r->said has grown */
     void (*on_reset)(struct run_watch *w, struct run *r); /* some of it counts no more */

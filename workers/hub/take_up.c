@@ -18,6 +18,8 @@ int take_up(struct hub *h, const struct take_up *t, struct run **out, struct err
     run->q.mode = QUEUE_FOLLOWUP; /* its answer is its own */
     run->q.debounce_ms = 0;
     run->quiet = (uint8_t)t->quiet;
+    run->trust = (uint8_t)t->trust;
+    run->hops = (uint8_t)(t->hops < UINT8_MAX ? t->hops : UINT8_MAX);
     if (t->options.n) {
         mem_free(run->options);
         if (!(run->options = mem_dup(t->options.p, t->options.n))) {

@@ -14,6 +14,8 @@ struct take_up {
     struct view options; /* members for the job as JSON text without braces */
     uint32_t timeout_ms; /* 0: the configured one */
     enum run_quiet quiet;
+    enum run_trust trust;
+    unsigned hops;
 };
 
 /* Accept it. *run is in the tables; whoever wants to follow it does so before take_up_go.
