@@ -31,3 +31,40 @@ void b64url(const unsigned char *p, size_t n, char *out)
         out += group(p + i, n - i, url_digits, out);
     *out = '\0';
 }
+
+/* Values of digits, 64 and more: none. */
+static void make_values(unsigned char value[256])
+{
+    memset(value, 0xff, 256);
+    for (unsigned char i = 0; i < 64; i++)
+        value[(unsigned char)digits[i]] = i;
+}
+
+bool b64_get(struct view text, struct buf *out)
+{
+    unsigned char value[256], *room;
+    const unsigned char *p = (const unsigned char *)text.p;
+    size_t pad = text.n >= 2 && p[text.n - 1] == '=' ? 1u + (p[text.n - 2] == '=') : 0, n = 0, i;
+
+    if (text.n % 4)
+        return false;
+    if (text.n == 0)
+        return true;
+    if (!(room = (unsigned char *)buf_room(out, text.n / 4 * 3)))
+        return false;
+    make_values(value);
+    for (i = 0; i < text.n; i += 4) {
+        bool last = i + 4 == text.n;
+        unsigned a = value[p[i]], b = value[p[i + 1]],
+                 c = last && pad == 2 ? 0 : (unsigned)value[p[i + 2]],
+                 d = last && pad ? 0 : (unsigned)value[p[i + 3]];
+
+        if ((a | b | c | d) > 63)
+            return false;
+        room[n++] = (unsigned char)(a << 2 | b >> 4);
+        room[n++] = (unsigned char)(b << 4 | c >> 2);
+        room[n++] = (unsigned char)(c << 6 | d);
+    }
+    buf_added(out, n - pad);
+    return true;
+}

@@ -26,6 +26,18 @@ static void put_blocks(struct jw *w, const json_t *content)
             jw_kstr(w, "data", p.image);
             jw_obj_end(w);
             jw_obj_end(w);
+        } else if (p.document.n) {
+            jw_obj(w);
+            jw_kcstr(w, "type", "document");
+            jw_key(w, "source");
+            jw_obj(w);
+            jw_kcstr(w, "type", "base64");
+            jw_kstr(w, "media_type", p.mime);
+            jw_kstr(w, "data", p.document);
+            jw_obj_end(w);
+            if (p.name.n)
+                jw_kstr(w, "title", p.name);
+            jw_obj_end(w);
         } else if (p.text.n) { /* empty blocks are refused */
             jw_obj(w);
             jw_kcstr(w, "type", "text");
@@ -294,6 +306,8 @@ const struct provider_ops anthropic_ops = {
     .auth_prefix = "",
     .lines = anthropic_lines,
     .framing = FRAMING_SSE,
+    .image_bytes = 5 << 20,
+    .documents = true,
     .body = anthropic_body,
     .event = anthropic_event,
 };

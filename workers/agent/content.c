@@ -34,7 +34,7 @@ bool content_part(const json_t *content, size_t i, struct content_part *out)
     const json_t *part;
     struct view type;
 
-    *out = (struct content_part){VIEW_EMPTY, VIEW_EMPTY, VIEW_EMPTY};
+    *out = (struct content_part){VIEW_EMPTY, VIEW_EMPTY, VIEW_EMPTY, VIEW_EMPTY, VIEW_EMPTY};
     if (json_is_string(content)) {
         out->text = json_view_of(content);
         return i == 0;
@@ -50,6 +50,10 @@ bool content_part(const json_t *content, size_t i, struct content_part *out)
         out->mime = json_view(part, "mimeType");
         if (out->mime.n == 0)
             out->mime = V("image/png");
+    } else if (view_eq(type, V("document"))) {
+        out->document = json_view(part, "data");
+        out->mime = json_view(part, "mimeType");
+        out->name = json_view(part, "name");
     }
     return true;
 }
@@ -59,17 +63,17 @@ bool content_any(const json_t *content)
     struct content_part p;
 
     for (size_t i = 0; content_part(content, i, &p); i++)
-        if (p.text.n || p.image.n)
+        if (p.text.n || p.image.n || p.document.n)
             return true;
     return false;
 }
 
-bool content_has_image(const json_t *content)
+bool content_has_files(const json_t *content)
 {
     struct content_part p;
 
     for (size_t i = 0; content_part(content, i, &p); i++)
-        if (p.image.n)
+        if (p.image.n || p.document.n)
             return true;
     return false;
 }

@@ -1,26 +1,64 @@
 #include "demo.h"
 
-static struct view last_text(const json_t *job)
+#include "media.h"
+
+/* What the user said last. */
+static const json_t *last_content(const json_t *job)
 {
-    const json_t *messages = json_object_get(job, "messages"), *part;
+    const json_t *messages = json_object_get(job, "messages");
 
     for (size_t i = json_array_size(messages); i > 0; i--) {
-        const json_t *m = json_array_get(messages, i - 1), *content;
-        size_t k;
+        const json_t *m = json_array_get(messages, i - 1);
 
-        if (!view_eq(json_view(m, "role"), V("user")))
-            continue;
-        content = json_object_get(m, "content");
-        if (json_is_string(content))
-            return json_view_of(content);
-        json_array_foreach(content, k, part)
-        {
-            if (json_view(part, "text").n)
-                return json_view(part, "text");
-        }
-        break;
+        if (view_eq(json_view(m, "role"), V("user")))
+            return json_object_get(m, "content");
+    }
+    return NULL;
+}
+
+static struct view text_of(const json_t *content)
+{
+    const json_t *part;
+    size_t k;
+
+    if (json_is_string(content))
+        return json_view_of(content);
+    json_array_foreach(content, k, part)
+    {
+        if (json_view(part, "text").n)
+            return json_view(part, "text");
     }
     return VIEW_EMPTY;
+}
+
+/* Files are named, so that who tries it sees that they came through. */
+static void put_files(const json_t *content, struct buf *out)
+{
+    const json_t *part;
+    unsigned count = 0;
+    size_t k;
+
+    json_array_foreach(content, k, part)
+    {
+        struct view type = json_view(part, "type");
+
+        if (!view_eq(type, V("media")) && !view_eq(type, V("image")))
+            continue;
+        if (count == DEMO_FILES_MAX) {
+            buf_put_str(out, " and more");
+            break;
+        }
+        buf_put_str(out, count++ ? ", " : " You sent: ");
+        if (view_eq(type, V("media"))) {
+            media_describe(part, out);
+        } else {
+            buf_put_str(out, "an image (");
+            buf_put_view(out, json_view(part, "mimeType"));
+            buf_put_char(out, ')');
+        }
+    }
+    if (count)
+        buf_put_char(out, '.');
 }
 
 static bool inside_char(char c)
@@ -30,7 +68,8 @@ static bool inside_char(char c)
 
 void demo_answer(const json_t *job, struct buf *out)
 {
-    struct view asked = view_trim(last_text(job));
+    const json_t *content = last_content(job);
+    struct view asked = view_trim(text_of(content));
     size_t n = asked.n < DEMO_ECHO_MAX ? asked.n : DEMO_ECHO_MAX;
 
     while (n && n < asked.n && inside_char(asked.p[n]))
@@ -42,6 +81,7 @@ void demo_answer(const json_t *job, struct buf *out)
         buf_put_view(out, view_of(asked.p, n));
         buf_put_str(out, n < asked.n ? "…\"." : "\".");
     }
+    put_files(content, out);
     buf_put_str(out,
                 "\n\nTo talk to a real model, put a provider into ~/.openclaw/openclaw.json and "
                 "make it the default:\n\n"

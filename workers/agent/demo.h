@@ -10,6 +10,7 @@
 enum {
     DEMO_TEXT_MAX = 4096,
     DEMO_ECHO_MAX = 200, /* bytes of what was asked */
+    DEMO_FILES_MAX = 5,  /* that are named */
     DEMO_PIECE_MS = 4,   /* between pieces: a stream that one can see */
 };
 

@@ -1,5 +1,6 @@
 #include "models.h"
 
+#include "media.h"
 #include "mem.h"
 #include "num.h"
 
@@ -15,6 +16,7 @@ struct model {
     char *id, *api, *max_tokens_field; /* owned; api and field NULL: as the provider says */
     uint32_t max_tokens;
     bool reasoning, no_stream_usage;
+    unsigned input; /* media_input */
     struct reply_cost cost;
     struct params params;
     struct secret *line; /* owned: headers of this model alone */
@@ -254,6 +256,7 @@ static int read_model(struct provider *p, struct model *m, json_t *conf, struct 
     m->max_tokens_field = dup_view(json_view(compat, "maxTokensField"));
     m->max_tokens = bounded(conf, "maxTokens", p->max_tokens, INT32_MAX);
     m->reasoning = json_flag(conf, "reasoning", false);
+    m->input = media_input(json_object_get(conf, "input"));
     m->no_stream_usage = !json_flag(compat, "supportsUsageInStreaming", true);
     m->cost = (struct reply_cost){
         .input = json_number_value(json_object_get(cost, "input")),
@@ -581,6 +584,7 @@ bool models_route(const struct models *m, struct view ref, struct model_route *o
         out->spec.no_stream_usage = row->no_stream_usage;
         out->spec.cost = row->cost;
     }
+    media_abilities(&out->spec, row ? row->input : 0, out->ops);
     set_params(&out->spec, m, p, row, ref);
     add_lines(out, p->line, p->lines);
     if (row)

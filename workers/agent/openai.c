@@ -29,6 +29,23 @@ static void put_image(struct jw *w, const struct content_part *p)
     jw_obj_end(w);
 }
 
+static void put_document(struct jw *w, const struct content_part *p)
+{
+    jw_obj(w);
+    jw_kcstr(w, "type", "file");
+    jw_key(w, "file");
+    jw_obj(w);
+    jw_kstr(w, "filename", p->name.n ? p->name : V("document"));
+    jw_key(w, "file_data");
+    jw_raw(w, V("\"data:"));
+    jw_escape(w->b, p->mime);
+    buf_put_str(w->b, ";base64,");
+    jw_escape(w->b, p->document);
+    buf_put_char(w->b, '"');
+    jw_obj_end(w);
+    jw_obj_end(w);
+}
+
 static void put_mixed(struct jw *w, const json_t *content)
 {
     struct content_part p;
@@ -37,6 +54,8 @@ static void put_mixed(struct jw *w, const json_t *content)
     for (size_t i = 0; content_part(content, i, &p); i++) {
         if (p.image.n) {
             put_image(w, &p);
+        } else if (p.document.n) {
+            put_document(w, &p);
         } else if (p.text.n) {
             jw_obj(w);
             jw_kcstr(w, "type", "text");
@@ -113,7 +132,7 @@ static int put_turn(struct jw *w, const json_t *messages, size_t i, struct err *
         return put_calls(w, messages, i, content, e);
     if (r < 0 || !content_any(content))
         return r;
-    if (role == CONTENT_USER && content_has_image(content)) {
+    if (role == CONTENT_USER && content_has_files(content)) {
         jw_obj(w);
         jw_kcstr(w, "role", content_role_name(role));
         jw_key(w, "content");

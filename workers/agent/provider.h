@@ -18,6 +18,8 @@ struct model_spec {
     bool native;                  /* the maker's own service, not one that is compatible with it */
     bool reasoning;
     bool no_stream_usage; /* compat.supportsUsageInStreaming is false */
+    bool images,
+        documents; /* it reads them: input, and what is taken when that is not configured */
     struct reply_cost cost;
     /* Sampling, as configured; below 0: leave it to the provider. */
     double temperature, top_p;
@@ -41,6 +43,8 @@ struct provider_ops {
     const char *auth_prefix;
     const char *const *lines; /* further request headers, NULL at the end; or NULL */
     enum provider_framing framing;
+    size_t image_bytes; /* the largest image in base64; 0: no such limit */
+    bool documents; /* PDF is taken by whoever speaks this, not by the maker's own service only */
     /* The request's JSON.  Errors: ERR_INVALID the job is not what it should be, ERR_LIMIT. */
     int (*body)(const struct model_request *q, struct buf *out, struct err *e);
     /* One event of the stream; everything it means, failures too, goes into *r. Not called again

@@ -3,6 +3,7 @@
 #include "demo.h"
 #include "fd.h"
 #include "jw.h"
+#include "media.h"
 #include "mem.h"
 #include "rand.h"
 #include "sse.h"
@@ -261,7 +262,7 @@ static int read_job(const struct run *r, json_t **out, struct err *e)
     return result;
 }
 
-static int post(struct run *r, const json_t *job, struct err *e)
+static int post(struct run *r, json_t *job, struct err *e)
 {
     static const struct http_events on = {.on_data = on_data, .on_end = on_end};
     struct buf body = BUF_INIT(BODY_MAX), url = BUF_INIT(2 * BASE_URL_MAX);
@@ -276,6 +277,8 @@ static int post(struct run *r, const json_t *job, struct err *e)
     };
     int result;
 
+    if ((result = media_resolve(job, &r->route.spec, r->route.ops->image_bytes, e)) < 0)
+        goto out;
     r->route.ops->url(&r->route.spec, &url);
     buf_put_char(&url, 0);
     if ((result = buf_check(&url, e)) < 0)

@@ -57,6 +57,19 @@ static int add_port(int set, uint16_t port, struct err *e)
     return 0;
 }
 
+/* Files right in that folder: no folders, links or devices, no way to run them. */
+static int add_folder(int set, int fd, struct err *e)
+{
+    struct landlock_path_beneath_attr rule = {
+        .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                          LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE,
+        .parent_fd = fd};
+
+    if (syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+        return err_sys(e, "sandbox: Landlock, folder");
+    return 0;
+}
+
 static uint64_t fs_all(int abi)
 {
     uint64_t all = LANDLOCK_ACCESS_FS_MAKE_SYM * 2 - 1; /* version 1: every bit up to here */
@@ -130,6 +143,8 @@ int landlock_enter(const struct cage *c, const struct sandbox *s, struct err *e)
         return err_sys(e, "sandbox: Landlock");
     for (unsigned i = 0; c->paths[i] && r == 0; i++)
         r = add_path(set, c->paths[i], e);
+    if (r == 0 && (s->allow & SB_FOLDER))
+        r = add_folder(set, s->folder, e);
     if (abi >= ABI_NET) {
         for (unsigned i = 0; c->ports[i] && r == 0; i++)
             r = add_port(set, c->ports[i], e);

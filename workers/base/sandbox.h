@@ -14,11 +14,12 @@
 #include <stdint.h>
 
 enum sandbox_allow {
-    SB_NONE = 0,             /* the sockets it holds, memory, time */
-    SB_CONNECT = 1 << 0,     /* outbound TCP, to ports */
-    SB_STATE_DIR = 1 << 1,   /* files that it opened before */
-    SB_MEMFD = 1 << 2,       /* make sealed memory files */
-    SB_RECV_SOCKETS = 1 << 3 /* serve sockets that are handed to it */
+    SB_NONE = 0,              /* the sockets it holds, memory, time */
+    SB_CONNECT = 1 << 0,      /* outbound TCP, to ports */
+    SB_STATE_DIR = 1 << 1,    /* files that it opened before */
+    SB_MEMFD = 1 << 2,        /* make sealed memory files */
+    SB_RECV_SOCKETS = 1 << 3, /* serve sockets that are handed to it */
+    SB_FOLDER = 1 << 4        /* make, read and remove files in one folder that it holds open */
 };
 
 enum { SANDBOX_PORTS_MAX = 128 }; /* as many as there may be providers */
@@ -28,6 +29,7 @@ struct sandbox {
     unsigned allow;        /* SB_* */
     const uint16_t *ports; /* SB_CONNECT: to these and the class's own; borrowed */
     unsigned port_count;
+    int folder; /* SB_FOLDER: its descriptor */
 };
 
 /* The layers of this process's class, in the order in which each still allows the next.

@@ -438,11 +438,6 @@ int rpc_agent(struct call *c)
         return call_error(
             c, RPC_INVALID_REQUEST,
             "invalid agent params: model overrides are not supported by this gateway yet");
-    if (json_array_size(json_object_get(c->params, "attachments")) > 0)
-        return call_error(c, RPC_INVALID_REQUEST,
-                          "attachments are not supported by this gateway yet");
-    if (in.message.n == 0)
-        return call_error(c, RPC_INVALID_REQUEST, "message or attachment required");
     if (in.lane.n && !job_lane_known(in.lane))
         in.lane = VIEW_EMPTY; /* lanes of the reference that stand for a session */
     jw_obj(&w);
@@ -463,7 +458,7 @@ int rpc_agent(struct call *c)
     }
     if (options.n > 1)
         in.options = view_from(buf_view(&options), 1);
-    rc = chat_take(c, &in);
+    rc = chat_take_with(c, &in);
     buf_fini(&options);
     return rc;
 }

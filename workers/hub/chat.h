@@ -11,6 +11,7 @@
 #ifndef CHAT_H
 #define CHAT_H
 
+#include "attach.h"
 #include "call.h"
 #include "event.h"
 #include "job.h"
@@ -87,6 +88,7 @@ struct run {
     char message_id[37]; /* of the user's message */
     char answer_id[37];  /* of the answer under way */
     char *text;          /* owned; the user's message while it waits, else NULL */
+    char *files;   /* owned; what its message says of its attachments (attach_keep), or NULL */
     char *options; /* owned JSON text: members for the job (thinking, extraSystemPrompt), "" for
                       none */
     int64_t accepted_ms, started_ms, ended_ms;
@@ -327,15 +329,17 @@ struct chat_input {
     enum send_form form;
     const struct session_key *key;
     struct view message, run_id;
-    struct view mode;    /* as the request names it; empty: the session's */
-    uint32_t timeout_ms; /* 0: the configured one */
-    struct view lane;    /* as mode */
-    struct view options; /* members for the job as JSON text without braces */
-    struct view extra;   /* what else makes the request another one: attachments */
-    bool plain;          /* not a command, whatever it looks like */
+    struct view mode;          /* as the request names it; empty: the session's */
+    uint32_t timeout_ms;       /* 0: the configured one */
+    struct view lane;          /* as mode */
+    struct view options;       /* members for the job as JSON text without braces */
+    struct attachments *files; /* may be NULL */
+    bool plain;                /* not a command, whatever it looks like */
 };
 /* Takes it up and answers the call. */
 int chat_take(struct call *c, struct chat_input *in);
+/* The same with the attachments of the request. */
+int chat_take_with(struct call *c, struct chat_input *in);
 
 /* Same key, other request: a hash of what the answer depends on. */
 void chat_digest(const struct chat_input *in, char out[65]);

@@ -9,7 +9,9 @@
 #include "json.h"
 #include "settings.h"
 
-static void tail(struct jw *w, struct view run_id, const char *id, int64_t ts, bool user)
+/* files: members about attachments of a user's message, or empty. */
+static void tail(struct jw *w, struct view run_id, const char *id, int64_t ts, bool user,
+                 struct view files)
 {
     jw_key(w, "__openclaw");
     jw_obj(w);
@@ -18,6 +20,10 @@ static void tail(struct jw *w, struct view run_id, const char *id, int64_t ts, b
     jw_kcstr(w, "id", id);
     if (user) {
         jw_kbool(w, "senderIsOwner", true);
+        if (files.n) {
+            buf_put_char(w->b, ',');
+            buf_put_view(w->b, files);
+        }
         jw_key(w, "idempotencyKey");
         jw_str_open(w);
         jw_escape(w->b, run_id);
@@ -40,7 +46,7 @@ void chat_msg_user(struct buf *out, const struct run *r, struct view text, int64
     buf_put_view(out, V(",\"idempotencyKey\":\""));
     jw_escape(out, view_str(r->run_id));
     buf_put_view(out, V(":user\""));
-    tail(&w, view_str(r->run_id), r->message_id, ts, true);
+    tail(&w, view_str(r->run_id), r->message_id, ts, true, view_str(r->files));
 }
 
 /* What the gateway says by itself is named as the captured conversations name it (trace
@@ -114,7 +120,7 @@ void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, st
     if (r->result.error)
         jw_kcstr(&w, "errorMessage", r->result.error);
     jw_ki64(&w, "timestamp", ts);
-    tail(&w, view_str(r->run_id), id, ts, false);
+    tail(&w, view_str(r->run_id), id, ts, false, VIEW_EMPTY);
 }
 
 /* End of the JSON string that begins at v.p[0] == '"': index behind the closing quote, 0 when there

@@ -24,9 +24,9 @@ void chat_digest(const struct chat_input *in, char out[65])
     buf_put_view(&b, session_key_view(in->key));
     buf_put_char(&b, '\0');
     buf_put_view(&b, in->message);
-    if (in->extra.n) {
+    if (in->files && in->files->count) {
         buf_put_char(&b, '\0');
-        buf_put_view(&b, in->extra);
+        attach_digest(in->files, &b);
     }
     (void)SHA256((const unsigned char *)buf_view(&b).p, b.n, md);
     for (size_t i = 0; i < 16;
@@ -218,6 +218,10 @@ int chat_take(struct call *c, struct chat_input *in)
     }
     if (in->form == FORM_AGENT && (rc = waiter_agent(c, r, &e)) < 0)
         goto out;
+    if (in->files && in->files->count &&
+        ((l->s.sid == 0 && (rc = session_save(h, &l->s, &e)) < 0) ||
+         (rc = attach_keep(h, in->files, l->s.sid, &r->files, &e)) < 0))
+        goto out;
     if ((rc = live_take(l, r, in->message, &taken, &interrupted, &e)) < 0)
         goto out;
     if (taken == TAKEN_WAITING)
@@ -227,6 +231,8 @@ int chat_take(struct call *c, struct chat_input *in)
     return rc;
 out:
     if (rc < 0) {
+        if (r && r->files)
+            attach_undo(h, in->files, l->s.sid);
         if (r) {
             waiters_drop(r);
             run_free(r);
@@ -235,6 +241,25 @@ out:
             live_next(h, l);
         return refuse(c, &e);
     }
+    return rc;
+}
+
+int chat_take_with(struct call *c, struct chat_input *in)
+{
+    struct attachments files = {0};
+    struct err e = ERR_INIT;
+    int rc = attach_read(&files, json_object_get(c->params, "attachments"), &e);
+
+    if (rc == ERR_NOMEM)
+        return refuse(c, &e);
+    if (rc < 0)
+        return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
+    if (in->message.n == 0 && files.count == 0)
+        return call_error(c, RPC_INVALID_REQUEST, "message or attachment required");
+    in->files = &files;
+    rc = chat_take(c, in);
+    in->files = NULL;
+    attach_fini(&files);
     return rc;
 }
 
@@ -263,7 +288,6 @@ static bool admin_only(const json_t *params)
 
 int rpc_chat_send(struct call *c)
 {
-    json_t *attachments = json_object_get(c->params, "attachments");
     int64_t timeout = json_i64(c->params, "timeoutMs", 0);
     struct session_key key;
     struct chat_input in = {
@@ -286,18 +310,13 @@ int rpc_chat_send(struct call *c)
     if (admin_only(c->params) && !(c->conn->who.scopes & SCOPE_ADMIN))
         return call_error(c, RPC_INVALID_REQUEST,
                           "originating and system fields require admin scope");
-    if (json_array_size(attachments) > 0)
-        return call_error(c, RPC_INVALID_REQUEST,
-                          "attachments are not supported by this gateway yet");
-    if (in.message.n == 0)
-        return call_error(c, RPC_INVALID_REQUEST, "message or attachment required");
     if (!in.plain && chat_is_stop(in.message))
         return chat_stop(c, &key);
     jw_obj(&w);
     option(&w, c->params, "thinking", "thinking");
     if (options.n > 1)
         in.options = view_from(buf_view(&options), 1);
-    rc = chat_take(c, &in);
+    rc = chat_take_with(c, &in);
     buf_fini(&options);
     return rc;
 }
@@ -320,16 +339,11 @@ static int session_send(struct call *c, struct view mode)
     if (session_key(c->hub, json_view(c->params, "key"), json_view(c->params, "agentId"), &key,
                     &e) < 0)
         return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
-    if (json_array_size(json_object_get(c->params, "attachments")) > 0)
-        return call_error(c, RPC_INVALID_REQUEST,
-                          "attachments are not supported by this gateway yet");
-    if (in.message.n == 0)
-        return call_error(c, RPC_INVALID_REQUEST, "message or attachment required");
     if (in.run_id.n == 0) {
         rand_uuid(made);
         in.run_id = view_str(made);
     }
-    return chat_is_stop(in.message) ? chat_stop(c, &key) : chat_take(c, &in);
+    return chat_is_stop(in.message) ? chat_stop(c, &key) : chat_take_with(c, &in);
 }
 
 int rpc_sessions_send(struct call *c)

@@ -134,6 +134,10 @@ static void put_pending(struct jw *w, const struct live *l, int64_t before)
         jw_key(w, "__openclaw");
         jw_obj(w);
         jw_kbool(w, "senderIsOwner", true);
+        if (r->files) {
+            buf_put_char(w->b, ',');
+            buf_put_str(w->b, r->files);
+        }
         jw_key(w, "id");
         w->after_key = false;
         buf_printf(w->b, "\"pending:%s\"", r->message_id);

@@ -13,6 +13,8 @@
 #include "store.h"
 #include "worker.h"
 
+#include <sys/utsname.h>
+
 struct conns;          /* connections that said hello (conn.h) */
 struct runs;           /* runs under way (run.h) */
 struct presence;       /* who is listed (presence.h) */
@@ -32,6 +34,7 @@ struct pairing;        /* devices that ask, setup codes (pairing.h) */
 struct fetches;        /* files that are got from the network (fetch.h) */
 struct deliveries;     /* outgoing messages on their way (deliveries.h) */
 struct inbound;        /* what channels bring (inbound.h) */
+struct medias;         /* files of messages (media/media.h) */
 struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
 struct tools;          /* what agents can do (tools.h) */
@@ -63,6 +66,7 @@ struct hub {
     struct fetches *fetches;
     struct deliveries *deliveries;
     struct inbound *inbound;
+    struct medias *medias;
     struct channel_probes *channel_probes;
     struct devices *devices;
     struct pairing *pairing;
@@ -92,6 +96,7 @@ struct hub {
     struct loop_timer tick;                /* only while somebody is connected (tick.h) */
     int64_t started_ms;                    /* wall clock */
     long cpus;                             /* of the machine: read from a file, so only once */
+    struct utsname machine;                /* likewise: no call for it in the sandbox */
     char boot_id[37];
     struct loop_timer stop; /* the grace is nearly over */
     bool stopping, said_goodbye;

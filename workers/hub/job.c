@@ -11,6 +11,7 @@
 #include "prompt.h"
 #include "settings.h"
 #include "skey.h"
+#include "told.h"
 
 enum { AGAIN_FIRST_MS = 200, AGAIN_MAX_MS = 5000 };
 
@@ -75,7 +76,7 @@ bool run_given(const struct run *r)
 static int payload(struct run *r, int *out, struct err *e)
 {
     struct hub *h = r->hub;
-    struct buf head = BUF_INIT(2 * MIB);
+    struct buf head = BUF_INIT(2 * MIB), files = BUF_INIT(32 * MIB);
     struct jw w = JW_INIT(&head);
     struct prompt_limit fits;
     struct model_pick pick;
@@ -114,18 +115,24 @@ static int payload(struct run *r, int *out, struct err *e)
     buf_put_view(&head, V(",\"messages\":["));
     if (rc == 0 && (rc = buf_check(&head, e)) == 0 &&
         (rc = job_prompt(h, &r->live->s, &p, e)) == 0 &&
-        (rc = mem_new(&part, (2 * (size_t)p->count + 4) * sizeof(*part), e)) == 0) {
+        (rc = mem_new(&part, (2 * (size_t)p->count + 6) * sizeof(*part), e)) == 0) {
         part[0] = buf_view(&head);
         n = 1 + prompt_parts(p, &h->runs->prompt, fits.room, part + 1);
         if (append && n > 1)
             part[n++] = V(",");
         if (append) /* it closes the list itself */
             part[n++] = view_str(append);
-        part[n++] = append ? V("}") : V("]}");
-        rc = fd_sealed_parts("job", part, n, out, e);
+        if (!append)
+            part[n++] = V("]");
+        if ((rc = told_files(h, p, prompt_fit(p, fits.room), &files, e)) == 0) {
+            part[n++] = buf_view(&files);
+            part[n++] = V("}");
+            rc = fd_sealed_parts("job", part, n, out, e);
+        }
     }
     mem_free(part);
     buf_fini(&head);
+    buf_fini(&files);
     return rc;
 }
 

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "logs.h"
 #include "mac.h"
+#include "media.h"
 #include "metrics.h"
 #include "pairing.h"
 #include "pairing_setup.h"
@@ -50,7 +51,8 @@ enum {
     PATH_BYTES_MAX = 4096,
 };
 
-static const struct sandbox hub_sandbox = {.allow = SB_STATE_DIR | SB_MEMFD};
+static const struct sandbox hub_sandbox = {.allow = SB_STATE_DIR | SB_MEMFD | SB_FOLDER,
+                                           .folder = MEDIA_FD};
 
 /* ---- lines ---- */
 
@@ -370,6 +372,7 @@ static int on_config(void *ctx, json_t *conf, struct err *e)
     runs_config(h);
     deliveries_config(h);
     inbound_config(h);
+    media_config(h);
     h->w.conf = was; /* the worker swaps it when we return */
     health_now(h);
     return 0;
@@ -384,7 +387,8 @@ static int open_store(struct hub *h, struct err *e)
 
     if (n < 0 || (size_t)n >= sizeof(path))
         return err_set(e, ERR_LIMIT, "runtime.stateDir: longer than %d bytes", PATH_BYTES_MAX);
-    return store_open(&h->store, path, NULL, e);
+    n = store_open(&h->store, path, NULL, e);
+    return n < 0 ? n : media_open(h, path, e);
 }
 
 static int open_all(struct hub *h, struct err *e)
@@ -393,6 +397,8 @@ static int open_all(struct hub *h, struct err *e)
 
     h->started_ms = clock_wall_ms();
     h->cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (uname(&h->machine) < 0)
+        memset(&h->machine, 0, sizeof(h->machine));
     rand_uuid(h->boot_id);
     hub_init(h);
     chores_open(h);
@@ -449,6 +455,7 @@ static void close_all(struct hub *h)
     pairing_close(h);
     pairing_setup_close(h);
     devices_close(&h->devices);
+    media_close(h);
     store_close(&h->store);
     mac_free(&h->mac);
     settings_free(&h->settings);

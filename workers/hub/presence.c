@@ -4,8 +4,6 @@
 #include "event.h"
 #include "settings.h"
 
-#include <sys/utsname.h>
-
 struct entry {
     char *key, *body;   /* owned */
     const char *reason; /* a literal, or NULL */
@@ -30,16 +28,15 @@ static void write_self(struct hub *h, struct buf *out)
 {
     struct jw w = JW_INIT(out);
     struct buf text = BUF_INIT(1024);
-    struct utsname u;
-    char platform[sizeof(u.release) + 8];
+    const struct utsname *u = &h->machine;
+    char platform[sizeof(u->release) + 8];
 
-    if (uname(&u) < 0)
-        memset(&u, 0, sizeof(u));
-    buf_printf(&text, "The gateway runs on %s, version %s.", u.nodename, h->settings->wire_version);
+    buf_printf(&text, "The gateway runs on %s, version %s.", u->nodename,
+               h->settings->wire_version);
     jw_obj(&w);
-    jw_kcstr(&w, "host", u.nodename[0] ? u.nodename : "gateway");
+    jw_kcstr(&w, "host", u->nodename[0] ? u->nodename : "gateway");
     jw_kcstr(&w, "version", h->settings->wire_version);
-    (void)snprintf(platform, sizeof(platform), "linux %s", u.release);
+    (void)snprintf(platform, sizeof(platform), "linux %s", u->release);
     jw_kcstr(&w, "platform", platform);
     jw_kcstr(&w, "deviceFamily", "Linux");
     jw_kcstr(&w, "mode", "gateway");

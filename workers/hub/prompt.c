@@ -12,6 +12,7 @@
 #include "json.h"
 #include "num.h"
 #include "tokens.h"
+#include "told.h"
 
 enum { TOOLS_TOLD = 0, FIRST_ROOM = 16 };
 
@@ -190,6 +191,23 @@ static bool put_summary(struct prompt *p, uint64_t seq, struct view summary)
     return ok;
 }
 
+/* A message of the user with files: its text, and what they are. */
+static bool put_files(struct prompt *p, const struct rec_message_add *m, struct view content)
+{
+    struct buf parts = BUF_INIT(PROMPT_TEXT_MAX);
+    uint64_t tokens;
+    bool has = told_parts(m->text, content, &parts, &tokens),
+         ok = !parts.failed && put_piece(p, PIECE_USER, m->seq, has ? buf_view(&parts) : content);
+
+    buf_fini(&parts);
+    if (!ok || !has)
+        return ok;
+    p->piece[p->count - 1].files = true;
+    p->piece[p->count - 1].tokens += (uint32_t)tokens;
+    p->tokens += tokens;
+    return true;
+}
+
 bool prompt_add(struct prompt *p, const struct rec_message_add *m)
 {
     struct view role, content;
@@ -199,11 +217,9 @@ bool prompt_add(struct prompt *p, const struct rec_message_add *m)
         return true; /* the gateway's own words and failures are not for the model */
     if (!chat_msg_split(m->text, &role, &content))
         return true;
-    if (!put_piece(p,
-                   m->role == MESSAGE_USER        ? PIECE_USER
-                   : m->role == MESSAGE_ASSISTANT ? PIECE_ASSISTANT
-                                                  : PIECE_TOOL,
-                   m->seq, content))
+    if (m->role == MESSAGE_USER)
+        return put_files(p, m, content);
+    if (!put_piece(p, m->role == MESSAGE_ASSISTANT ? PIECE_ASSISTANT : PIECE_TOOL, m->seq, content))
         return false;
     p->piece[p->count - 1].silent = m->role == MESSAGE_ASSISTANT && is_calls_only(content);
     if (m->role == MESSAGE_ASSISTANT && m->seq > p->boundary && (told = told_by(m->text)) > 0) {

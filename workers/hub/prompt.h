@@ -28,6 +28,7 @@ struct piece {
     uint32_t tokens;
     uint8_t kind; /* enum piece_kind */
     bool silent;  /* an assistant's message that holds nothing but calls */
+    bool files;   /* its content is a list with parts of type media (told.h) */
 };
 
 struct prompt {

@@ -8,7 +8,6 @@
 #include "settings.h"
 
 #include <sys/sysinfo.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define THINKING_LEVELS "[{\"id\":\"off\",\"label\":\"off\"}]"
@@ -397,23 +396,23 @@ int rpc_system_info(struct call *c)
 {
     const struct settings *s = c->hub->settings;
     struct jw *w = call_ok(c);
+    const struct utsname *u = &c->hub->machine;
     struct sysinfo si;
-    struct utsname u;
 
-    if (uname(&u) < 0 || sysinfo(&si) < 0)
+    if (sysinfo(&si) < 0)
         return call_error(c, RPC_UNAVAILABLE, "the kernel does not tell");
     jw_obj(w);
-    jw_kcstr(w, "machineName", u.nodename);
-    jw_kcstr(w, "hostname", u.nodename);
+    jw_kcstr(w, "machineName", u->nodename);
+    jw_kcstr(w, "hostname", u->nodename);
     jw_kcstr(w, "platform", "linux");
-    jw_kcstr(w, "release", u.release);
+    jw_kcstr(w, "release", u->release);
     jw_kcstr(w, "arch",
-             strcmp(u.machine, "x86_64") == 0    ? "x64"
-             : strcmp(u.machine, "aarch64") == 0 ? "arm64"
-                                                 : u.machine);
+             strcmp(u->machine, "x86_64") == 0    ? "x64"
+             : strcmp(u->machine, "aarch64") == 0 ? "arm64"
+                                                  : u->machine);
     jw_key(w, "osLabel");
     jw_raw(w, V("\"Linux "));
-    jw_escape(w->b, view_str(u.release));
+    jw_escape(w->b, view_str(u->release));
     buf_put_char(w->b, '"');
     jw_ki64(w, "port", s->port);
     jw_kcstr(w, "nodeVersion", "none");

@@ -67,6 +67,8 @@ static void write_params(const struct run *r, struct buf *out)
         jw_kcstr(&w, "options", r->options);
     if (r->text)
         jw_kcstr(&w, "text", r->text);
+    if (r->files)
+        jw_kcstr(&w, "files", r->files);
     jw_obj_end(&w);
 }
 
@@ -115,13 +117,14 @@ int run_save(struct run *r, enum run_state state, struct view summary, struct er
 static int consume_before(struct run *r, char tag, struct view text, int64_t now, struct err *e)
 {
     struct buf b = BUF_INIT(1024 * KIB);
-    char own[sizeof(r->message_id)];
+    char own[sizeof(r->message_id)], *files = TAKE(r->files);
     uint64_t seq;
     int rc;
 
     memcpy(own, r->message_id, sizeof(own));
     r->message_id[0] = tag; /* no hexadecimal digit */
     chat_msg_user(&b, r, view_trim(text), now);
+    r->files = files;
     if ((rc = buf_check(&b, e)) == 0)
         rc = chat_msg_add(r->hub, r->live, r->message_id, MESSAGE_USER, view_str(r->run_id),
                           buf_view(&b), now, &seq, e);
@@ -239,7 +242,7 @@ int run_accept(struct run *r, struct view message, struct err *e)
     r->phase = RUN_SENT;
     if ((rc = save_running(r, e)) < 0 || (rc = run_save(r, RUN_QUEUED, VIEW_EMPTY, e)) < 0)
         goto out;
-    if (message.n && (rc = run_consume(r, message, e)) < 0) {
+    if ((message.n || r->files) && (rc = run_consume(r, message, e)) < 0) {
         undo.run_del.run_id = view_str(r->row_id);
         if (hub_put(r->hub, &undo, &ignored) < 0)
             log_error("run.undo", KV("why", ignored.text));

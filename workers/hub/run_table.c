@@ -195,6 +195,7 @@ void run_free(struct run *r)
     mem_free(r->options);
     mem_free(r->carry);
     mem_free(r->context);
+    mem_free(r->files);
     mem_free(r->ids);
     mem_free(r->result.error);
     mem_free(r->result.usage);

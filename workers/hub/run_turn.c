@@ -363,6 +363,9 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         if (json_flag(p, "inbound", false))
             source_names(r->options, r->route, r->who);
     }
+    if (json_view(p, "files").n &&
+        !(r->files = mem_dup(json_view(p, "files").p, json_view(p, "files").n)))
+        return err_set(e, ERR_NOMEM, "run: out of memory");
     if (json_view(p, "context").n)
         r->context = mem_dup(json_view(p, "context").p, json_view(p, "context").n);
     if (json_flag(p, "waits", false) || l->active) {

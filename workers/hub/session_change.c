@@ -111,6 +111,7 @@ int session_reset(struct hub *h, const struct session_key *key, struct err *e)
         del.session_del.key = session_key_view(key);
         if ((rc = hub_put(h, &del, e)) < 0)
             goto out;
+        media_look(h);
         s->sid = 0;
     }
     rand_uuid(revision);
@@ -218,6 +219,7 @@ int rpc_sessions_delete(struct call *c)
     del.session_del.key = session_key_view(&key);
     if (found && hub_put(c->hub, &del, &e) < 0)
         return unavailable(c, &e);
+    media_look(c->hub);
     w = call_ok(c);
     jw_obj(w);
     jw_kbool(w, "ok", true);

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "json.h"
 #include "rand.h"
+#include "told.h"
 #include "usage.h"
 
 #include <stdio.h>
@@ -52,11 +53,26 @@ static int on_row(void *ctx, const struct rec_message_add *m)
     return 0;
 }
 
+struct owner {
+    struct hub *h;
+    uint32_t sid;
+};
+
+/* A file of a copied message belongs to the copy, too. */
+static int on_file(void *ctx, const struct media *m, struct err *e)
+{
+    const struct owner *o = ctx;
+    int r = media_keep(o->h, m, MEDIA_OF_SESSION, o->sid, e);
+
+    return r == ERR_NOT_FOUND ? 0 : r;
+}
+
 /* The message under an id of its own: everywhere its text names the old one as its id. */
 static int put_row(struct hub *h, uint32_t sid, const struct copied *r, struct view text,
                    struct err *e)
 {
     struct buf b = BUF_INIT(32 * MIB);
+    struct view text_was = text;
     char was[80], id[UUID_MAX];
     const char *at;
     int n = snprintf(was, sizeof(was), "\"id\":\"%s\"", r->id), rc;
@@ -77,7 +93,8 @@ static int put_row(struct hub *h, uint32_t sid, const struct copied *r, struct v
                                                 .run_id = view_str(r->run_id),
                                                 .text = buf_view(&b)}};
 
-        rc = hub_put(h, &rec, e);
+        if ((rc = hub_put(h, &rec, e)) == 0)
+            rc = told_each(text_was, on_file, &(struct owner){h, sid}, e);
     }
     buf_fini(&b);
     return rc;

@@ -1,0 +1,273 @@
+"""Attachments: taken once, on the disk before they are acknowledged, told to the model in its own form, shown in the
+history, gone with their session."""
+import base64
+import json
+import os
+import struct
+import uuid
+import zlib
+
+from client import Client, text_of
+from gateway import config_for, until
+
+
+def png(width, height, extra=0):
+    """A real picture; extra: bytes of a chunk that nobody reads."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + b"\x80" * 3 * width for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            (chunk(b"teXt", os.urandom(extra)) if extra else b"") +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+
+
+def att(data, mime=None, name=None, **more):
+    out = dict(content=base64.b64encode(data).decode(), **more)
+    if mime:
+        out["mimeType"] = mime
+    if name:
+        out["fileName"] = name
+    return out
+
+
+def files_of(g):
+    folder = os.path.join(g.state_dir, "store", "media")
+    return sorted(os.listdir(folder))
+
+
+def parts_of(call):
+    """What the model was told last, and how many images in all."""
+    said = [m["content"] for m in call["asked"]["messages"] if m["role"] == "user"]
+    return said[-1]
+
+
+def images_of(call):
+    return sum(p["type"] == "image_url" for m in call["asked"]["messages"] if isinstance(m["content"], list)
+               for p in m["content"])
+
+
+def media_of(message):
+    return message["__openclaw"].get("media")
+
+
+def test_demo_sees_an_image(t):
+    c = t.gateway({"gateway": {"mode": "local"}}).client()
+    end = c.turn("agent:main:a", "what is this", attachments=[att(png(64, 48), "image/png", "cat.png")])[1]
+    assert end["state"] == "final", end
+    assert "cat.png (image/png, 64 x 48, " in text_of(end["message"]), end
+
+
+def test_each_kind_in_its_form(t):
+    g = t.gateway()
+    c = g.client()
+    pic = png(32, 16)
+    run, end = c.turn("agent:main:a", "look at these [fake ok chunks=1]", attachments=[
+        att(pic, "image/png", "a.png", type="image", origin="paste"),
+        att(b"first line\nsecond line\n", "text/plain", "notes.txt"),
+        att(PDF, "application/pdf", "paper.pdf"), att(bytes(range(256)), "application/x-thing", "thing.bin")])
+    assert end["state"] == "final", end
+    m = c.history("agent:main:a")[0]
+    assert m["content"] == "look at these [fake ok chunks=1]", m
+    facts = media_of(m)
+    assert [(f["kind"], f["contentType"], f["fileName"]) for f in facts] == [
+        ("image", "image/png", "a.png"), ("document", "text/plain", "notes.txt"),
+        ("document", "application/pdf", "paper.pdf"), ("document", "application/x-thing", "thing.bin")], facts
+    assert facts[0]["url"].startswith("media://inbound/") and facts[0]["url"].endswith(".png"), facts
+    assert (facts[0]["width"], facts[0]["height"], facts[0]["sizeBytes"], facts[0]["origin"]) == \
+        (32, 16, len(pic), "paste"), facts
+    assert m["__openclaw"]["mediaImageLayout"] == {"slots": [{"kind": "inline", "factIndex": 0}]}, m
+    assert len(files_of(g)) == 4
+    parts = parts_of(t.fake.calls("look at these")[0])
+    assert parts[0] == {"type": "text", "text": "look at these [fake ok chunks=1]"}, parts
+    assert parts[1] == {"type": "image_url", "image_url": {
+        "url": "data:image/png;base64," + base64.b64encode(pic).decode()}}, parts
+    assert "notes.txt (text/plain, 23 bytes)" in parts[2]["text"] and "second line" in parts[2]["text"], parts
+    assert "paper.pdf (application/pdf" in parts[3]["text"], parts  # no service of OpenAI's own: in words
+    assert "thing.bin (application/x-thing, 256 bytes)" in parts[4]["text"], parts
+
+
+def test_anthropic_takes_documents(t):
+    doc = config_for(t.fake.url)
+    doc["agents"]["defaults"]["model"]["primary"] = "anthro/mock-1"
+    c = t.gateway(doc).client()
+    pic = png(8, 8)
+    end = c.turn("agent:main:a", "for the other api [fake ok chunks=1]",
+                 attachments=[att(pic, "image/png", "a.png"), att(PDF, name="paper.pdf")])[1]
+    assert end["state"] == "final", end
+    parts = parts_of(t.fake.calls("for the other api")[0])
+    assert parts[1] == {"type": "image", "source": {"type": "base64", "media_type": "image/png",
+                                                    "data": base64.b64encode(pic).decode()}}, parts
+    assert parts[2]["type"] == "document" and parts[2]["title"] == "paper.pdf", parts
+    assert parts[2]["source"]["data"] == base64.b64encode(PDF).decode(), parts
+
+
+def test_model_without_images(t):
+    doc = config_for(t.fake.url)
+    doc["models"]["providers"]["mock"]["models"][0]["input"] = ["text"]
+    c = t.gateway(doc).client()
+    c.turn("agent:main:a", "blind [fake ok chunks=1]", attachments=[att(png(8, 8), "image/png", "a.png")])
+    call = t.fake.calls("blind")[0]
+    assert images_of(call) == 0, call
+    assert "a.png (image/png, 8 x 8" in call["prompt"] and "sees no images" in call["prompt"], call
+
+
+def test_message_of_an_attachment_alone(t):
+    g = t.gateway({"gateway": {"mode": "local"}})
+    c = g.client()
+    for method, key in (("chat.send", "sessionKey"), ("sessions.send", "key"), ("sessions.steer", "key")):
+        run = str(uuid.uuid4())
+        got = c.ask(method, {key: "agent:main:a", "message": "", "idempotencyKey": run,
+                             "attachments": [att(png(5, 5), "image/png", "alone.png")]})
+        assert got["status"] == "started", got
+        end = c.chat(run, ("final", "error"))
+        assert "alone.png (image/png, 5 x 5" in text_of(end["message"]), end
+    run = str(uuid.uuid4())
+    c.ask("agent", {"sessionKey": "agent:main:a", "message": " ", "idempotencyKey": run,
+                    "attachments": [att(png(6, 6), "image/png", "alone.png")]})
+    assert "alone.png (image/png, 6 x 6" in text_of(c.chat(run, "final")["message"])
+    h = c.history("agent:main:a")
+    assert [m["content"] for m in h if m["role"] == "user"] == [""] * 4, h
+    assert len(files_of(g)) == 4
+
+
+def test_what_is_refused(t):
+    g = t.gateway()
+    c = g.client()
+    pic = png(4, 4)
+    for attachment, want in (
+            ({"fileName": "a.png", "content": "!!!!"}, "attachment a.png: invalid base64 content"),
+            ({"fileName": "a.png", "content": "AAAA====" }, "attachment a.png: invalid base64 content"),
+            ({"type": "image", "content": " "}, "attachment image: empty payload"),
+            ({"content": "AAA"}, "attachment attachment-1: invalid base64 content"),
+            (att(png(4, 4, 6291456), "image/png", "big.png"), "attachment big.png: image exceeds size limit"),
+            (att(b"\1" * 19464193, name="b.bin"), "attachment b.bin: exceeds size limit (19464193 > 19464192 bytes)")):
+        e = c.refused("chat.send", dict(sessionKey="agent:main:a", message="x", idempotencyKey=str(uuid.uuid4()),
+                                        attachments=[att(pic, "image/png"), attachment]
+                                        if "attachment-1" not in want else [attachment]))
+        assert e.code == "INVALID_REQUEST" and e.message.startswith(want), (want, e)
+    e = c.refused("chat.send", dict(sessionKey="agent:main:a", message=" ", idempotencyKey="k",
+                                    attachments=[{"fileName": "a.png"}]))
+    assert e.message == "message or attachment required", e
+    e = c.refused("chat.send", dict(sessionKey="agent:main:a", message="x", idempotencyKey="k2",
+                                    attachments=[{"content": "AAAA"}] * 65))
+    assert e.code == "INVALID_REQUEST", e
+    assert files_of(g) == [] and c.history("agent:main:a") == []
+
+
+def test_same_key(t):
+    g = t.gateway()
+    c = g.client()
+    a, b = att(png(4, 4), "image/png", "a.png"), att(png(5, 5), "image/png", "a.png")
+    run, _ = c.turn("agent:main:a", "once [fake ok chunks=1]", attachments=[a])
+    again = dict(sessionKey="agent:main:a", message="once [fake ok chunks=1]", idempotencyKey=run, attachments=[a])
+    assert c.ask("chat.send", again)["status"] == "ok"
+    e = c.refused("chat.send", dict(again, attachments=[b]))
+    assert e.details.get("reason") == "chat-request-conflict", e
+    e = c.refused("chat.send", dict(again, attachments=[]))
+    assert e.details.get("reason") == "chat-request-conflict", e
+    assert len(files_of(g)) == 1 and len(t.fake.calls("once")) == 1
+
+
+def test_largest(t):
+    g = t.gateway()
+    c = g.client()
+    hub = g.worker("hub")
+    data = os.urandom(19464192)
+    end = c.turn("agent:main:a", "huge [fake ok chunks=1]", attachments=[att(data, name="h.bin")])[1]
+    assert end["state"] == "final", end
+    name, = files_of(g)
+    with open(os.path.join(g.state_dir, "store", "media", name), "rb") as f:
+        assert f.read() == data
+    assert os.stat(os.path.join(g.state_dir, "store", "media")).st_mode & 0o777 == 0o700
+    assert os.stat(os.path.join(g.state_dir, "store", "media", name)).st_mode & 0o777 == 0o600
+    assert g.worker("hub") == hub
+
+
+def test_old_images_are_not_told_again(t):
+    c = t.gateway().client()
+    for i in range(5):
+        c.turn("agent:main:a", "picture %d [fake ok chunks=1]" % i, attachments=[att(png(4 + i, 4), "image/png", "p%d.png" % i)])
+    call = t.fake.calls("picture 4")[0]
+    assert images_of(call) == 3, call
+    c.turn("agent:main:a", "and now [fake ok chunks=1]")
+    assert images_of(t.fake.calls("and now")[0]) == 3
+
+
+def test_gone_with_its_session(t):
+    g = t.gateway({"gateway": {"mode": "local"}})
+    c = g.client()
+    c.turn("agent:main:a", "one", attachments=[att(png(4, 4), "image/png")])
+    c.turn("agent:main:b", "two", attachments=[att(png(5, 5), "image/png")])
+    c.turn("agent:main:c", "three", attachments=[att(png(6, 6), "image/png")])
+    last = c.history("agent:main:c")[-1]["__openclaw"]["id"]
+    fork = c.ask("sessions.fork", {"sessionKey": "agent:main:c", "entryId": last})["sessionKey"]
+    assert media_of(c.history(fork)[0]), c.history(fork)
+    assert len(files_of(g)) == 3
+    c.ask("sessions.delete", {"key": "agent:main:a"})
+    until(lambda: len(files_of(g)) == 2, "the first session's file is gone")
+    c.ask("sessions.reset", {"key": "agent:main:b"})
+    until(lambda: len(files_of(g)) == 1, "the second session's file is gone")
+    c.ask("sessions.delete", {"key": "agent:main:c"})
+    c.turn("agent:main:d", "four", attachments=[att(png(7, 7), "image/png")])
+    c.ask("sessions.delete", {"key": "agent:main:d"})
+    until(lambda: len(files_of(g)) == 1, "the fourth session's file is gone: a look was taken")
+    assert media_of(c.history(fork)[0])[0]["url"].split("/")[-1].startswith(files_of(g)[0])
+    c.ask("sessions.delete", {"key": fork})
+    until(lambda: len(files_of(g)) == 0, "the copy's file is gone")
+
+
+def test_waiting_message_survives_a_hub(t):
+    """A message that waits behind a turn has its files after the hub was killed, too."""
+    g = t.gateway()
+    c = g.client()
+    first = c.send("agent:main:a", "slow one [fake ok chunks=2 gate=g1]")
+    t.fake.wait("slow one", "gated")
+    c.send("agent:main:a", "behind it [fake ok chunks=1]", attachments=[att(png(9, 9), "image/png", "w.png")],
+           queueMode="followup")
+    old = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", old)
+    assert len(files_of(g)) == 1
+    t.fake.gate("g1")
+    t.fake.wait("behind it")
+    assert images_of(t.fake.calls("behind it")[0]) == 1
+    c2 = g.client_soon()
+    until(lambda: len(c2.history("agent:main:a")) == 4, "both answers")
+    waited, = [m for m in c2.history("agent:main:a") if "behind it" in text_of(m)]
+    assert media_of(waited)[0]["fileName"] == "w.png", waited
+
+
+def test_orphans_go_at_the_start(t):
+    g = t.gateway({"gateway": {"mode": "local"}})
+    c = g.client()
+    c.turn("agent:main:a", "keep", attachments=[att(png(4, 4), "image/png")])
+    kept = files_of(g)
+    folder = os.path.join(g.state_dir, "store", "media")
+    orphan = str(uuid.uuid4())
+    with open(os.path.join(folder, orphan), "wb") as f:
+        f.write(b"half a file")
+    with open(os.path.join(folder, "not ours"), "wb") as f:
+        f.write(b"x")
+    st = os.stat(folder)
+    os.chown(os.path.join(folder, orphan), st.st_uid, st.st_gid)
+    old = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", old)
+    until(lambda: files_of(g) == sorted(kept + ["not ours"]), "the orphan is gone")
+    assert media_of(g.client_soon().history("agent:main:a")[0])
+
+
+def test_quota(t):
+    doc = config_for(t.fake.url, media={"maxBytes": 1048576})
+    g = t.gateway(doc)
+    c = g.client()
+    c.turn("agent:main:a", "fits [fake ok chunks=1]", attachments=[att(os.urandom(900000), name="a.bin")])
+    e = c.refused("chat.send", dict(sessionKey="agent:main:a", message="x", idempotencyKey="q",
+                                    attachments=[att(os.urandom(900000), name="b.bin")]))
+    assert e.code == "UNAVAILABLE" and "gateway.media.maxBytes" in e.message, e
+    assert len(files_of(g)) == 1 and len(c.history("agent:main:a")) == 2
+    # a refused message may be said again without its file, and others go on
+    assert c.turn("agent:main:a", "without [fake ok chunks=1]")[1]["state"] == "final"
