@@ -55,8 +55,9 @@ enum {
 enum {
     DRAFT_TEXT = 1,
     DRAFT_END = 2,
-    DRAFT_GROUP = 4
-}; /* draft.flags; no DRAFT_TEXT: only that it is begun */
+    DRAFT_GROUP = 4,
+    DRAFT_NEW = 8, /* a new message may be made of it now: nothing waits for its chat */
+};                 /* draft.flags; no DRAFT_TEXT: only that it is begun */
 enum { CHANNEL_DO_PROBE = 1, CHANNEL_DO_LOGOUT = 2 }; /* channel_do.command */
 /* deliver.kind, as enum delivery_kind of the store */
 enum {
@@ -76,8 +77,15 @@ enum {
     DELIVER_LATER = 64,  /* its beginning was said already */
 };                       /* deliver.options */
 enum { MEDIA_VOICE = 1, MEDIA_DOCUMENT = 2, MEDIA_GIF = 4 }; /* deliver_media.flags */
-/* deliver_result.outcome */
-enum { OUTCOME_OK = 0, OUTCOME_TRANSIENT = 1, OUTCOME_PERMANENT = 2, OUTCOME_UNKNOWN = 3 };
+enum { DELIVER_UNDER_WAY = 20 }; /* bytes of one in channel_state.under_way */
+/* deliver_result.outcome. LATER: the platform did not take it and says when it will; no failure. */
+enum {
+    OUTCOME_OK = 0,
+    OUTCOME_TRANSIENT = 1,
+    OUTCOME_PERMANENT = 2,
+    OUTCOME_UNKNOWN = 3,
+    OUTCOME_LATER = 4,
+};
 enum { EVENT_DROPPABLE = 1, EVENT_SEQ = 2 }; /* event.flags */
 /* Audience bits: what a connection may hear. Set by the hub at connect, matched by the front. */
 enum {

@@ -44,7 +44,7 @@ void chan_http_result(const struct chan_http_answer *a, struct channel_result *o
     if (a->status >= 200 && a->status < 300)
         return;
     out->error = V("the platform refused it");
-    out->outcome = a->status == 408 || a->status == 425 || a->status == 429 || a->status >= 500
-                       ? CHANNEL_TRANSIENT
-                       : CHANNEL_PERMANENT;
+    out->outcome = a->status == 429                                           ? CHANNEL_LATER
+                   : a->status == 408 || a->status == 425 || a->status >= 500 ? CHANNEL_TRANSIENT
+                                                                              : CHANNEL_PERMANENT;
 }

@@ -90,16 +90,28 @@ enum channel_unit {
 
 enum channel_outcome {
     CHANNEL_SENT,
-    CHANNEL_TRANSIENT, /* it did not take it, and may later; retry_after_ms when it said when */
+    CHANNEL_TRANSIENT, /* it did not take it, and may later */
     CHANNEL_PERMANENT, /* it never will: no such chat, blocked, forbidden */
     CHANNEL_UNKNOWN,   /* the request was on its way, no answer came */
+    CHANNEL_LATER,     /* it did not take it, for no fault of the message's: too many in too short a
+                          time (retry_after_ms), or there is no connection; no failed attempt */
 };
 
 struct channel_result {
     enum channel_outcome outcome;
     struct view message_id; /* of what was sent */
     uint32_t retry_after_ms;
+    bool all;          /* CHANNEL_LATER: it means every chat of the account */
     struct view error; /* one sentence, without secrets */
+};
+
+/* What the platform bears of new messages, 0: no limit. The hub keeps to it before it hands one
+ * over (workers/hub/pace.h), so that none waits in this process. */
+struct channel_pace {
+    uint32_t chat_gap_ms;           /* between two to one chat */
+    uint32_t room_per_min;          /* to a chat of several people, in any minute; at most 32 */
+    uint32_t account_n, account_ms; /* to all chats together: n in any so many ms; n at most 128 */
+    const char *rooms;              /* what targets of such chats begin with: one of these bytes */
 };
 
 struct channel_blob { /* media on its way out: bytes in memory, type sniffed, or an address or id */
@@ -226,8 +238,8 @@ struct channel_ops {
     uint32_t typing_ms; /* how long the platform shows it: repeated before */
     uint32_t edit_ms;   /* between two edits of a preview */
     uint32_t stale_ms;  /* no channel_alive for so long: the connection is dead; 0: never */
-    uint32_t chat_gap_ms, account_per_s; /* limits for new messages (pace.h); 0: none */
-    bool groups_own_list;                /* groupAllowFrom does not fall back on allowFrom */
+    struct channel_pace pace;
+    bool groups_own_list;           /* groupAllowFrom does not fall back on allowFrom */
     const char *const *id_prefixes; /* stripped from configured ids ("tg:"); NULL or NULL-ended */
 
     /* Before the sandbox: read channel_conf, refuse what cannot work, say channel_port for each

@@ -22,7 +22,6 @@ enum channel_life {
 
 struct out;    /* what is to be sent (out.h) */
 struct in;     /* what came in (in.h) */
-struct pace;   /* the rate of new messages (pace.h) */
 struct drafts; /* answers in the making (draft.h) */
 
 struct channel {
@@ -39,6 +38,7 @@ struct channel {
     char why[CHANNEL_WHY_BYTES]; /* the last error */
     int64_t started_at, connected_at, lost_at, inbound_at, outbound_at; /* wall clock */
     unsigned reconnects;
+    uint64_t boot; /* drawn at the start: what an older process was given is not ours */
     json_t *notes; /* owned */
     uint16_t ports[CHANNEL_PORTS_MAX];
     unsigned port_n;
@@ -49,7 +49,6 @@ struct channel {
     } resume;
     struct http *http; /* owned; NULL: not needed */
     struct out *out;
-    struct pace *pace; /* owned; NULL until something is said, and without limits */
     struct in *in;
     struct drafts *drafts;
 };
@@ -76,19 +75,14 @@ int hook_on_message(void *ctx, struct link *from, struct ipc_hook *m, struct err
 void out_close(struct channel *c);
 int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct err *e);
 int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e);
-/* May a new message go to this chat? 0: yes, and it is counted (out_paced when it is answered);
- * otherwise ask again in so many milliseconds. */
-uint32_t out_pace(struct channel *c, struct view target);
-uint32_t out_pace_preview(struct channel *c, struct view target);
-void out_paced(struct channel *c, struct view target);
 /* What goes in front of an answer's first part, and a space behind it; VIEW_EMPTY: nothing. */
 struct view out_prefix(const struct channel *c, struct view text);
 /* A new hub: it is told the results that no hub has acknowledged. */
 void out_tell(struct channel *c, struct link *hub);
-/* Ids of everything under way, 8 bytes each, appended. */
+/* The same to the hub that is there, when it has not acknowledged them for a while (a timer's). */
+void out_repeat(void *channel);
+/* Everything under way, DELIVER_UNDER_WAY bytes each (ipc.def), appended. */
 void out_under_way(const struct channel *c, struct buf *ids);
-/* Connected again, or not any more. */
-void out_run(struct channel *c);
 bool out_idle(const struct channel *c); /* nothing is with the platform */
 
 /* ---- in.c: what people write ---- */
@@ -97,5 +91,7 @@ void in_close(struct channel *c);
 int in_on_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct err *e);
 void in_tell(struct channel *c); /* a hub that is new: all that is not safe, in order */
 bool in_all_safe(const struct channel *c);
+/* The hub that is there has not said a word of what it was offered: once more (a timer's). */
+void in_repeat(void *channel);
 
 #endif

@@ -27,6 +27,7 @@ struct draft {
     struct channel_op typing, preview, ack;
     enum op_of under_way;
     bool typing_now, ack_now, acked, stopped, taken, ended, dirty;
+    bool may_begin; /* the hub says that its chat is free for a new message */
     unsigned typing_failures;
     uint64_t heard_ms, edited_ms;
     struct loop_timer type, edit;
@@ -134,7 +135,7 @@ static void show(struct draft *d)
 {
     struct channel *c = d->c;
     struct err e = ERR_INIT;
-    uint32_t next = 0, wait;
+    uint32_t next = 0;
     bool first = !d->message_id[0];
 
     if (d->stopped || d->taken || d->ended || d->under_way != OP_NONE || !d->dirty ||
@@ -147,10 +148,8 @@ static void show(struct draft *d)
         d->stopped = true; /* the whole follows as messages */
         return;
     }
-    if (first && (wait = out_pace_preview(c, view_str(d->target)))) {
-        loop_timer_set(&d->edit, wait); /* the newest text then */
-        return;
-    }
+    if (first && !d->may_begin)
+        return; /* a newer text says when */
     d->dirty = false;
     d->edited_ms = loop_now_ms(c->w.loop);
     d->preview = (struct channel_op){.target = view_str(d->target),
@@ -226,8 +225,6 @@ static void preview_done(struct draft *d, const struct channel_result *r)
     enum op_of was = d->under_way;
 
     d->under_way = OP_NONE;
-    if (was == OP_SEND)
-        out_paced(d->c, view_str(d->target));
     if (was == OP_SEND && r->outcome == CHANNEL_SENT && r->message_id.n <= CHANNEL_ID_BYTES) {
         (void)snprintf(d->message_id, sizeof(d->message_id), "%.*s", VIEW_FMT(r->message_id));
         tell_shown(d);
@@ -338,6 +335,7 @@ int draft_on_message(void *ctx, struct link *from, struct ipc_draft *m, struct e
     if (!d && !(d = begin(c, m)))
         return 0;
     d->heard_ms = loop_now_ms(c->w.loop);
+    d->may_begin = m->flags & DRAFT_NEW;
     if (m->flags & DRAFT_TEXT)
         text_is(d, m->text);
     return 0;

@@ -15,6 +15,8 @@ enum {
     PENDING_MAX = 512, /* more than a platform gives out in one go */
     PENDING_BYTES = 8 << 20,
     PEER_BYTES = 16 << 10, /* ipc.def: inbound.peer */
+    REPEAT_MS = 30000,     /* a hub that says nothing is offered it again; twice means nothing */
+    REPEAT_MAX_MS = 300000,
 };
 
 enum what { WHAT_INBOUND, WHAT_ASK, WHAT_NOTHING };
@@ -34,7 +36,8 @@ struct in {
     struct pending *first, **end;
     unsigned count;
     size_t bytes;
-    struct loop_timer again;
+    struct loop_timer again, repeat;
+    uint32_t repeat_ms;
     struct loop_task done; /* what means nothing is taken at the end of the turn */
 };
 
@@ -76,6 +79,24 @@ static void on_again(void *ctx)
     in_tell(ctx);
 }
 
+static void expect_word(struct in *in)
+{
+    if (!loop_timer_pending(&in->repeat))
+        loop_timer_set(&in->repeat, in->repeat_ms = REPEAT_MS);
+}
+
+void in_repeat(void *ctx)
+{
+    struct channel *c = ctx;
+    struct in *in = c->in;
+
+    if (!in->first)
+        return;
+    in_tell(c);
+    in->repeat_ms = in->repeat_ms < REPEAT_MAX_MS / 2 ? in->repeat_ms * 2 : REPEAT_MAX_MS;
+    loop_timer_set(&in->repeat, in->repeat_ms);
+}
+
 /* It is safe, or means nothing. */
 static void taken(struct channel *c, struct pending **at)
 {
@@ -111,6 +132,9 @@ int in_on_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct er
 
     (void)from;
     (void)e;
+    loop_timer_clear(&c->in->repeat); /* it lives */
+    if (c->in->count > 1)
+        expect_word(c->in);
     if (m->retry_after_ms) {
         if (!loop_timer_pending(&c->in->again))
             loop_timer_set(&c->in->again, m->retry_after_ms);
@@ -338,6 +362,7 @@ int channel_inbound(struct channel *c, const struct channel_event *ev, channel_t
         loop_defer(c->w.loop, &in->done, LOOP_COMMIT);
     else
         offer(c, p);
+    expect_word(in);
     return 0;
 }
 
@@ -349,6 +374,7 @@ int in_open(struct channel *c, struct err *e)
         return r;
     c->in->end = &c->in->first;
     loop_timer_init(&c->in->again, c->w.loop, on_again, c);
+    loop_timer_init(&c->in->repeat, c->w.loop, in_repeat, c);
     c->in->done = (struct loop_task){.run = on_done, .ctx = c};
     return 0;
 }
@@ -359,6 +385,7 @@ void in_close(struct channel *c)
         return;
     loop_undefer(c->w.loop, &c->in->done);
     loop_timer_fini(&c->in->again);
+    loop_timer_fini(&c->in->repeat);
     while (c->in->first) {
         struct pending *p = c->in->first;
 

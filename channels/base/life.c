@@ -8,6 +8,7 @@
 #include "json.h"
 #include "jw.h"
 #include "log.h"
+#include "rand.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,10 +87,17 @@ static void write_state(const struct channel *c, struct buf *out)
 static void tell_state(struct channel *c, struct link *hub)
 {
     struct buf ids = BUF_INIT(WORK_BYTES), state = BUF_INIT(STATE_BYTES);
+    const struct channel_pace *p = &c->ops->pace;
     struct ipc_channel_state m = {.flags = flags(c),
                                   .text_limit = c->ops->text_limit,
                                   .album = c->ops->album,
-                                  .media_max_mb = c->ops->media_max_mb};
+                                  .media_max_mb = c->ops->media_max_mb,
+                                  .boot = c->boot,
+                                  .chat_gap_ms = p->chat_gap_ms,
+                                  .room_per_min = p->room_per_min,
+                                  .account_n = p->account_n,
+                                  .account_ms = p->account_ms,
+                                  .rooms = p->rooms ? view_str(p->rooms) : VIEW_EMPTY};
     struct err e = ERR_INIT;
 
     out_under_way(c, &ids);
@@ -176,7 +184,6 @@ void channel_up(struct channel *c)
     log_info("channel.up", KV("channel", c->id), KV("account", c->account));
     channel_alive(c);
     life_changed(c);
-    out_run(c);
 }
 
 void channel_down(struct channel *c, uint32_t retry_after_ms, const char *fmt, ...)
@@ -353,6 +360,9 @@ int life_on_resume_ack(void *ctx, struct link *from, struct ipc_resume_ack *m, s
 int life_open(struct channel *c, struct err *e)
 {
     (void)e;
+    do
+        rand_bytes(&c->boot, sizeof(c->boot));
+    while (c->boot == 0);
     c->backoff = (struct backoff){.first_ms = FIRST_MS, .max_ms = MAX_MS};
     c->started_at = clock_wall_ms();
     buf_init(&c->resume.value, CHANNEL_RESUME_BYTES);

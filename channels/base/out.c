@@ -4,7 +4,6 @@
 #include "chunk.h"
 #include "draft.h"
 #include "extra.h"
-#include "pace.h"
 #include "tags.h"
 
 #include "clock.h"
@@ -15,12 +14,12 @@
 #include <stdio.h>
 
 enum {
-    ITEMS_MAX = 64,       /* the hub has at most 32 with us, and each leaves with its ack */
-    AGAIN_MAX_MS = 30000, /* a platform's "later" that is waited for here */
-    HELD_MAX_MS = 60000,  /* in all; the hub gives an answer up after 120 s */
-    BEHIND_MS = 1000,     /* a preview looks again whether its chat is its own */
-    PREFIX_BYTES = 256,   /* a longer responsePrefix is a mistake */
-    ERROR_BYTES = 512,    /* ipc.def: deliver_result */
+    ITEMS_MAX = 64, /* the hub has at most 32 with us, and each leaves with its ack */
+    REPEAT_MS =
+        5000, /* a hub that has not acknowledged a result is told it again: it had no room, */
+    REPEAT_MAX_MS = 60000, /* or its word was lost; twice means nothing to it */
+    PREFIX_BYTES = 256,    /* a longer responsePrefix is a mistake */
+    ERROR_BYTES = 512,     /* ipc.def: deliver_result */
 };
 
 enum item_state { ITEM_FREE, ITEM_WAITING, ITEM_RUNNING, ITEM_DONE };
@@ -39,10 +38,7 @@ struct item {
     char shown[CHANNEL_ID_BYTES + 1];
     struct ipc_deliver_result res;
     char message_id[CHANNEL_ID_BYTES], error[ERROR_BYTES];
-    uint64_t since_ms; /* when its turn came: waiting for it is no part of HELD_MAX_MS */
     struct loop_timer again;
-    bool turn;  /* it has had its turn once */
-    bool paced; /* counted in the platform's rate, answered by the next channel_done */
     uint8_t kind;
     bool answer;     /* of the agent: goes under the responsePrefix */
     const char *off; /* the switch of the configuration that forbids it */
@@ -53,6 +49,8 @@ struct item {
 
 struct out {
     struct item items[ITEMS_MAX];
+    struct loop_timer repeat; /* runs while there are results that no hub has acknowledged */
+    uint32_t repeat_ms;
 };
 
 /* ---- results ---- */
@@ -83,12 +81,14 @@ static void finish(struct item *it, const struct channel_result *r)
     static const uint8_t outcomes[] = {[CHANNEL_SENT] = OUTCOME_OK,
                                        [CHANNEL_TRANSIENT] = OUTCOME_TRANSIENT,
                                        [CHANNEL_PERMANENT] = OUTCOME_PERMANENT,
-                                       [CHANNEL_UNKNOWN] = OUTCOME_UNKNOWN};
+                                       [CHANNEL_UNKNOWN] = OUTCOME_UNKNOWN,
+                                       [CHANNEL_LATER] = OUTCOME_LATER};
 
     it->state = ITEM_DONE;
     it->res.outcome = outcomes[r->outcome];
     it->res.next = r->outcome == CHANNEL_SENT ? it->next : 0;
     it->res.retry_after_ms = r->retry_after_ms;
+    it->res.all = r->outcome == CHANNEL_LATER && r->all;
     it->res.message_id = r->outcome == CHANNEL_SENT && r->message_id.n < CHANNEL_ID_BYTES
                              ? keep(it->message_id, sizeof(it->message_id), r->message_id)
                              : VIEW_EMPTY;
@@ -97,12 +97,25 @@ static void finish(struct item *it, const struct channel_result *r)
         it->c->outbound_at = clock_wall_ms();
     loop_timer_clear(&it->again);
     tell(it, channel_hub(it->c));
+    if (!loop_timer_pending(&it->c->out->repeat))
+        loop_timer_set(&it->c->out->repeat, it->c->out->repeat_ms = REPEAT_MS);
     forget_draft(it);
+}
+
+void out_repeat(void *ctx)
+{
+    struct channel *c = ctx;
+    struct out *o = c->out;
+
+    out_tell(c, channel_hub(c));
+    o->repeat_ms = o->repeat_ms < REPEAT_MAX_MS / 2 ? o->repeat_ms * 2 : REPEAT_MAX_MS;
+    loop_timer_set(&o->repeat, o->repeat_ms);
 }
 
 static void forget_draft(struct item *it)
 {
-    if (it->draft && it->res.outcome != OUTCOME_TRANSIENT && !it->res.next)
+    if (it->draft && it->res.outcome != OUTCOME_TRANSIENT && it->res.outcome != OUTCOME_LATER &&
+        !it->res.next)
         draft_done(it->c, it->draft);
 }
 
@@ -112,63 +125,6 @@ static void refuse(struct item *it, enum channel_outcome o, const char *why)
 }
 
 /* ---- to the platform ---- */
-
-uint32_t out_pace(struct channel *c, struct view target)
-{
-    struct err e = ERR_INIT;
-
-    if (!c->ops->chat_gap_ms && !c->ops->account_per_s)
-        return 0;
-    if (!c->pace) {
-        if (mem_new(&c->pace, sizeof(*c->pace), &e) < 0)
-            return AGAIN_MAX_MS; /* no memory, no message */
-        c->pace->chat_gap_ms = c->ops->chat_gap_ms;
-        c->pace->per_s = c->ops->account_per_s;
-    }
-    return pace_take(c->pace, target, loop_now_ms(c->w.loop));
-}
-
-/* Nothing that begins later is shown above what was to be said before it. */
-uint32_t out_pace_preview(struct channel *c, struct view target)
-{
-    for (size_t i = 0; c->pace && c->out && i < ITEMS_MAX; i++) {
-        const struct item *it = &c->out->items[i];
-
-        if ((it->state == ITEM_WAITING || it->state == ITEM_RUNNING) &&
-            view_eq(it->op.target, target))
-            return BEHIND_MS;
-    }
-    return out_pace(c, target);
-}
-
-void out_paced(struct channel *c, struct view target)
-{
-    if (c->pace)
-        pace_done(c->pace, target, loop_now_ms(c->w.loop));
-}
-
-/* A new message waits for its turn; nothing of that counts as an attempt. true: it waits. */
-static bool waits(struct item *it)
-{
-    bool is_new = it->kind == DELIVER_KIND_POLL ||
-                  (it->kind == DELIVER_KIND_TEXT &&
-                   !(it->from == 0 && it->shown[0] && it->c->ops->caps & CHANNEL_CAN_EDIT));
-    uint32_t ms;
-
-    if (!is_new || it->paced)
-        return false;
-    if ((ms = out_pace(it->c, it->op.target))) {
-        it->state = ITEM_WAITING;
-        loop_timer_set(&it->again, ms);
-        return true;
-    }
-    if (!it->turn) {
-        it->turn = true;
-        it->since_ms = loop_now_ms(it->c->w.loop);
-    }
-    it->paced = true;
-    return false;
-}
 
 static void to_platform(struct item *it)
 {
@@ -256,7 +212,7 @@ static void run(struct item *it)
     struct err e = ERR_INIT;
 
     if (c->life != LIFE_UP) {
-        refuse(it, CHANNEL_TRANSIENT, "the channel is not connected");
+        refuse(it, CHANNEL_LATER, "the channel is not connected");
         return;
     }
     if (it->off) {
@@ -288,8 +244,6 @@ static void run(struct item *it)
             return;
         }
     }
-    if (waits(it))
-        return;
     it->state = ITEM_RUNNING;
     to_platform(it);
 }
@@ -314,14 +268,9 @@ static void edit_done(struct item *it, const struct channel_result *r)
 void channel_done(struct channel *c, struct channel_op *op, const struct channel_result *r)
 {
     struct item *it = (struct item *)((char *)op - offsetof(struct item, op));
-    uint64_t now = loop_now_ms(c->w.loop);
 
     if (draft_op_done(c, op, r) || it->state != ITEM_RUNNING)
         return;
-    if (it->paced) {
-        it->paced = false;
-        out_paced(c, op->target);
-    }
     if (it->editing && r->outcome == CHANNEL_PERMANENT) { /* it was removed: said anew */
         it->shown[0] = '\0';
         it->op.message_id = VIEW_EMPTY;
@@ -331,12 +280,6 @@ void channel_done(struct channel *c, struct channel_op *op, const struct channel
     }
     if ((it->editing || it->kind != DELIVER_KIND_TEXT) && it->kind != DELIVER_KIND_POLL) {
         edit_done(it, r);
-        return;
-    }
-    if (r->outcome == CHANNEL_TRANSIENT && r->retry_after_ms && r->retry_after_ms <= AGAIN_MAX_MS &&
-        now + r->retry_after_ms - it->since_ms < HELD_MAX_MS) {
-        it->state = ITEM_WAITING; /* a short pause is no failed attempt */
-        loop_timer_set(&it->again, r->retry_after_ms);
         return;
     }
     finish(it, r);
@@ -484,9 +427,13 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
     struct item *it = NULL;
     struct err why = ERR_INIT;
 
-    (void)from;
-    if (!c->out && mem_new(&c->out, sizeof(*c->out), e) < 0) /* who never speaks pays nothing */
-        return e->code;
+    if (from != channel_hub(c)) /* its successor was told that we do not have it */
+        return 0;
+    if (!c->out) { /* who never speaks pays nothing */
+        if (mem_new(&c->out, sizeof(*c->out), e) < 0)
+            return e->code;
+        loop_timer_init(&c->out->repeat, c->w.loop, out_repeat, c);
+    }
     for (size_t i = 0; i < ITEMS_MAX && !it; i++)
         if (c->out->items[i].state == ITEM_FREE)
             it = &c->out->items[i];
@@ -494,7 +441,6 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
         return err_set(e, ERR_LIMIT, "deliver: more than %d at once", (int)ITEMS_MAX);
     *it = (struct item){.c = c,
                         .state = ITEM_WAITING,
-                        .since_ms = loop_now_ms(c->w.loop),
                         .res = {.delivery_id = m->delivery_id,
                                 .attempt = m->attempt,
                                 .part = m->part,
@@ -518,6 +464,7 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
 int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e)
 {
     struct channel *c = ctx;
+    bool more = false;
 
     (void)from;
     (void)e;
@@ -527,7 +474,10 @@ int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct e
         if (it->state == ITEM_DONE && it->res.delivery_id == m->delivery_id &&
             it->res.attempt == m->attempt && it->res.part == m->part && it->res.from == m->from)
             clear(it);
+        more = more || it->state == ITEM_DONE;
     }
+    if (c->out && !more)
+        loop_timer_clear(&c->out->repeat);
     return 0;
 }
 
@@ -541,10 +491,14 @@ void out_tell(struct channel *c, struct link *hub)
 void out_under_way(const struct channel *c, struct buf *ids)
 {
     for (size_t i = 0; c->out && i < ITEMS_MAX; i++) {
-        uint64_t le = htole64(c->out->items[i].res.delivery_id);
+        const struct ipc_deliver_result *r = &c->out->items[i].res;
+        uint64_t id = htole64(r->delivery_id);
+        uint32_t n[] = {htole32(r->attempt), htole32(r->part), htole32(r->from)};
 
-        if (c->out->items[i].state != ITEM_FREE)
-            buf_put(ids, &le, sizeof(le));
+        if (c->out->items[i].state == ITEM_FREE)
+            continue;
+        buf_put(ids, &id, sizeof(id));
+        buf_put(ids, n, sizeof(n));
     }
 }
 
@@ -556,19 +510,13 @@ bool out_idle(const struct channel *c)
     return true;
 }
 
-void out_run(struct channel *c)
-{
-    (void)c; /* what came while there was no connection was refused: the hub holds it */
-}
-
 void out_close(struct channel *c)
 {
-    mem_free(c->pace);
-    c->pace = NULL;
     if (!c->out)
         return;
     for (size_t i = 0; i < ITEMS_MAX; i++)
         clear(&c->out->items[i]);
+    loop_timer_fini(&c->out->repeat);
     mem_free(c->out);
     c->out = NULL;
 }

@@ -42,6 +42,7 @@ struct external {
     json_t *conf;  /* owned: what the program is told */
     json_t *taken; /* owned: tag -> its own id of a message that is not safe yet */
     uint64_t next_tag;
+    char rooms[17]; /* ipc.def: channel_state.rooms */
 };
 
 static void result_of(const json_t *error, struct channel_result *out)
@@ -50,10 +51,12 @@ static void result_of(const json_t *error, struct channel_result *out)
     struct view kind = json_view(data, "kind");
     int64_t after = json_i64(data, "retryAfterMs", 0);
 
+    out->retry_after_ms = after > 0 && after < 3600000 ? (uint32_t)after : 0;
     out->outcome = view_eq(kind, V("permanent")) ? CHANNEL_PERMANENT
                    : view_eq(kind, V("unknown")) ? CHANNEL_UNKNOWN
+                   : out->retry_after_ms         ? CHANNEL_LATER
                                                  : CHANNEL_TRANSIENT;
-    out->retry_after_ms = after > 0 && after < 3600000 ? (uint32_t)after : 0;
+    out->all = json_flag(data, "account", false);
     out->error = json_view(error, "message");
 }
 
@@ -419,12 +422,20 @@ static const struct {
                  {"stream", CHANNEL_CAN_STREAM},
                  {"buttons", CHANNEL_CAN_BUTTONS}};
 
+static uint32_t number(const json_t *doc, const char *key)
+{
+    int64_t n = json_i64(doc, key, 0);
+
+    return n > 0 && n <= 3600000 ? (uint32_t)n : 0;
+}
+
 static void learn(struct external *x, const json_t *result)
 {
     static const char *const dialects[DIALECT_COUNT] = {"plain", "markdown", "html", "discord",
                                                         "slack", "whatsapp", "irc"};
     const json_t *caps = json_object_get(result, "capabilities"), *v;
     struct view dialect = json_view(result, "dialect");
+    const json_t *pace = json_object_get(result, "limits");
     int64_t limit = json_i64(result, "textLimit", 0);
     size_t i;
 
@@ -437,6 +448,12 @@ static void learn(struct external *x, const json_t *result)
             x->ops.dialect = (enum channel_dialect)d;
     if (limit >= 16 && limit <= CHANNEL_TEXT_BYTES)
         x->ops.text_limit = (uint32_t)limit;
+    x->ops.pace = (struct channel_pace){.chat_gap_ms = number(pace, "chatGapMs"),
+                                        .room_per_min = number(pace, "roomPerMinute"),
+                                        .account_n = number(pace, "accountPerSecond"),
+                                        .account_ms = 1000,
+                                        .rooms = x->rooms};
+    (void)snprintf(x->rooms, sizeof(x->rooms), "%.*s", VIEW_FMT(json_view(pace, "rooms")));
     if (json_view(result, "name").n)
         channel_note(x->c, "name", json_view(result, "name"));
 }

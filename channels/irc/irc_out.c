@@ -142,7 +142,7 @@ void irc_send(struct channel *c, struct channel_op *op)
         return;
     }
     if (x->life != IRC_UP || x->send_n == IRC_OPS_MAX) {
-        done(x, op, CHANNEL_TRANSIENT, "not connected", 0);
+        done(x, op, CHANNEL_LATER, "not connected", 0);
         return;
     }
     if (room && !room->joined) {
@@ -206,7 +206,7 @@ void irc_drop_sends(struct irc *x)
         struct irc_send *s = nth(x, 0);
         enum channel_outcome o = s->outcome != CHANNEL_SENT ? s->outcome
                                  : s->begun                 ? CHANNEL_UNKNOWN
-                                                            : CHANNEL_TRANSIENT;
+                                                            : CHANNEL_LATER;
 
         if (s->outcome == CHANNEL_SENT)
             snprintf(s->error, sizeof(s->error), "%s",

@@ -120,7 +120,7 @@ static void refused(struct tg_send *s, const struct tg_reply *r, const char *wor
         if (s->message_id[0]) /* in the middle of several: the rest waits here */
             loop_timer_set(&s->wait, r->retry_after_ms ? r->retry_after_ms : 1000);
         else
-            fail(s, CHANNEL_TRANSIENT, r->retry_after_ms ? r->retry_after_ms : 1000, words);
+            fail(s, CHANNEL_LATER, r->retry_after_ms ? r->retry_after_ms : 1000, words);
         return;
     case TG_WHY_BUSY:
     case TG_WHY_CONFLICT:
@@ -214,7 +214,7 @@ static void begin(struct channel *c, struct channel_op *op, enum tg_send_kind ki
         return;
     }
     if (!x->up || mem_new(&s, sizeof(*s), &e) < 0) {
-        bad.outcome = CHANNEL_TRANSIENT;
+        bad.outcome = CHANNEL_LATER;
         bad.error = V("Telegram: not connected");
         channel_done(c, op, &bad);
         return;
@@ -266,6 +266,6 @@ void tg_out_drop(struct telegram *x)
     for (; s; s = after) {
         after = s->next;
         if (!s->call)
-            fail(s, CHANNEL_TRANSIENT, 0, "Telegram: not connected");
+            fail(s, CHANNEL_LATER, 0, "Telegram: not connected");
     }
 }

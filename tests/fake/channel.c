@@ -4,9 +4,10 @@
  * updates: what people write, a line of JSON {id, peer, text} each, appended by the test; offset:
  * how much of it the platform may forget, moved when the hub has acknowledged. down: while this
  * file is there the platform is not.
- * Account: {folder, clientIds: bool, textLimit: n}. What a message says decides what becomes of it:
- *   [transient N] [unknown N] [die-before N] [die-after N] [hang N]  for the first N attempts
- *   [permanent]  [after MS] Retry-After of a transient failure  [slow MS]
+ * Account: {folder, clientIds: bool, textLimit: n, chatGapMs: n, accountPerSecond: n}. What a
+ * message says decides what becomes of it: [transient N] [unknown N] [die-before N] [die-after N]
+ * [hang N]  for the first N attempts [later N] [all]: too many, says the platform, of the account
+ * when all [permanent]  [after MS] Retry-After of a transient failure or of later  [slow MS]
  * die-after, unknown and hang accept it first when [accept] is said, too.
  */
 #include "clock.h"
@@ -49,12 +50,12 @@ struct channel {
     struct worker w;
     const char *folder;
     bool client_ids, down;
-    uint32_t text_limit;
+    uint32_t text_limit, gap_ms, account_n;
     json_t *known; /* client ids the platform has seen */
     struct item items[ITEMS_MAX];
     struct update updates[UPDATES_MAX]; /* offered and not acknowledged, and those behind them */
     long read_to, acked_to;
-    uint64_t hold_ms;
+    uint64_t hold_ms, boot;
     struct loop_timer poll;
 };
 
@@ -183,8 +184,13 @@ static void finish(struct channel *c, struct item *it)
 
 static void send_state(struct channel *c)
 {
-    uint64_t ids[ITEMS_MAX];
-    struct ipc_channel_state m = {.flags = (c->down ? 0 : CHANNEL_CONNECTED) |
+    char ids[ITEMS_MAX * DELIVER_UNDER_WAY];
+    struct ipc_channel_state m = {.boot = c->boot,
+                                  .chat_gap_ms = c->gap_ms,
+                                  .account_n = c->account_n,
+                                  .account_ms = 1000,
+                                  .rooms = VIEW_EMPTY,
+                                  .flags = (c->down ? 0 : CHANNEL_CONNECTED) |
                                            (c->client_ids ? CHANNEL_CLIENT_IDS : 0) | CHANNEL_POLLS,
                                   .text_limit = c->text_limit,
                                   .state =
@@ -194,9 +200,16 @@ static void send_state(struct channel *c)
     size_t n = 0;
 
     for (size_t i = 0; i < ITEMS_MAX; i++)
-        if (c->items[i].used)
-            ids[n++] = htole64(c->items[i].res.delivery_id);
-    m.under_way = view_of((const char *)ids, n * sizeof(ids[0]));
+        if (c->items[i].used) {
+            const struct ipc_deliver_result *r = &c->items[i].res;
+            uint64_t id = htole64(r->delivery_id);
+            uint32_t more[] = {htole32(r->attempt), htole32(r->part), htole32(r->from)};
+
+            memcpy(ids + n, &id, sizeof(id));
+            memcpy(ids + n + sizeof(id), more, sizeof(more));
+            n += DELIVER_UNDER_WAY;
+        }
+    m.under_way = view_of(ids, n);
     if (l && msg_send_channel_state(l, &m, &e) < 0)
         log_warn("fake.state", KV("why", e.text));
 }
@@ -234,7 +247,8 @@ static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struc
     uint32_t slow = said(m->text, "slow");
     bool accept = said(m->text, "accept") > 0;
 
-    (void)from;
+    if (from != hub(c)) /* its successor was told that we do not have it */
+        return 0;
     for (size_t i = 0; i < ITEMS_MAX && !it; i++)
         if (!c->items[i].used)
             it = &c->items[i];
@@ -266,6 +280,11 @@ static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struc
         it->res.outcome = OUTCOME_TRANSIENT;
         it->res.retry_after_ms = said(m->text, "after");
         (void)snprintf(it->error, sizeof(it->error), "fake: try later");
+    } else if (said(m->text, "later") >= m->attempt) {
+        it->res.outcome = OUTCOME_LATER;
+        it->res.retry_after_ms = said(m->text, "after");
+        it->res.all = said(m->text, "all") > 0;
+        (void)snprintf(it->error, sizeof(it->error), "fake: too many");
     } else if (said(m->text, "unknown") >= m->attempt) {
         it->res.outcome = OUTCOME_UNKNOWN;
         it->accept = accept;
@@ -447,6 +466,9 @@ static int configure(struct channel *c, struct err *e)
     }
     c->client_ids = json_flag(mine, "clientIds", false);
     c->text_limit = (uint32_t)json_i64(mine, "textLimit", 0);
+    c->gap_ms = (uint32_t)json_i64(mine, "chatGapMs", 0);
+    c->account_n = (uint32_t)json_i64(mine, "accountPerSecond", 0);
+    rand_bytes(&c->boot, sizeof(c->boot));
     load(c);
     return 0;
 }

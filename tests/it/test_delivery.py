@@ -145,13 +145,13 @@ def test_retry_and_dead_letter(t):
     assert p["default"].sent()[0]["attempt"] == 3
     drained(c)
     assert send(c, "third time lucky [transient 2]", to="1", key="r1")["messageId"]  # the outcome, not a second message
-    e = c.refused("send", {"to": "2", "message": "never ever [transient 9]", "idempotencyKey": "r2"})
+    e = c.refused("send", {"to": "2", "message": "never ever [transient 99]", "idempotencyKey": "r2"})
     drained(c)
     row, = listed(c)
     assert row["state"] == "dead" and row["attempts"] == 5 and row["error"] == "fake: try later", row
-    e = c.refused("send", {"to": "2", "message": "never ever [transient 9]", "idempotencyKey": "r2"})
+    e = c.refused("send", {"to": "2", "message": "never ever [transient 99]", "idempotencyKey": "r2"})
     assert e.code == "UNAVAILABLE" and not e.details, e
-    assert c.ask("deliveries.get", {"id": row["id"]})["texts"] == ["never ever [transient 9]"]
+    assert c.ask("deliveries.get", {"id": row["id"]})["texts"] == ["never ever [transient 99]"]
     assert c.ask("deliveries.retry", {"id": row["id"]})["state"] in ("queued", "sending")
     drained(c)
     assert [d["state"] for d in listed(c)] == ["dead"]

@@ -135,6 +135,28 @@ def test_flood_of_one_chat(t):
     assert [x for x in p.texts() if x == "held up"] == ["held up"], p.texts()
 
 
+def test_limits_are_kept(t):
+    """A second a chat: the platform never has to refuse, no attempt is spent on waiting, other chats are not held up."""
+    g, p = setup(t, argv=("--limits",))
+    connected(g.client())
+    p.order("chat", id=43, type="private")
+    c = g.client()
+    for i in range(4):
+        c.start("send", {"to": "42", "message": "slowly %d" % i, "idempotencyKey": "a%d" % i, "channel": "telegram"})
+    assert c.ask("send", {"to": "43", "message": "at once", "idempotencyKey": "b", "channel": "telegram"})["messageId"]
+    until(lambda: "slowly 3" in p.texts(), "the last of four")
+    calls = [r["params"] for r in p.calls("sendMessage")]
+    slow = [r["text"] for r in calls if r["chat_id"] == 42]
+    assert slow == ["slowly %d" % i for i in range(4)], calls  # a refused one would be there twice
+    order = [r["text"] for r in calls]
+    assert order.index("at once") < order.index("slowly 2"), order
+    p.say("and an answer, written as it is thought")
+    answers(p, "as it is thought")
+    settled(p)
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "nothing is left to be sent")
+    assert len(p.calls("sendMessage")) == 6, p.calls("sendMessage")
+
+
 def test_sends_that_fail(t):
     """What was refused is tried again; what may have been heard is never repeated by itself."""
     g, p = setup(t)

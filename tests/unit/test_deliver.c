@@ -78,6 +78,24 @@ static const struct {
     {"lost for the 5th time", SENDING, 1, 5, 0, 1, DELIVER_EV_LOST, LONG, 0, 1, DELIVER_END,
      UNKNOWN, 0},
     {"lost and expired", SENDING, 0, 1, 0, 1, DELIVER_EV_LOST, 0, 0, 1, DELIVER_END, UNKNOWN, 0},
+    {"never had", SENDING, 0, 1, 0, 1, DELIVER_EV_UNSENT, LONG, 0, 0, DELIVER_WAIT, QUEUED, 0},
+    {"never had, the 9th time", SENDING, 0, 9, 0, 1, DELIVER_EV_UNSENT, LONG, 0, 0, DELIVER_WAIT,
+     QUEUED, 0},
+    {"never had, too late now", SENDING, 0, 1, 0, 1, DELIVER_EV_UNSENT, 0, 0, 0, DELIVER_END, DEAD,
+     0},
+    {"never had, an earlier one maybe", SENDING, 1, 2, 0, 1, DELIVER_EV_UNSENT, 0, 0, 1,
+     DELIVER_END, UNKNOWN, 0},
+    {"later", SENDING, 0, 1, 0, 1, DELIVER_EV_LATER, LONG, 7000, 0, DELIVER_WAIT, QUEUED, 7000},
+    {"later, it does not say when", SENDING, 0, 1, 0, 1, DELIVER_EV_LATER, LONG, 0, 0, DELIVER_WAIT,
+     QUEUED, 1000},
+    {"later, for the 9th time", SENDING, 0, 9, 0, 1, DELIVER_EV_LATER, LONG, 300, 0, DELIVER_WAIT,
+     QUEUED, 300},
+    {"later than it may wait", SENDING, 0, 1, 0, 1, DELIVER_EV_LATER, 7000, 7000, 0, DELIVER_END,
+     DEAD, 0},
+    {"later, said of what waits", QUEUED, 0, 1, 0, 1, DELIVER_EV_LATER, LONG, 7000, 0,
+     DELIVER_NOTHING, QUEUED, 0},
+    {"never had, said of what waits", QUEUED, 0, 1, 0, 1, DELIVER_EV_UNSENT, LONG, 0, 0,
+     DELIVER_NOTHING, QUEUED, 0},
     {"started twice", SENDING, 0, 1, 0, 1, DELIVER_EV_START, LONG, 0, 0, DELIVER_NOTHING, SENDING,
      0},
     {"expires while it is sent", SENDING, 0, 1, 0, 1, DELIVER_EV_EXPIRE, 0, 0, 0, DELIVER_NOTHING,
@@ -142,7 +160,12 @@ START_TEST(test_any_order)
         f = (struct deliver_facts){.left_ms = seed >> 9 & 1 ? LONG : 0,
                                    .repeatable = seed >> 10 & 1};
         a = deliver_step(&d, ev, &f, &policy);
-        ck_assert_uint_le(d.attempts, policy.attempts);
+        ck_assert_uint_le(d.excused, d.attempts);
+        ck_assert_uint_le(d.attempts - d.excused, policy.attempts);
+        if (a == DELIVER_SEND) /* no number twice: late words are told from new ones by it */
+            ck_assert_uint_eq(d.attempts, was.attempts + 1);
+        else if (d.part == was.part)
+            ck_assert_uint_eq(d.attempts, was.attempts);
         ck_assert(d.part == was.part || (d.part == was.part + 1 && ev == DELIVER_EV_OK));
         ck_assert((a == DELIVER_SEND) == (was.state == QUEUED && d.state == SENDING));
         ck_assert(was.state != SENDING || ev != DELIVER_EV_LOST || d.maybe);
@@ -153,6 +176,36 @@ START_TEST(test_any_order)
         if (d.state == SENT || d.state == DROPPED)
             d = (struct deliver){.parts = 3};
     }
+}
+END_TEST
+
+/* A platform that says "later" for ever is asked less and less often, and no attempt of the few is
+ * spent; what the channel never had is given to it at once. */
+START_TEST(test_excused)
+{
+    struct deliver d = {.parts = 1};
+    struct deliver_facts f = {.left_ms = LONG, .retry_after_ms = 500};
+    uint64_t last = 0;
+
+    for (int i = 0; i < 50; i++) {
+        ck_assert_int_eq(deliver_step(&d, DELIVER_EV_START, &f, &policy), DELIVER_SEND);
+        ck_assert_int_eq(deliver_step(&d, DELIVER_EV_LATER, &f, &policy), DELIVER_WAIT);
+        ck_assert_uint_ge(d.wait_ms, last);
+        ck_assert_uint_eq(d.wait_ms == 500, i < 3);
+        last = d.wait_ms;
+    }
+    ck_assert_uint_eq(last, 64000);
+    for (uint32_t i = 0; i < policy.attempts; i++) {
+        ck_assert_int_eq(deliver_step(&d, DELIVER_EV_START, &f, &policy), DELIVER_SEND);
+        ck_assert_int_eq(deliver_step(&d, DELIVER_EV_UNSENT, &f, &policy), DELIVER_WAIT);
+        ck_assert_uint_eq(d.wait_ms, 0);
+        ck_assert_int_eq(deliver_step(&d, DELIVER_EV_START, &f, &policy), DELIVER_SEND);
+        ck_assert_int_eq(deliver_step(&d, DELIVER_EV_TRANSIENT, &f, &policy),
+                         i + 1 < policy.attempts ? DELIVER_WAIT : DELIVER_END);
+        if (i < DELIVER_DELAYS)
+            ck_assert_uint_eq(d.wait_ms, policy.delay_ms[i]);
+    }
+    ck_assert_int_eq(d.state, DEAD);
 }
 END_TEST
 
@@ -285,6 +338,7 @@ static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_step, 0, (int)COUNT_OF(rows));
     tcase_add_test(tc, test_rest);
+    tcase_add_test(tc, test_excused);
     tcase_add_test(tc, test_any_order);
     tcase_add_loop_test(tc, test_split, 0, (int)COUNT_OF(texts));
     tcase_add_test(tc, test_split_many);

@@ -2,6 +2,12 @@
 
 #include "mem.h"
 
+enum { /* a platform that says "later" again and again is asked less and less often */
+       LATER_FREE = 3,
+       LATER_FIRST_MS = 1000,
+       LATER_DOUBLINGS = 6,
+};
+
 static enum deliver_action over(struct deliver *d)
 {
     d->state = d->maybe ? DELIVERY_UNKNOWN : DELIVERY_DEAD;
@@ -13,7 +19,7 @@ static enum deliver_action accepted(struct deliver *d, const struct deliver_fact
     if (!f->next)
         d->part++;
     d->from = f->next;
-    d->attempts = 0;
+    d->attempts = d->excused = 0;
     d->maybe = false;
     d->wait_ms = 0;
     d->state = d->part >= d->parts ? DELIVERY_SENT : DELIVERY_QUEUED;
@@ -23,12 +29,30 @@ static enum deliver_action accepted(struct deliver *d, const struct deliver_fact
 static enum deliver_action again(struct deliver *d, const struct deliver_facts *f,
                                  const struct deliver_policy *p)
 {
-    uint32_t i = d->attempts > 0 ? d->attempts - 1 : 0;
+    uint32_t failed = d->attempts - d->excused, i = failed > 0 ? failed - 1 : 0;
     uint64_t wait = p->delay_ms[i < DELIVER_DELAYS ? i : DELIVER_DELAYS - 1];
 
     if (f->retry_after_ms > wait)
         wait = f->retry_after_ms;
-    if (d->attempts >= p->attempts || wait >= f->left_ms)
+    if (failed >= p->attempts || wait >= f->left_ms)
+        return over(d);
+    d->state = DELIVERY_QUEUED;
+    d->wait_ms = wait;
+    return DELIVER_WAIT;
+}
+
+/* No failure: it goes on as if this attempt had not been made. */
+static enum deliver_action excuse(struct deliver *d, uint64_t wait, const struct deliver_facts *f)
+{
+    uint32_t n = ++d->excused;
+
+    if (wait && n > LATER_FREE) {
+        uint64_t least = (uint64_t)LATER_FIRST_MS
+                         << (n - LATER_FREE < LATER_DOUBLINGS ? n - LATER_FREE : LATER_DOUBLINGS);
+
+        wait = wait > least ? wait : least;
+    }
+    if (wait >= f->left_ms)
         return over(d);
     d->state = DELIVERY_QUEUED;
     d->wait_ms = wait;
@@ -42,7 +66,7 @@ static enum deliver_action by_hand(struct deliver *d, enum deliver_event ev)
         return DELIVER_END;
     }
     d->state = DELIVERY_QUEUED;
-    d->attempts = 0;
+    d->excused = d->attempts; /* what was is forgiven, and its numbers are not used again */
     d->maybe = false;
     d->wait_ms = 0;
     return DELIVER_WAIT;
@@ -70,6 +94,8 @@ static enum deliver_action queued(struct deliver *d, enum deliver_event ev,
     case DELIVER_EV_TRANSIENT:
     case DELIVER_EV_PERMANENT:
     case DELIVER_EV_LOST:
+    case DELIVER_EV_UNSENT:
+    case DELIVER_EV_LATER:
     case DELIVER_EVENT_COUNT:
         break;
     }
@@ -89,6 +115,10 @@ static enum deliver_action sending(struct deliver *d, enum deliver_event ev,
     case DELIVER_EV_LOST:
         d->maybe = true;
         return f->repeatable ? again(d, f, p) : over(d);
+    case DELIVER_EV_UNSENT:
+        return excuse(d, 0, f);
+    case DELIVER_EV_LATER:
+        return excuse(d, f->retry_after_ms > 0 ? f->retry_after_ms : LATER_FIRST_MS, f);
     case DELIVER_EV_START:
     case DELIVER_EV_EXPIRE: /* the answer decides */
     case DELIVER_EV_RETRY:

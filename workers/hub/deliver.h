@@ -6,7 +6,8 @@
  * A message goes out in parts, one after the other; attempts are counted per part. An attempt whose
  * outcome nobody knows (the channel's process or its connection ended between request and answer)
  * is repeated only when the platform recognises it by its client id; otherwise the message is
- * UNKNOWN: shown, and repeated only by a person.
+ * UNKNOWN: shown, and repeated only by a person. An attempt that the channel never had, or that the
+ * platform asked to make later, is excused: it counts for nothing.
  */
 #ifndef DELIVER_H
 #define DELIVER_H
@@ -23,6 +24,8 @@ enum deliver_event {
     DELIVER_EV_TRANSIENT, /* it did not, and may do so later */
     DELIVER_EV_PERMANENT, /* it never will */
     DELIVER_EV_LOST,      /* nobody knows */
+    DELIVER_EV_UNSENT,    /* the channel never had it */
+    DELIVER_EV_LATER,     /* the platform did not take it and said when it will */
     DELIVER_EV_EXPIRE,    /* its time is over */
     DELIVER_EV_RETRY,     /* a person wants it again */
     DELIVER_EV_DROP,      /* a person does not want it any more */
@@ -39,7 +42,8 @@ enum deliver_action {
 struct deliver {
     enum delivery_state state;
     bool maybe;        /* an attempt of this part has an unknown outcome */
-    uint32_t attempts; /* of this part */
+    uint32_t attempts; /* of this part: each has a number of its own */
+    uint32_t excused;  /* of those, what counts for nothing */
     uint32_t part, parts;
     uint32_t from;    /* bytes of this part that were said: channels that cut text themselves */
     uint64_t wait_ms; /* with DELIVER_WAIT */

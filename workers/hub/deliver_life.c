@@ -191,6 +191,7 @@ int deliveries_open(struct hub *h, struct err *e)
     ds->idle = (struct loop_task){.run = on_idle, .ctx = ds};
     ds->pump = (struct loop_task){.run = deliver_on_pump, .ctx = ds};
     loop_timer_init(&ds->timer, h->w.loop, deliver_on_time, ds);
+    loop_timer_init(&ds->pace, h->w.loop, deliver_on_pump, ds);
     loop_timer_init(&ds->prune, h->w.loop, on_prune, ds);
     loop_timer_set(&ds->prune, PRUNE_MS);
     deliveries_config(h);
@@ -207,6 +208,7 @@ void deliveries_close(struct hub *h)
     loop_undefer(h->w.loop, &ds->idle);
     loop_undefer(h->w.loop, &ds->pump);
     loop_timer_fini(&ds->timer);
+    loop_timer_fini(&ds->pace);
     loop_timer_fini(&ds->prune);
     deliver_table_fini(ds);
     mem_free(ds);

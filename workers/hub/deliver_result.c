@@ -32,6 +32,7 @@ static bool late(struct deliveries *ds, const struct account *a, const struct ip
     d = (struct deliver){.state = row.state.state,
                          .maybe = row.state.flags & DELIVERY_MAYBE,
                          .attempts = row.state.attempts,
+                         .excused = row.state.excused,
                          .part = row.state.part,
                          .from = row.state.said,
                          .parts = row.add.parts};
@@ -134,6 +135,9 @@ int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_re
     case OUTCOME_UNKNOWN:
         ev = DELIVER_EV_LOST;
         break;
+    case OUTCOME_LATER:
+        ev = DELIVER_EV_LATER;
+        break;
     default:
         return err_set(e, ERR_INVALID, "deliver_result: outcome %u", m->outcome);
     }
@@ -143,6 +147,7 @@ int deliveries_on_result(struct hub *h, struct link *from, struct ipc_deliver_re
         kept = late(ds, a, m);
     else if (x->target->account == a && x->d.part == m->part && x->d.from == m->from &&
              (ev == DELIVER_EV_OK || x->d.attempts == m->attempt)) {
+        deliver_pace_done(ds, x, m);
         if (!(kept = deliver_apply(ds, x, ev, &n)))
             remember(x, m, ev);
     }

@@ -52,12 +52,19 @@ struct account *deliver_account_line(struct deliveries *ds, const struct link *l
     return NULL;
 }
 
-static struct target *target_get(struct deliveries *ds, struct account *a, struct view id)
+struct target *deliver_target(const struct deliveries *ds, const struct account *a, struct view id)
 {
-    struct target **head = &ds->targets[target_bucket(a, id)], *t = *head;
+    struct target *t = ds->targets[target_bucket(a, id)];
 
     while (t && !(t->account == a && view_eq(view_of(t->id, t->n), id)))
         t = t->hash_next;
+    return t;
+}
+
+static struct target *target_get(struct deliveries *ds, struct account *a, struct view id)
+{
+    struct target **head = &ds->targets[target_bucket(a, id)], *t = deliver_target(ds, a, id);
+
     if (t || !(t = mem_alloc(sizeof(*t) + id.n)))
         return t;
     t->account = a;
@@ -220,6 +227,7 @@ void deliver_table_fini(struct deliveries *ds)
             deliver_free(ds, ds->by_id[i]);
     for (unsigned i = 0; i < ds->account_n; i++) {
         json_decref(ds->accounts[i]->state);
+        mem_free(ds->accounts[i]->pace);
         mem_free(ds->accounts[i]);
     }
     ds->account_n = 0;

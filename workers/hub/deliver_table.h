@@ -5,6 +5,7 @@
 
 #include "deliver_heap.h"
 #include "deliveries.h"
+#include "pace.h"
 
 enum { DELIVER_BUCKETS = 4096, DELIVER_ACCOUNTS_MAX = 1024 };
 
@@ -16,8 +17,11 @@ struct delivery {
     uint64_t id;
     struct deliver d;
     uint64_t due_ms, expires_ms; /* of the loop's clock */
+    uint64_t boot;               /* of the process that has the attempt under way; 0: not known */
     bool counted;                /* it has a place in its account's window */
-    struct deliver_told *told;   /* owned; its outcome, which the store has no room for yet */
+    bool shown;                /* a message shows it already, which it becomes where that can be */
+    uint8_t kind;              /* enum delivery_kind */
+    struct deliver_told *told; /* owned; its outcome, which the store has no room for yet */
 };
 
 struct target {
@@ -42,6 +46,9 @@ struct account {
     bool alarmed; /* its owner knows that it is broken (chanalarm.h) */
     bool known;   /* flags were told in the life of this hub */
     uint32_t flags, text_limit;
+    uint64_t boot;             /* of its process; 0: not known */
+    struct pace_limits limits; /* of its platform */
+    struct pace *pace;         /* owned; NULL until something is counted */
     struct delivery *sending[DELIVER_WINDOW];
     unsigned sending_n;
     struct target *ready, *ready_last;
@@ -56,7 +63,7 @@ struct deliveries {
     struct account *accounts[DELIVER_ACCOUNTS_MAX]; /* owned; stay until the end */
     unsigned account_n, count;
     struct heap heap;
-    struct loop_timer timer, prune;
+    struct loop_timer timer, prune, pace;
     struct deliver_policy policy;
     uint64_t ttl_ms, answer_ms;
     unsigned count_max;
@@ -72,6 +79,8 @@ struct delivery *deliver_find(struct deliveries *ds, uint64_t id);
 struct account *deliver_account(struct deliveries *ds, struct view channel, struct view name,
                                 bool make);
 struct account *deliver_account_line(struct deliveries *ds, const struct link *l);
+/* NULL: nothing is on its way there. */
+struct target *deliver_target(const struct deliveries *ds, const struct account *a, struct view id);
 /* In the tables and the target's queue by its id, behind whatever is being sent. Errors: ERR_NOMEM,
  * ERR_LIMIT. */
 int deliver_new(struct deliveries *ds, const struct rec_delivery_add *a, struct delivery **out,
@@ -105,11 +114,24 @@ struct deliver_news {
     uint64_t retry_after_ms;
     uint32_t next;       /* of the part, see deliver_facts */
     uint64_t new_ttl_ms; /* 0: it expires when it would have */
+    uint64_t boot;       /* of the process that is to have it; 0: as it is */
 };
 bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
                    const struct deliver_news *n);
 int deliver_save(struct deliveries *ds, uint64_t id, const struct deliver *d,
                  const struct deliver_news *n, struct err *e) MUST_USE;
+/* -- deliver_pace.c: what the platform bears (pace.h) -- */
+/* When x may go, its chat asked; 0: now. */
+uint64_t deliver_pace_due(const struct deliveries *ds, const struct delivery *x);
+/* The same of a whole account. */
+uint64_t deliver_pace_account(const struct deliveries *ds, const struct account *a);
+void deliver_pace_limits(struct account *a, const struct ipc_channel_state *m);
+/* It goes; it was answered. */
+void deliver_pace_take(struct deliveries *ds, const struct delivery *x);
+void deliver_pace_done(struct deliveries *ds, const struct delivery *x,
+                       const struct ipc_deliver_result *m);
+/* Accounts that have something to send and may not: the pump runs when one may. */
+void deliver_pace_arm(struct deliveries *ds);
 /* -- deliver_result.c: its outcome is known, and tried once more to keep. false: it is not. -- */
 bool deliver_told_again(struct deliveries *ds, struct delivery *x);
 void deliver_on_time(void *deliveries);

@@ -27,7 +27,7 @@ enum {
 static bool can_send(const struct deliveries *ds, const struct account *a)
 {
     return a->line && a->spoke && (a->flags & CHANNEL_CONNECTED) && !ds->draining &&
-           a->sending_n < DELIVER_WINDOW;
+           a->sending_n < DELIVER_WINDOW && deliver_pace_account(ds, a) == 0;
 }
 
 /* ---- timers ---- */
@@ -59,8 +59,6 @@ void deliver_wait_on(struct deliveries *ds, struct delivery *x)
 
 /* ---- steps ---- */
 
-static const struct deliver_news no_news = {.retry_after_ms = 0};
-
 int deliver_save(struct deliveries *ds, uint64_t id, const struct deliver *d,
                  const struct deliver_news *n, struct err *e)
 {
@@ -83,6 +81,9 @@ int deliver_save(struct deliveries *ds, uint64_t id, const struct deliver *d,
     rec.delivery_state.state = (uint8_t)d->state;
     rec.delivery_state.flags = d->maybe ? DELIVERY_MAYBE : 0;
     rec.delivery_state.attempts = d->attempts;
+    rec.delivery_state.excused = d->excused;
+    if (n->boot)
+        rec.delivery_state.boot = n->boot;
     rec.delivery_state.part = d->part;
     rec.delivery_state.said = d->from;
     rec.delivery_state.updated_at = wall;
@@ -135,6 +136,7 @@ static void send_part(struct deliveries *ds, struct delivery *x);
 bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
                    const struct deliver_news *n)
 {
+    const struct deliver_news start = {.boot = x->target->account->boot};
     uint64_t now = deliver_now(ds), id = x->id;
     struct deliver next = x->d;
     struct deliver_facts f = {.left_ms = x->expires_ms > now ? x->expires_ms - now : 0,
@@ -148,7 +150,7 @@ bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event
         return true;
     /* before the commit of this turn, so that an end and the next beginning share it */
     loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
-    if (deliver_save(ds, x->id, &next, a == DELIVER_SEND ? &no_news : n, &e) < 0) {
+    if (deliver_save(ds, x->id, &next, a == DELIVER_SEND ? &start : n, &e) < 0) {
         if (!ds->hub->full || e.code != ERR_AGAIN) /* that is said already */
             log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
         deliver_timer(ds, x, now + STORE_RETRY_MS);
@@ -158,7 +160,9 @@ bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event
     mem_free(TAKE(x->told));
     switch (a) {
     case DELIVER_SEND:
+        x->boot = start.boot;
         (void)deliver_count(x);
+        deliver_pace_take(ds, x);
         deliver_timer(ds, x, now + ds->answer_ms);
         send_part(ds, x);
         break;
@@ -166,10 +170,10 @@ bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event
         deliver_uncount(x);
         x->due_ms = now + next.wait_ms;
         deliver_wait_on(ds, x);
-        if (next.wait_ms)
-            deliver_wait_news(ds->hub, id);
-        else
+        if (!next.wait_ms)
             deliver_ready(x->target);
+        else if (ev != DELIVER_EV_LATER) /* who waits for the outcome may see it yet */
+            deliver_wait_news(ds->hub, id);
         break;
     case DELIVER_END:
         log_end(x, n->error);
@@ -206,26 +210,33 @@ static void send_part(struct deliveries *ds, struct delivery *x)
                                  .thread = row.add.thread,
                                  .reply_to = row.add.reply_to,
                                  .client_id = view_str(client),
-                                 .draft = row.add.draft,
-                                 .shown = row.add.shown,
+                                 .draft = x->d.part ? 0 : row.add.draft,
+                                 .shown = x->d.part ? VIEW_EMPTY : row.add.shown,
                                  .text = text,
                                  .extra = row.add.extra};
         r = msg_send_deliver(x->target->account->line, &m, &e);
     }
     if (r < 0) /* nothing has left */
-        (void)deliver_apply(ds, x, r == ERR_CORRUPT ? DELIVER_EV_PERMANENT : DELIVER_EV_TRANSIENT,
+        (void)deliver_apply(ds, x, r == ERR_CORRUPT ? DELIVER_EV_PERMANENT : DELIVER_EV_LATER,
                             &(struct deliver_news){.error = view_str(e.text)});
 }
 
-/* The first message to this target, if it may go now. */
-static void kick(struct deliveries *ds, struct target *t)
+/* The first message to this target, if it may go now. turn: no other target's is waited for. */
+static void kick(struct deliveries *ds, struct target *t, bool turn)
 {
     struct delivery *x = t->first;
+    uint64_t at;
 
     if (!x || x->d.state != DELIVERY_QUEUED || x->due_ms > deliver_now(ds))
         return;
-    if (!can_send(ds, t->account)) {
+    if ((at = deliver_pace_due(ds, x))) {
+        x->due_ms = at;
+        deliver_wait_on(ds, x);
+        return;
+    }
+    if (!can_send(ds, t->account) || (t->account->ready && !turn)) {
         deliver_ready(t);
+        loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
         return;
     }
     (void)deliver_apply(ds, x, DELIVER_EV_START, &(struct deliver_news){.error = V("expired")});
@@ -238,7 +249,8 @@ void deliver_on_pump(void *ctx)
 
     for (unsigned i = 0; i < ds->account_n; i++)
         while (can_send(ds, ds->accounts[i]) && (t = deliver_ready_pop(ds->accounts[i])))
-            kick(ds, t);
+            kick(ds, t, true);
+    deliver_pace_arm(ds);
     if (ds->draining)
         loop_defer(ds->hub->w.loop, &ds->idle, LOOP_COMMIT);
 }
@@ -268,7 +280,7 @@ void deliver_on_time(void *ctx)
                                 &(struct deliver_news){.error = V("expired")});
         } else {
             deliver_wait_on(ds, x);
-            kick(ds, x->target);
+            kick(ds, x->target, false);
         }
     }
     arm(ds);
@@ -304,30 +316,42 @@ void deliveries_on_peer(struct hub *h, struct link *l, bool up)
     }
 }
 
-static bool under_way(struct view ids, uint64_t id)
+/* The channel works on this attempt, or has a result of it that was told before. */
+static bool under_way(struct view list, const struct delivery *x)
 {
-    uint64_t le;
+    for (; list.n >= DELIVER_UNDER_WAY; list = view_from(list, DELIVER_UNDER_WAY)) {
+        uint64_t id;
+        uint32_t n[3];
 
-    for (; ids.n >= sizeof(le); ids = view_from(ids, sizeof(le))) {
-        memcpy(&le, ids.p, sizeof(le));
-        if (le64toh(le) == id)
+        memcpy(&id, list.p, sizeof(id));
+        memcpy(n, list.p + sizeof(id), sizeof(n));
+        if (le64toh(id) == x->id && le32toh(n[0]) == x->d.attempts && le32toh(n[1]) == x->d.part &&
+            le32toh(n[2]) == x->d.from)
             return true;
     }
     return false;
 }
 
-/* What a former line left: the channel works on it, or nobody does. */
-static void settle(struct deliveries *ds, struct account *a, struct view ids)
+/* What a former line left: the channel works on it, or it never had it, or nobody knows. */
+static void settle(struct deliveries *ds, struct account *a, struct view list)
 {
     struct delivery *all[DELIVER_WINDOW];
     unsigned n = a->sending_n;
 
     memcpy(all, a->sending, sizeof(all));
-    for (unsigned i = 0; i < n; i++)
-        if (under_way(ids, all[i]->id))
-            deliver_timer(ds, all[i], deliver_now(ds) + ds->answer_ms);
+    for (unsigned i = 0; i < n; i++) {
+        struct delivery *x = all[i];
+
+        if (x->told)
+            continue; /* kept as soon as there is room */
+        if (under_way(list, x))
+            deliver_timer(ds, x, deliver_now(ds) + ds->answer_ms);
+        else if (a->boot && x->boot == a->boot)
+            (void)deliver_apply(ds, x, DELIVER_EV_UNSENT,
+                                &(struct deliver_news){.retry_after_ms = 0});
         else
-            lost(ds, all[i], V("the channel's process was another one when it was sent"));
+            lost(ds, x, V("the channel's process was another one when it was sent"));
+    }
 }
 
 int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_state *m,
@@ -347,6 +371,8 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
     a->flags = m->flags;
     a->known = true;
     a->text_limit = m->text_limit;
+    a->boot = m->boot;
+    deliver_pace_limits(a, m);
     if (!a->spoke) {
         a->spoke = true;
         if (m->flags & CHANNEL_BASE && (r = channels_begin(h, from, a->channel, a->name, e)) < 0)
@@ -376,10 +402,14 @@ int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struc
     x->d = (struct deliver){.state = row->state.state,
                             .maybe = row->state.flags & DELIVERY_MAYBE,
                             .attempts = row->state.attempts,
+                            .excused = row->state.excused,
                             .part = row->state.part,
                             .from = row->state.said,
                             .parts = row->add.parts};
     x->expires_ms = now + (expires > wall ? (uint64_t)(expires - wall) : 0);
+    x->boot = row->state.boot;
+    x->kind = row->add.kind;
+    x->shown = row->add.shown.n > 0;
     wait = row->state.next_at > wall ? (uint64_t)(row->state.next_at - wall) : 0;
     x->due_ms = now + wait;
     *out = x;
@@ -449,7 +479,7 @@ int deliveries_add(struct hub *h, const struct deliver_order *o, uint64_t *ret_i
         return r;
     }
     deliver_wait_on(ds, x);
-    kick(ds, x->target);
+    kick(ds, x->target, false);
     return 0;
 }
 

@@ -2,9 +2,9 @@
  * workers/hub/deliveries.h - outgoing messages on their way: accepted means on disk, with the batch
  * of the turn; in order per target, whatever other targets do; tried again as deliver.h says.
  * Files: deliveries.c (what happens), deliver_life.c (start to stop), deliver_table.c (what lies in
- * memory), deliver_wait.c (requests that wait for an outcome), deliver_answer.c (answers of turns),
- * deliver_rpc.c. Not here: what a platform is (channels), which session an incoming message belongs
- * to (inbound.h).
+ * memory), deliver_pace.c (what platforms bear), deliver_wait.c (requests that wait for an
+ * outcome), deliver_answer.c (answers of turns), deliver_rpc.c. Not here: what a platform is
+ * (channels), which session an incoming message belongs to (inbound.h).
  */
 #ifndef DELIVERIES_H
 #define DELIVERIES_H
@@ -71,6 +71,13 @@ bool deliver_account_for(struct hub *h, struct view channel, struct view asked,
                          struct deliver_account *out);
 /* Whose line this is, by the supervisor's word; false: not configured any more. */
 bool deliveries_account_of(struct hub *h, const struct link *l, struct deliver_account *out);
+
+/* -- deliver_pace.c -- */
+/* Whether a message that is no delivery (the first of an answer in the making) may go to this
+ * target now: nothing waits for it, and its platform bears one. */
+bool deliveries_free(struct hub *h, struct view channel, struct view account, struct view target);
+/* It went. */
+void deliveries_went(struct hub *h, struct view channel, struct view account, struct view target);
 
 /* -- deliver_wait.c -- */
 enum deliver_form { DELIVER_FORM_SEND, DELIVER_FORM_POLL, DELIVER_FORM_ACTION };

@@ -89,6 +89,15 @@ void draft_begin(struct run *r)
         tell(r, 0, VIEW_EMPTY);
 }
 
+/* Nothing that begins later is shown above what was to be said before it. */
+static bool may_begin(const struct run *r)
+{
+    const struct draft *d = r->draft;
+
+    return !d->shown[0] &&
+           deliveries_free(r->hub, view_str(d->channel), view_str(d->account), view_str(d->target));
+}
+
 void draft_text(struct run *r)
 {
     struct view text = view_from(buf_view(&r->said), r->said_seg);
@@ -97,7 +106,7 @@ void draft_text(struct run *r)
     if (!r->draft || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
         return;
     r->draft->told_ms = now;
-    tell(r, DRAFT_TEXT, text);
+    tell(r, DRAFT_TEXT | (may_begin(r) ? DRAFT_NEW : 0), text);
 }
 
 struct view draft_shown(const struct run *r)
@@ -122,7 +131,11 @@ int draft_on_shown(struct hub *h, struct link *from, struct ipc_draft_shown *m, 
 
     (void)e;
     if (r && r->draft && deliveries_account_of(h, from, &a) &&
-        strcmp(a.channel, r->draft->channel) == 0 && strcmp(a.account, r->draft->account) == 0)
+        strcmp(a.channel, r->draft->channel) == 0 && strcmp(a.account, r->draft->account) == 0) {
+        if (m->message_id.n && !r->draft->shown[0])
+            deliveries_went(h, view_str(a.channel), view_str(a.account),
+                            view_str(r->draft->target));
         copy(r->draft->shown, sizeof(r->draft->shown), m->message_id);
+    }
     return 0;
 }

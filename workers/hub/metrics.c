@@ -23,7 +23,7 @@ struct metrics {
     uint64_t ends[4];   /* enum run_end */
     uint64_t tokens[4]; /* input, output, cache read, cache write */
     double cost;
-    uint64_t delivery[4]; /* OUTCOME_* */
+    uint64_t delivery[5]; /* OUTCOME_* */
     struct provider_count provider[METRICS_PROVIDERS];
     unsigned providers;
 
@@ -171,7 +171,7 @@ static void put_counts(struct hub *h, struct buf *b)
     static const char *const statuses[] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
     static const char *const ends[] = {"ok", "error", "aborted", "timeout"};
     static const char *const tokens[] = {"input", "output", "cache_read", "cache_write"};
-    static const char *const outcomes[] = {"ok", "transient", "permanent", "unknown"};
+    static const char *const outcomes[] = {"ok", "transient", "permanent", "unknown", "later"};
     const struct metrics *m = h->metrics;
 
     head(b, "http_answers_total", "counter", "Answers of the hub to HTTP requests.");
