@@ -13,6 +13,7 @@ enum {
 
 struct tg_call {
     struct tg_call *next, **at;
+    struct telegram *x;
     struct chan_http_call *http;
     tg_called *on_end;
     void *ctx;
@@ -31,11 +32,14 @@ static void on_answer(void *ctx, const struct chan_http_answer *a)
     struct tg_reply r = {.description = VIEW_EMPTY};
     struct err e = ERR_INIT;
     bool good = a->end == CHAN_HTTP_ANSWERED && tg_reply_read(&r, a->body, &e) == 0;
+    struct telegram *x = k->x;
     tg_called *on_end = k->on_end;
     void *user = k->ctx;
 
     forget(k);
     on_end(user, a, good ? &r : NULL);
+    if (!good || r.why == TG_WHY_BUSY)
+        tg_hook_doubt(x);
     tg_reply_fini(&r);
 }
 
@@ -60,6 +64,7 @@ int tg_call(struct telegram *x, const char *method, struct view body,
         buf_fini(&url);
         return r;
     }
+    k->x = x;
     k->on_end = on_end;
     k->ctx = ctx;
     if ((r = buf_check(&url, e)) == 0) {

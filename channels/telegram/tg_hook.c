@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { WATCH_MS = 60 * 1000 };
+enum { WATCH_MS = 60 * 1000, DOUBT_MS = 500 };
 
 static void say(struct telegram *x, void *reply, unsigned status, struct view words)
 {
@@ -122,6 +122,12 @@ void tg_on_watch(void *ctx)
 void tg_hook_begin(struct telegram *x)
 {
     loop_timer_set(&x->watch_timer, WATCH_MS);
+}
+
+void tg_hook_doubt(struct telegram *x)
+{
+    if (x->up && x->conf.hook_url && !x->watch)
+        loop_timer_set(&x->watch_timer, DOUBT_MS);
 }
 
 void tg_hook_end(struct telegram *x)

@@ -133,6 +133,9 @@ void tg_on_poll_timer(void *ctx);
 /* ---- tg_hook.c ---- */
 void tg_hook(struct channel *c, const struct channel_hook *h);
 void tg_hook_begin(struct telegram *x);
+/* A call had no answer of the API: nothing is polled that would show an outage, so it is looked
+ * soon. */
+void tg_hook_doubt(struct telegram *x);
 void tg_hook_end(struct telegram *x);
 void tg_on_watch(void *ctx);
 

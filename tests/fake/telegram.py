@@ -201,6 +201,7 @@ class Telegram(Web):
         """Tells the webhook until it says 2xx, as the platform does."""
         wait = 0.1
         while bot.hook.get("url") and doc in bot.updates:
+            await self.until(lambda: not self.is_down, 3600)
             status = await self.post(bot.hook["url"], doc, bot.hook.get("secret_token"))
             if 200 <= status < 300:
                 if doc in bot.updates:

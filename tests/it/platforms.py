@@ -8,7 +8,9 @@ A platform's class has:
     acked()             ids of what the gateway said it has taken
     down(yes)           the platform goes away and comes back
     fail(**how)         the next sends fail: transient=N, permanent=N, hang=N, lose=N (accepted, no answer)
+    at(g)               the gateway, before it starts: for a platform that comes to its port
     close()
+A class may be a second way to run the same platform: row is the one of list.def, name what the suite calls it.
 """
 import atexit
 import http.client
@@ -25,7 +27,14 @@ from gateway import until
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class External:
+class Platform:
+    row = None  # None: as its name
+
+    def at(self, g):
+        pass
+
+
+class External(Platform):
     """A chat server on a TCP port, and tests/fake/chat_program.py between it and the gateway."""
     name = "external"
     receipts = True  # it is told what was taken, and says the rest again
@@ -167,7 +176,7 @@ class External:
         self.socket.close()
 
 
-class WebFake:
+class WebFake(Platform):
     """A platform of tests/fake that is a process of its own and takes orders over HTTP (tests/fake/web.py)."""
     program = None
 
@@ -314,6 +323,20 @@ class Telegram(WebFake):
         self.order("down", yes=yes)
 
 
+class TelegramHook(Telegram):
+    """The same, which brings what people write to the gateway's port."""
+    name, row, secret = "telegram-webhook", "telegram", "s3cret-hook"
+
+    def at(self, g):
+        for section in g.config["channels"].values():
+            section.update(webhookUrl="http://127.0.0.1:%d/telegram-webhook" % g.port, webhookSecret=self.secret)
+        g.write_config(g.config)
+
+    def acked(self):
+        waiting = self.state()["waiting"]
+        return [name for number, name in sorted(self.names.items()) if number not in waiting]
+
+
 _started = []
 atexit.register(lambda: [p.kill() for p in _started])
-PLATFORMS = {p.name: p for p in (External, Irc, Telegram)}
+PLATFORMS = {p.name: p for p in (External, Irc, Telegram, TelegramHook)}
