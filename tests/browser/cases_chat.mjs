@@ -243,11 +243,19 @@ export async function two_browsers(browser) {
     await say(a.page, "hello both [fake ok chunks=2 text=both]");
     await answer(b.page, "both1");
     equal(await b.page.locator(".msg.user").count(), 1, "messages of the other");
-    await b.page.goto(`${PAGE}/#/chat/agent:main:elsewhere`);
-    await b.page.locator(".hello h2").waitFor();
-    await say(a.page, "once more [fake ok chunks=2 text=next]");
+    /* an answer that comes while nobody looks is unread in both, until one of them reads it */
+    await say(a.page, "once more [fake ok chunks=2 text=next gate=nobody at=1]");
+    await a.page.locator(".msg.live .md", {hasText: "next0"}).waitFor();
+    for (const v of [a, b]) {
+        await v.page.goto(`${PAGE}/#/chat/agent:main:elsewhere`);
+        await v.page.locator(".hello h2").waitFor();
+    }
+    await gate("nobody");
+    const mark = "[data-key='agent:main:two']";
+    for (const v of [a, b]) await v.page.locator(`.sessions li.unread${mark}`).waitFor();
+    await a.page.locator(`.sessions li${mark} a`).click();
     await answer(a.page, "next1");
-    await b.page.locator(".sessions li.unread[data-key='agent:main:two']").waitFor();
+    await b.page.locator(`.sessions li:not(.unread)${mark}`).waitFor();
     await a.close();
     await b.close();
 }

@@ -138,6 +138,33 @@ def test_comfort(t):
     assert e.code == "INVALID_REQUEST", e
 
 
+def test_unread(t):
+    """An answer that nobody looked at is unread for every client until one reads it; that is kept, and makes nothing newer."""
+    g = t.gateway()
+    c, other = g.client(), g.client()
+    row = lambda: next(s for s in other.ask("sessions.list")["sessions"] if s["key"] == "agent:main:seen")
+    c.turn("agent:main:seen", "one [fake ok chunks=1]")
+    assert row()["unread"] and "lastReadAt" not in row(), row()
+    was = row()["updatedAt"]
+    c.ask("sessions.patch", {"key": "agent:main:seen", "unread": False})
+    assert not row()["unread"] and row()["lastReadAt"] >= was and row()["updatedAt"] == was, row()
+    # marked by hand: who read before that does not take the mark away
+    c.ask("sessions.patch", {"key": "agent:main:seen", "unread": True})
+    mark = row()["markedUnreadAt"]
+    assert "meanwhile" in other.refused("sessions.patch", {"key": "agent:main:seen", "unread": False, "expectedMarkedUnreadAt": None}).message
+    assert "meanwhile" in other.refused("sessions.patch", {"key": "agent:main:seen", "unread": False, "expectedMarkedUnreadAt": mark - 1}).message
+    other.ask("sessions.patch", {"key": "agent:main:seen", "unread": False, "expectedMarkedUnreadAt": mark})
+    assert not row()["unread"] and "markedUnreadAt" not in row()
+    # somebody looks at it while the answer comes
+    other.ask("sessions.messages.subscribe", {"key": "agent:main:seen"})
+    c.turn("agent:main:seen", "two [fake ok chunks=1]")
+    assert not row()["unread"]
+    other.ask("sessions.messages.unsubscribe", {"key": "agent:main:seen"})
+    c.turn("agent:main:seen", "three [fake ok chunks=1]")
+    g.kill("hub")
+    assert row()["unread"]
+
+
 def test_patch_many(t):
     g = t.gateway()
     c = g.client()

@@ -103,6 +103,22 @@ static const struct {
      "}}, models: {providers: {z: {baseUrl: 'http://z.example/v1', "
      "apiKey: " HIDDEN ", api: 'openai-completions', models: [{id: 'a'}]}}} }",
      ERR_INVALID, "providers.z.apiKey", "canary"},
+    {"a first channel", PATCH, "{channels:{telegram:{enabled:true,botToken:'1:abc'}}}", 0,
+     "channels: { telegram: { enabled: true, botToken: '1:abc' } }", NULL},
+    {"who may write to it", PATCH, "{channels:{telegram:{botToken:'1:abc',dmPolicy:'open'}}}",
+     ERR_DENIED, "channels.telegram", NULL},
+    {"from a variable", PATCH, "{channels:{telegram:{botToken:'${HOME}'}}}", ERR_DENIED,
+     "channels.telegram", "/home"},
+    {"from a file", PATCH, "{channels:{telegram:{botToken:{source:'file',id:'/etc/passwd'}}}}",
+     ERR_DENIED, "channels.telegram", "root"},
+    {"a channel with lists in a list", PATCH,
+     "{channels:{irc:{host:'h',nick:'n',channels:[['#a']]}}}", ERR_DENIED, "channels.irc", NULL},
+    {"another server", PATCH, "{channels:{telegram:{botToken:'1:a',apiRoot:'http://e.example'}}}",
+     ERR_DENIED, "channels.telegram", NULL},
+    {"a program as a channel", PATCH, "{channels:{mine:{command:['/bin/sh']}}}", ERR_DENIED,
+     "channels.mine", NULL},
+    {"a program as telegram", PATCH, "{channels:{telegram:{botToken:'1:a',command:['/bin/sh']}}}",
+     ERR_DENIED, "channels.telegram", NULL},
     {"the comment stays", PATCH, "{agents:{defaults:{maxConcurrent:7}}}", 0, "{ // mine\n", NULL},
     {"a list less", PATCH, "{agents:{list:null}}", ERR_DENIED, "agents.list", "canary"},
     {"a list less, named", PATCH, "{agents:{list:null}}@agents.defaults\nagents.list", 0,
@@ -182,6 +198,42 @@ START_TEST(test_rows)
 END_TEST
 
 /* The state it was made from: none named, an old one, another key's. */
+/* A platform's section that its owner has extended is changed in the file; one that is simple goes
+ * as it came. */
+START_TEST(test_channel_of_an_owner)
+{
+    static const struct {
+        const char *file, *patch;
+        int want;
+    } owners[] = {
+        {"{channels:{telegram:{botToken:'1:a',dmPolicy:'pairing'}}}",
+         "{channels:{telegram:{botToken:'2:b'}}}", ERR_DENIED},
+        {"{channels:{irc:{host:'a.example',nick:'n',password:'s'}}}",
+         "{channels:{irc:{host:'evil.example'}}}", ERR_DENIED},
+        {"{channels:{irc:{host:'a.example',nick:'n',password:'s'}}}", "{channels:{irc:null}}",
+         ERR_DENIED},
+        {"{channels:{irc:{host:'a.example',nick:'n'}}}", "{channels:{irc:{host:'b.example'}}}", 0},
+        {"{channels:{telegram:{botToken:'${MOCK_KEY}'}}}", "{channels:{telegram:{enabled:false}}}",
+         0},
+        {"{channels:{telegram:{botToken:'1:a'}}}", "{channels:{telegram:null}}", 0},
+    };
+    struct buf text = BUF_INIT(65536), details = BUF_INIT(65536);
+    struct err e = ERR_INIT;
+    json_t *hash = NULL;
+    struct loaded l;
+    int r;
+
+    load(&l, owners[_i].file);
+    ck_assert_msg(l.r == 0, "%s", words(&l));
+    r = attempt(&l, PATCH, owners[_i].patch, hash_now(l.c, &hash), &text, &details, &e);
+    ck_assert_msg(r == owners[_i].want, "%s: %d %s", owners[_i].patch, r, e.text);
+    json_decref(hash);
+    buf_fini(&text);
+    buf_fini(&details);
+    unload(&l);
+}
+END_TEST
+
 START_TEST(test_stale)
 {
     struct buf text = BUF_INIT(65536), details = BUF_INIT(65536);
@@ -208,6 +260,7 @@ END_TEST
 static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_rows, 0, (int)COUNT_OF(rows));
+    tcase_add_loop_test(tc, test_channel_of_an_owner, 0, 6);
     tcase_add_test(tc, test_stale);
 }
 CK_MAIN("config_write")

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "compact.h"
 #include "deliveries.h"
+#include "event.h"
 #include "jscan.h"
 #include "json.h"
 #include "log.h"
@@ -107,6 +108,8 @@ static int save_end(struct run *r, struct err *e)
     s->ended_at = s->updated_at = r->ended_ms;
     if (r->result.end == END_ABORTED)
         s->flags |= SESSION_ABORTED_LAST_RUN;
+    if (!event_session_wanted(r->hub, view_str(s->key))) /* nobody looks at it */
+        s->flags |= SESSION_UNREAD;
     return session_save(r->hub, s, e);
 }
 

@@ -29,9 +29,9 @@ static const struct {
     {"sendPolicy", false},
     {"groupActivation", false},
 };
-static const char *const handled[] = {"key",    "agentId",   "expectedSessionId",
-                                      "label",  "autoLabel", "archived",
-                                      "pinned", "unread",    "model"};
+static const char *const handled[] = {
+    "key",    "agentId", "expectedSessionId",     "label", "autoLabel", "archived", "pinned",
+    "unread", "model",   "expectedMarkedUnreadAt"};
 
 static bool is_handled(const char *name, bool *light)
 {
@@ -155,19 +155,59 @@ static int check_patch(struct hub *h, json_t *p, bool admin, const struct sessio
     return 0;
 }
 
+/* Read, or to be read again; who reads says which mark it was that they saw. */
+static int set_unread(struct session *s, const json_t *p, int64_t now, struct err *e)
+{
+    const json_t *v = json_object_get(p, "unread"),
+                 *seen = json_object_get(p, "expectedMarkedUnreadAt");
+    struct view mark = session_rest(s, "markedUnreadAt");
+    char at[32];
+    int rc;
+
+    if (!json_is_boolean(v))
+        return 0;
+    if (seen && (mark.n || !json_is_null(seen))) {
+        int n = snprintf(at, sizeof(at), "%lld", (long long)json_number_value(seen));
+
+        if (json_is_null(seen) || !view_eq(mark, view_of(at, (size_t)n)))
+            return err_set(e, ERR_INVALID, "unread: it was marked as unread meanwhile");
+    }
+    set_flag(s, p, "unread", SESSION_UNREAD);
+    (void)snprintf(at, sizeof(at), "%lld", (long long)now);
+    if ((rc = session_rest_set(s, "markedUnreadAt", json_is_true(v) ? view_str(at) : VIEW_EMPTY,
+                               e)) == 0 &&
+        json_is_false(v))
+        rc = session_rest_set(s, "lastReadAt", view_str(at), e);
+    return rc;
+}
+
+/* Who reads or pins a conversation does not make it newer. */
+static bool only_looked_at(const json_t *p)
+{
+    static const char *const quiet[] = {"key",    "agentId", "expectedSessionId",
+                                        "unread", "pinned",  "expectedMarkedUnreadAt"};
+    size_t n = json_object_size(p);
+
+    for (size_t i = 0; i < COUNT_OF(quiet); i++)
+        n -= json_object_get(p, quiet[i]) != NULL;
+    return n == 0;
+}
+
 static int change(struct hub *h, struct session *s, const json_t *p, struct err *e)
 {
+    int64_t now = clock_wall_ms();
     int rc;
 
     if ((rc = session_set_label(s, p, json_object_get(p, "label") ? "label" : "autoLabel", e)) <
             0 ||
         (rc = set_kept(s, p, e)) < 0 || (rc = session_set_model(h, s, p, e)) < 0 ||
-        (rc = groups_add(h, json_view(p, "category"), e)) < 0)
+        (rc = groups_add(h, json_view(p, "category"), e)) < 0 ||
+        (rc = set_unread(s, p, now, e)) < 0)
         return rc;
     set_flag(s, p, "archived", SESSION_ARCHIVED);
     set_flag(s, p, "pinned", SESSION_PINNED);
-    set_flag(s, p, "unread", SESSION_UNREAD);
-    s->updated_at = clock_wall_ms();
+    if (!only_looked_at(p) || !s->updated_at)
+        s->updated_at = now;
     return session_save(h, s, e);
 }
 

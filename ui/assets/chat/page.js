@@ -50,6 +50,7 @@ class ChatPage {
         this.gw.removeEventListener("gap", this.onGap);
         this.seen.disconnect();
         clearInterval(this.clock);
+        this.sessions.leave();
         this.c?.close();
         document.body.classList.remove("drawer");
     }
@@ -67,7 +68,7 @@ class ChatPage {
         this.c = new Conversation(this.gw, key);
         this.stick = true;
         this.rows.replaceChildren();
-        for (const [name, f] of [["change", () => this.soon()], ["sent", () => { this.stick = true; this.draw(); }], ["finished", () => { speak("The answer is complete."); this.soon(); }],
+        for (const [name, f] of [["change", () => this.soon()], ["sent", () => { this.stick = true; this.draw(); }], ["finished", () => { speak("The answer is complete."); this.sessions.missed(key); this.soon(); }],
                                  ["failed", () => { speak("No answer came."); this.soon(); }], ["note", (e) => toast(e.detail)]])
             this.c.addEventListener(name, f);
         this.composer.set(drafts.get(key) || "");

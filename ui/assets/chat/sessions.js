@@ -10,7 +10,7 @@ export const running = (s) => s.status === "running" || s.status === "queued";
 export class Sessions extends EventTarget {
     constructor(gw) {
         super();
-        Object.assign(this, {gw, rows: new Map(), unread: new Set(), open: "", text: "", archived: false});
+        Object.assign(this, {gw, rows: new Map(), open: "", text: "", archived: false});
         gw.on("sessions.changed", (p) => this.changed(p));
         this.search = h("input", {type: "search", placeholder: "Search", ariaLabel: "Search conversations", oninput: () => {
             this.text = this.search.value.trim();
@@ -37,6 +37,7 @@ export class Sessions extends EventTarget {
             const got = await this.gw.ask("sessions.list", params);
             if (asked !== this.text) return;
             this.rows = new Map(got.sessions.map((s) => [s.key, s]));
+            this.seen();
             this.draw();
         } catch (e) {
             if (e.code !== "LOST") put(this.list, h("p", {class: "soft pad"}, errorText(e)));
@@ -52,19 +53,35 @@ export class Sessions extends EventTarget {
             this.rows.set(key, {...row, ...p.session, derivedTitle: p.session.derivedTitle || known.derivedTitle,
                                 lastMessagePreview: p.session.lastMessagePreview || known.lastMessagePreview});
         }
-        if ((p.phase === "end" || p.phase === "error") && key !== this.open) this.unread.add(key);
         this.draw();
         clearTimeout(this.later);
         this.later = setTimeout(() => this.load(), 400);
     }
 
-    /* The one that is looked at: no longer unread. */
+    /* The one that is looked at: no longer unread. The gateway keeps that, for every client. */
     look(key) {
         this.open = key;
-        this.unread.delete(key);
-        const row = this.rows.get(key);
-        if (row?.unread && this.gw.state === "ready") this.gw.ask("sessions.patch", {key, unread: false}).catch(() => {});
         this.draw();
+        if (!this.read) this.read = () => !document.hidden && this.seen();
+        document.addEventListener("visibilitychange", this.read);
+        this.seen();
+    }
+
+    seen() {
+        const row = this.rows.get(this.open);
+        if (!row?.unread || document.hidden || this.gw.state !== "ready" || !this.gw.has("sessions.patch")) return;
+        row.unread = false;
+        this.gw.ask("sessions.patch", {key: row.key, unread: false}).catch(() => {});
+    }
+
+    /* An answer came while this tab was in the background: the gateway thought somebody looked. */
+    missed(key) {
+        if (document.hidden && this.rows.has(key) && this.gw.has("sessions.patch")) this.gw.ask("sessions.patch", {key, unread: true}).catch(() => {});
+    }
+
+    leave() {
+        document.removeEventListener("visibilitychange", this.read);
+        this.open = "";
     }
 
     draw() {
@@ -84,7 +101,7 @@ export class Sessions extends EventTarget {
     }
 
     item(s) {
-        const unread = (s.unread || this.unread.has(s.key)) && s.key !== this.open, run = running(s);
+        const unread = s.unread && (s.key !== this.open || document.hidden), run = running(s);
         return h("li", {dataset: {key: s.key}, class: (s.key === this.open ? "on" : "") + (unread ? " unread" : "")},
             h("a", {href: `#/chat/${encodeURIComponent(s.key)}`, "aria-current": s.key === this.open ? "true" : null, onclick: () => document.body.classList.remove("drawer")},
                 h("span", {class: "title"}, s.pinned && icon("pin", 14), titleOf(s)), h("time", {}, s.updatedAt ? ago(s.updatedAt).replace(" ago", "") : ""),
@@ -106,7 +123,7 @@ export class Sessions extends EventTarget {
         menu(button, [
             ["Rename", "edit", () => this.rename(s)],
             s.pinned ? ["Unpin", "pin", change({pinned: false})] : ["Pin", "pin", change({pinned: true})],
-            ["Mark as unread", "chat", () => { this.unread.add(s.key); this.draw(); change({unread: true})(); }],
+            s.key !== this.open && (s.unread ? ["Mark as read", "check", change({unread: false})] : ["Mark as unread", "chat", change({unread: true})]),
             !s.isMain && ["Archive", "archive", change({archived: true, expectedSessionId: s.sessionId}, "Archived. Sessions has it still.")],
             this.gw.may("admin") && ["Start afresh", "retry", () => this.reset(s)],
             !s.isMain && this.gw.may("admin") && ["Delete", "trash", () => this.remove(s), true],

@@ -12,7 +12,7 @@ const at = (doc, path) => path.reduce((v, k) => (v === null || typeof v !== "obj
 
 /* Every setting that has a place: the table's rows, with "*" for each name that is there. [{path, key, schema, hint}] */
 function settings(schema, hints, doc) {
-    const out = [];
+    const out = [], parts = new Set(Object.keys(hints).map((k) => k.slice(0, k.lastIndexOf(".")))); /* places with rows of their own below */
     for (const [text, hint] of Object.entries(hints)) {
         if (text.includes("[]")) continue;
         let places = [[[], schema]];
@@ -24,7 +24,7 @@ function settings(schema, hints, doc) {
             });
         }
         for (const [path, s] of places)
-            if (s && !(s.type === "object" && (s.properties && Object.keys(s.properties).length || s.additionalProperties?.properties)))
+            if (s && !(at(doc, path) && typeof at(doc, path) === "object" && !Array.isArray(at(doc, path)) && parts.has(text)) && !(s.type === "object" && (s.properties && Object.keys(s.properties).length || s.additionalProperties?.properties)))
                 out.push({path, key: path.join("."), schema: s, hint});
     }
     return out;
@@ -39,6 +39,13 @@ function patchOf(edits) {
         o[path.at(-1)] = value === undefined ? null : value;
     }
     return patch;
+}
+
+/* What only the file may change is shown, not offered. */
+function fixed(v) {
+    if (v === undefined) return h("span", {class: "soft"}, "not set");
+    if (v === HIDDEN) return h("span", {class: "soft"}, icon("lock", 14), " set, hidden");
+    return h("code", {}, typeof v === "string" ? v : JSON.stringify(v, null, 1).replaceAll(HIDDEN, "hidden"));
 }
 
 /* The lists that the edits take from: the gateway wants them named (replacePaths). */
@@ -148,7 +155,7 @@ class ConfigPage {
     }
 
     row(r) {
-        const edit = this.edits.get(r.key), have = at(this.doc, r.path), value = edit ? edit.value : have, locked = !this.writable || r.hint.readOnly;
+        const edit = this.edits.get(r.key), have = at(this.doc, r.path), value = edit ? edit.value : have, locked = !this.writable;
         const issue = this.issues.get(r.key), id = `set-${r.key}`;
         const change = (next) => {
             if (JSON.stringify(next) === JSON.stringify(have)) this.edits.delete(r.key);
@@ -159,10 +166,10 @@ class ConfigPage {
             if (next === undefined) fresh.querySelector("input, select, textarea")?.focus();
             this.drawBar();
         };
-        const el = h("div", {class: `setting${edit ? " changed" : ""}`}, h("div", {class: "about"}, h("label", {htmlFor: id}, h("code", {}, r.path.at(-1))), r.hint.readOnly && h("span", {class: "tag", title: "It names a program or file or opens the gateway: only who can write the file sets it."}, icon("lock", 13), " file only"),
+        const el = h("div", {class: `setting${edit ? " changed" : ""}`}, h("div", {class: "about"}, r.hint.readOnly ? h("code", {}, r.path.at(-1)) : h("label", {htmlFor: id}, h("code", {}, r.path.at(-1))), r.hint.readOnly && h("span", {class: "tag", title: "It names a program or file or opens the gateway: only who can write the file sets it."}, icon("lock", 13), " file only"),
             h("p", {class: "soft"}, r.hint.help || "", r.schema.default !== undefined ? h("span", {}, ". Default: ", h("code", {}, JSON.stringify(r.schema.default)), ".") : null),
             issue && h("p", {class: "bad", id: `${id}-bad`, role: "alert"}, icon("warn", 16), issue)),
-        h("div", {class: "value"}, field({id, schema: r.schema, hint: r.hint, value, hidden: value === HIDDEN, locked, bad: issue && `${id}-bad`, change}),
+        r.hint.readOnly ? h("div", {class: "value"}, h("p", {class: "fixed", id}, fixed(value))) : h("div", {class: "value"}, field({id, schema: r.schema, hint: r.hint, value, hidden: value === HIDDEN, locked, bad: issue && `${id}-bad`, change}),
             value !== undefined && !locked ? h("button", {type: "button", class: "link", ariaLabel: `Clear ${r.key}`, onclick: () => change(undefined)}, "Clear") : null,
             edit ? h("button", {type: "button", class: "link", ariaLabel: `Undo the change of ${r.key}`, onclick: () => change(have)}, "Undo") : null));
         return el;

@@ -2,14 +2,15 @@
 import {copyText, errorText, h, icon, iconButton, put, toast} from "../lib/dom.js";
 import {Conversation} from "../chat/store.js";
 import {messageNode, runNode} from "../chat/view.js";
-import {head, tag} from "./kit.js";
+import {firstChannel} from "./channel_steps.js";
+import {head} from "./kit.js";
 
 const MAKERS = [
-    {id: "anthropic", name: "Anthropic", baseUrl: "https://api.anthropic.com", api: "anthropic-messages", model: "claude-sonnet-4-5", key: true},
-    {id: "openai", name: "OpenAI", baseUrl: "https://api.openai.com/v1", api: "openai-completions", model: "gpt-4.1-mini", key: true},
-    {id: "openrouter", name: "OpenRouter", baseUrl: "https://openrouter.ai/api/v1", api: "openai-completions", model: "", key: true},
-    {id: "ollama", name: "Ollama on this machine", baseUrl: "http://127.0.0.1:11434/v1", api: "openai-completions", model: "llama3.2", key: false},
-    {id: "custom", name: "Another server with OpenAI's interface", baseUrl: "", api: "openai-completions", model: "", key: false},
+    {id: "anthropic", name: "Anthropic", baseUrl: "https://api.anthropic.com", api: "anthropic-messages", model: "claude-sonnet-4-5", key: true, keys: "https://platform.claude.com/settings/keys"},
+    {id: "openai", name: "OpenAI", baseUrl: "https://api.openai.com/v1", api: "openai-completions", model: "gpt-4.1-mini", key: true, keys: "https://platform.openai.com/api-keys"},
+    {id: "openrouter", name: "OpenRouter", baseUrl: "https://openrouter.ai/api/v1", api: "openai-completions", model: "", key: true, keys: "https://openrouter.ai/settings/keys"},
+    {id: "ollama", name: "Ollama, on this machine", baseUrl: "http://127.0.0.1:11434/v1", api: "openai-completions", model: "llama3.2", key: false},
+    {id: "custom", name: "Another, with OpenAI's interface", baseUrl: "", api: "openai-completions", model: "", key: false},
 ];
 
 class StartPage {
@@ -23,14 +24,16 @@ class StartPage {
         this.model = h("div", {});
         this.chat = h("div", {});
         const step = (n, title, body, done) => h("li", {class: "card step"}, h("span", {class: `step-no${done ? " done" : ""}`, "aria-hidden": "true"}, done ? icon("check", 18) : n), h("div", {class: "step-body"}, h("h2", {}, title), body));
+        this.channels = firstChannel(this.gw, this.writable, () => this.steps());
         this.list = h("ol", {class: "steps"});
         put(el, h("div", {class: "page narrow"}, head("First steps", "Three things and your gateway is yours. Each can be done later, too."), this.list));
-        this.steps = () => put(this.list, step(1, "A model that answers", this.model, this.has), step(2, "A first answer", this.chat, this.answered), step(3, "A first channel", this.channel(), false));
+        this.steps = () => put(this.list, step(1, "A model that answers", this.model, this.has), step(2, "A first answer", this.chat, this.answered), step(3, "A first channel", this.channels.node, this.channels.done));
         this.read();
     }
 
     leave() {
         this.c?.close();
+        this.channels.leave();
     }
 
     async read() {
@@ -61,12 +64,14 @@ class StartPage {
         const form = h("form", {onsubmit: (e) => {
             e.preventDefault();
             this.save(form, bad);
-        }}, h("label", {class: "field"}, h("span", {}, "Who makes it"), h("select", {name: "maker", onchange: (e) => {
-            this.maker = MAKERS.find((x) => x.id === e.target.value);
+        }}, h("fieldset", {class: "makers"}, h("legend", {}, "Who makes it"), MAKERS.map((x) => h("label", {class: x === m ? "on" : ""}, h("input", {type: "radio", name: "maker", value: x.id, checked: x === m, onchange: () => {
+            this.maker = x;
             this.drawModel();
-        }}, MAKERS.map((x) => h("option", {value: x.id, selected: x === m}, x.name)))),
+            this.model.querySelector("input[name=maker]:checked").focus();
+        }}), x.name))),
         input("baseUrl", "Address", m.baseUrl, {required: true, type: "url"}), input("model", "Model", m.model, {required: true, placeholder: "as the maker names it"}),
-        input("key", m.key ? "Key" : "Key (if it wants one)", "", {type: "password", required: m.key, autocomplete: "new-password"}), bad,
+        input("key", m.key ? "Key" : "Key (if it wants one)", "", {type: "password", required: m.key, autocomplete: "new-password"}),
+        m.keys ? h("p", {class: "soft small"}, "You find it at ", h("a", {href: m.keys, target: "_blank", rel: "noopener noreferrer"}, new URL(m.keys).host), ", and your gateway talks to nobody else with it.") : null, bad,
         this.writable ? h("div", {class: "row end"}, h("button", {type: "submit", class: "button primary"}, "Save and go on")) :
             [h("p", {class: "soft"}, "This page cannot write the configuration. Put this into ", h("code", {}, this.conf?.path || "openclaw.json"), "; it is read by itself:"), this.snippet(m)]);
         put(this.model, h("p", {class: "soft"}, "The key goes to your gateway, which keeps it in its configuration file and shows it to nobody."), form);
@@ -84,9 +89,10 @@ class StartPage {
         const patch = {models: {providers: {[m.id]: provider}}, agents: {defaults: {model: {primary: `${m.id}/${f.model.trim()}`}}}};
         bad.hidden = true;
         try {
-            await this.gw.ask("config.patch", {raw: JSON.stringify(patch), baseHash: this.conf.hash});
+            const lists = this.conf.parsed?.models?.providers?.[m.id]?.models ? [`models.providers.${m.id}.models`] : [];
+            await this.gw.ask("config.patch", {raw: JSON.stringify(patch), baseHash: this.conf.hash, replacePaths: lists});
             this.again = false;
-            toast("Saved. Now say hello.");
+            toast("Saved. Asking it now…");
             await this.read();
             this.hello();
         } catch (e) {
@@ -113,13 +119,26 @@ class StartPage {
             draw();
             this.steps();
         });
-        this.c.addEventListener("failed", draw);
+        this.c.addEventListener("failed", () => {
+            draw();
+            this.rows.append(this.advice());
+        });
         this.c.send("Hello! Say in one sentence who you are.");
     }
 
-    channel() {
-        return this.gw.has("channels.status") ? h("div", {}, h("p", {class: "soft"}, "Reach your agent from Telegram, Slack, Discord and others."), h("p", {}, h("a", {class: "button", href: "#/channels"}, "See the channels"), " ", h("a", {class: "button", href: "#/config/channels"}, "Set one up"))) :
-            h("p", {class: "soft"}, tag("not yet"), " This gateway does not offer channels yet. This page, ", h("a", {href: "/chat"}, "/chat"), " and ", h("code", {}, "openclawctl chat"), " work.");
+    /* What a failure of the first answer most likely means. */
+    advice() {
+        const said = (this.c.messages.at(-1)?.error || "").toLowerCase();
+        const why = /401|403|key|unauth|credential/.test(said) ? "The maker did not take the key. Look for a missing letter, or make a new one." :
+            /404|not found|does not exist|unknown model/.test(said) ? "The maker does not know this model. Its exact name is on the maker's page." :
+                /429|quota|credit|billing/.test(said) ? "The key is good, but the account has no credit or asks too often." :
+                    /resolve|connect|timed? ?out|unreachable|network/.test(said) ? "The address was not reached. Is it right, and does the server run?" : "Look at what it said, and at the settings above.";
+        return h("p", {class: "notice warn"}, why, " ", h("button", {type: "button", class: "link", onclick: () => {
+            this.again = true;
+            this.maker = MAKERS.find((x) => this.primary.startsWith(x.id + "/")) || this.maker;
+            this.drawModel();
+            this.model.querySelector("input[name=key]")?.focus();
+        }}, "Change it"));
     }
 }
 
