@@ -1,7 +1,8 @@
 /*
  * tests/fake/channel.c - a channel's worker and its platform in one: the platform is a folder.
  * sent.log: what it accepted, a line of JSON each. repeated.log: what it knew by its client id.
- * updates: what people write, a line of JSON {id, peer, text} each, appended by the test; offset:
+ * updates: what people write, a line of JSON {id, peer, text, files: [{path, type, name}]} each,
+ * appended by the test; files are said when the hub wants the message. offset:
  * how much of it the platform may forget, moved when the hub has acknowledged. down: while this
  * file is there the platform is not.
  * Account: {folder, clientIds: bool, textLimit: n, chatGapMs: n, accountPerSecond: n}. What a
@@ -11,6 +12,7 @@
  * die-after, unknown and hang accept it first when [accept] is said, too.
  */
 #include "clock.h"
+#include "fd.h"
 #include "json.h"
 #include "jw.h"
 #include "log.h"
@@ -51,7 +53,8 @@ struct channel {
     const char *folder;
     bool client_ids, down;
     uint32_t text_limit, gap_ms, account_n;
-    json_t *known; /* client ids the platform has seen */
+    json_t *known;  /* client ids the platform has seen */
+    json_t *wanted; /* messages whose files are said, too */
     struct item items[ITEMS_MAX];
     struct update updates[UPDATES_MAX]; /* offered and not acknowledged, and those behind them */
     long read_to, acked_to;
@@ -321,6 +324,43 @@ static int on_deliver_ack(void *ctx, struct link *from, struct ipc_deliver_ack *
 
 /* ---- from the platform ---- */
 
+static int say_file(struct channel *c, struct link *l, const json_t *doc, const json_t *file,
+                    uint32_t index, struct err *e)
+{
+    struct ipc_inbound_media m = {.update_id = json_view(doc, "id"),
+                                  .index = index,
+                                  .type = json_view(file, "type"),
+                                  .name = json_view(file, "name"),
+                                  .bytes = -1};
+    struct buf b = BUF_INIT(64 * MIB);
+    char path[PATH_MAX];
+    int r;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", c->folder,
+                   json_string_value(json_object_get(file, "path")));
+    if ((r = fd_read_file(path, 64 * MIB, &b, e)) == 0 &&
+        (r = fd_sealed("file", buf_view(&b), &m.bytes, e)) == 0)
+        r = msg_send_inbound_media(l, &m, e);
+    buf_fini(&b);
+    return r;
+}
+
+/* Its files, when the hub has asked for them; else the word that there are some. */
+static int say_files(struct channel *c, struct link *l, const json_t *doc, struct err *e)
+{
+    const json_t *files = json_object_get(doc, "files"), *file;
+    json_t *peer = json_object_get(doc, "peer");
+    size_t i;
+    int r = 0;
+
+    if (json_array_size(files) == 0)
+        return 0;
+    if (!json_object_get(c->wanted, json_string_value(json_object_get(doc, "id"))))
+        return json_object_set_new(peer, "held", json_string("files"));
+    json_array_foreach(files, i, file) if (r == 0) r = say_file(c, l, doc, file, (uint32_t)i, e);
+    return r < 0 ? r : json_object_set_new(peer, "media", json_true());
+}
+
 static bool offer(struct channel *c, struct view line, long end)
 {
     struct buf peer = BUF_INIT(16 * KIB);
@@ -335,7 +375,7 @@ static bool offer(struct channel *c, struct view line, long end)
             u = &c->updates[i];
     if (!u || !l || json_parse(line, &doc, &e) < 0)
         return false;
-    if (json_dump(json_object_get(doc, "peer"), &peer, &e) < 0)
+    if (say_files(c, l, doc, &e) < 0 || json_dump(json_object_get(doc, "peer"), &peer, &e) < 0)
         log_warn("fake.peer", KV("why", e.text));
     sent = msg_send_inbound(l,
                             &(struct ipc_inbound){.update_id = json_view(doc, "id"),
@@ -413,6 +453,21 @@ static int on_inbound_ack(void *ctx, struct link *from, struct ipc_inbound_ack *
         (void)fclose(f);
         (void)rename(tmp, path);
     }
+    return 0;
+}
+
+static int on_inbound_want(void *ctx, struct link *from, struct ipc_inbound_want *m, struct err *e)
+{
+    struct channel *c = ctx;
+    char id[300];
+
+    (void)from;
+    (void)e;
+    (void)snprintf(id, sizeof(id), "%.*s", VIEW_FMT(m->update_id));
+    append(c, "wants.log", m->update_id);
+    if (json_object_set_new(c->wanted, id, json_true()) < 0)
+        log_warn("fake.wanted", KV("why", "out of memory"));
+    offer_again(c);
     return 0;
 }
 
@@ -499,7 +554,8 @@ static int on_hook(void *ctx, struct link *from, struct ipc_hook *m, struct err 
 static const struct ipc_handlers channel_on = {.hook = on_hook,
                                                .deliver = on_deliver,
                                                .deliver_ack = on_deliver_ack,
-                                               .inbound_ack = on_inbound_ack};
+                                               .inbound_ack = on_inbound_ack,
+                                               .inbound_want = on_inbound_want};
 
 int main(void)
 {
@@ -507,6 +563,7 @@ int main(void)
     struct err e = ERR_INIT;
 
     c.w.on_peer = on_peer;
+    c.wanted = json_object();
     if (worker_open(&c.w, &channel_on, &e) < 0 || worker_recv_config(&c.w, &e) < 0 ||
         configure(&c, &e) < 0)
         goto fail;

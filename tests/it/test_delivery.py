@@ -43,10 +43,16 @@ class Platform:
     def texts(self):
         return [m["text"] for m in self.sent()]
 
-    def write(self, update, text, to="42", **peer):
+    def write(self, update, text, to="42", files=(), **peer):
+        """files: (bytes, type, name) each."""
+        doc = {"id": update, "text": text, "peer": dict({"kind": "direct", "id": to, "senderId": to}, **peer)}
+        for i, (data, kind, name) in enumerate(files):
+            path = "file-%s-%d" % (update, i)
+            with open(self.path(path), "wb") as f:
+                f.write(data)
+            doc.setdefault("files", []).append({"path": path, "type": kind, "name": name})
         with open(self.path("updates"), "a") as f:
-            f.write(json.dumps({"id": update, "text": text,
-                                "peer": dict({"kind": "direct", "id": to, "senderId": to}, **peer)}) + "\n")
+            f.write(json.dumps(doc) + "\n")
 
     def down(self, yes):
         if yes:

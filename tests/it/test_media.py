@@ -9,6 +9,7 @@ import zlib
 
 from client import Client, text_of
 from gateway import config_for, until
+from test_delivery import setup
 
 
 def png(width, height, extra=0):
@@ -271,3 +272,69 @@ def test_quota(t):
     assert len(files_of(g)) == 1 and len(c.history("agent:main:a")) == 2
     # a refused message may be said again without its file, and others go on
     assert c.turn("agent:main:a", "without [fake ok chunks=1]")[1]["state"] == "final"
+
+
+# -- brought by channels
+
+def test_from_a_channel(t):
+    g, p = setup(t)
+    p = p["default"]
+    c = g.client()
+    pic = png(20, 10)
+    p.write("u1", "see this [fake ok chunks=1]", files=[(pic, "image/jpeg", "../../x/pic.jpg"),
+                                                        (b"some notes\n", "", "n.txt")])
+    t.fake.wait("see this", "done")
+    until(lambda: p.lines("acks.log") == ["u1"], "the message was taken")
+    call = t.fake.calls("see this")[0]
+    assert images_of(call) == 1 and "some notes" in str(parts_of(call)), call
+    key, = {m["key"] for m in c.ask("sessions.list", {})["sessions"]}
+    facts = media_of(c.history(key)[0])
+    assert [(f["contentType"], f["fileName"]) for f in facts] == [("image/png", "pic.jpg"), ("text/plain", "n.txt")], facts
+    # without text
+    p.write("u2", "", files=[(pic, "image/png", "")])
+    until(lambda: "u2" in p.lines("acks.log"), "the second was taken")
+    until(lambda: len([m for m in c.history(key) if m["role"] == "user"]) == 2, "it is in the transcript")
+    # the same again: known, nothing new
+    p.write("u1", "see this [fake ok chunks=1]", files=[(pic, "image/png", "pic.png")])
+    p.write("u3", "the end [fake ok chunks=1]")
+    until(lambda: "u3" in p.lines("acks.log"), "the third was taken")
+    until(lambda: len([m for m in c.history(key) if m["role"] == "user"]) == 3, "three, and no more")
+    assert len(files_of(g)) == 3, files_of(g)
+
+
+def test_channel_quota_in_words(t):
+    g, p = setup(t, start=False)
+    g.config["gateway"]["media"] = {"maxBytes": 1048576}
+    g.write_config(g.config)
+    g.start()
+    p = p["default"]
+    p.write("u1", "too much [fake ok chunks=1]", files=[(os.urandom(2000000), "", "movie.bin")])
+    until(lambda: p.lines("acks.log") == ["u1"], "the message was taken")
+    t.fake.wait("too much", "done")
+    assert "1 attached file was not kept" in t.fake.calls("too much")[0]["prompt"]
+    assert files_of(g) == []
+
+
+def test_channel_and_hub_die(t):
+    """Messages with files, while hub and channel are killed: each once, with its files, none left over."""
+    g, p = setup(t)
+    p = p["default"]
+    c = g.client()
+    for i in range(12):
+        p.write("u%d" % i, "number %d [fake ok chunks=1]" % i, files=[(png(3 + i, 3), "image/png", "n%d.png" % i)])
+        if i % 3 == 0:
+            until(lambda: len(p.lines("wants.log")) + len(p.lines("acks.log")) > 0, "something is under way")
+            g.kill("hub" if i % 2 else "channel")
+    until(lambda: len(set(p.lines("acks.log"))) == 12, "all were taken", timeout=60)
+    for i in range(12):
+        t.fake.wait("number %d " % i, "done")
+    c = g.client_soon()
+    key, = {m["key"] for m in c.ask("sessions.list", {})["sessions"]}
+    until(lambda: len([m for m in c.history(key) if m["role"] == "user"]) == 12, "all are in the transcript")
+    said = [m for m in c.history(key) if m["role"] == "user"]
+    assert sorted(m["__openclaw"]["media"][0]["fileName"] for m in said) == sorted("n%d.png" % i for i in range(12))
+    old = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", old)
+    g.client_soon()
+    assert len(files_of(g)) == 12, files_of(g)

@@ -35,6 +35,7 @@ struct fetches;        /* files that are got from the network (fetch.h) */
 struct deliveries;     /* outgoing messages on their way (deliveries.h) */
 struct inbound;        /* what channels bring (inbound.h) */
 struct medias;         /* files of messages (media/media.h) */
+struct brought;        /* files whose messages are not here yet (media/brought.h) */
 struct health;         /* the last health snapshot (health.h) */
 struct channel_probes; /* requests that wait for platforms (channels.h) */
 struct tools;          /* what agents can do (tools.h) */
@@ -67,6 +68,7 @@ struct hub {
     struct deliveries *deliveries;
     struct inbound *inbound;
     struct medias *medias;
+    struct brought *brought;
     struct channel_probes *channel_probes;
     struct devices *devices;
     struct pairing *pairing;

@@ -1,5 +1,6 @@
 #include "inbound.h"
 
+#include "brought.h"
 #include "chat.h"
 #include "clock.h"
 #include "command.h"
@@ -32,6 +33,7 @@ struct message {
     struct view update_id, text;
     struct source src;
     char key[KEY_BYTES], run_id[40];
+    struct attachments files;
     bool want; /* it is for the agent, and offered without its files or ahead of its turn */
 };
 
@@ -170,9 +172,29 @@ static int tell(struct hub *h, const struct message *m, const struct session_key
     return rc < 0 ? rc : buf_check(text, e);
 }
 
+/* Its files. What the quota does not let in is told in words; a full disk means: later. */
+static int keep_files(struct hub *h, struct message *m, struct live *l, struct run *r,
+                      struct buf *text, struct err *e)
+{
+    struct err full = ERR_INIT;
+    int rc;
+
+    if (m->files.count == 0)
+        return 0;
+    if (l->s.sid == 0 && (rc = session_save(h, &l->s, e)) < 0)
+        return rc;
+    rc = attach_keep(h, &m->files, l->s.sid, &r->files, &full);
+    if (rc != ERR_LIMIT)
+        return rc < 0 ? err_set(e, full.code, "%s", full.text) : 0;
+    log_warn("inbound.files_left", KV("channel", m->from.channel), KV("why", full.text));
+    buf_printf(text, "%s[%u attached file%s not kept: %s]", text->n ? "\n" : "", m->files.count,
+               m->files.count == 1 ? " was" : "s were", full.text);
+    return buf_check(text, e);
+}
+
 /* As a turn now, or as the session's queue says. */
-static int take(struct hub *h, const struct message *m, const struct session_key *key,
-                struct live *l, struct err *e)
+static int take(struct hub *h, struct message *m, const struct session_key *key, struct live *l,
+                struct err *e)
 {
     struct buf text = BUF_INIT(512 * KIB);
     struct run *r = NULL;
@@ -182,15 +204,18 @@ static int take(struct hub *h, const struct message *m, const struct session_key
 
     if ((rc = lastroute_note(&l->s, &m->src, session_key_is_main(h, session_key_view(key)), e)) ==
             0 &&
-        (rc = begin(h, m, key, l, &r, e)) == 0 && (rc = tell(h, m, key, r, &text, e)) == 0)
+        (rc = begin(h, m, key, l, &r, e)) == 0 && (rc = tell(h, m, key, r, &text, e)) == 0 &&
+        (rc = keep_files(h, m, l, r, &text, e)) == 0)
         rc = live_take(l, r, buf_view(&text), &taken, &interrupted, e);
     buf_fini(&text);
     if (rc == 0 && taken == TAKEN_NOW) {
         run_start(r);
         return 0;
     }
-    if (rc < 0 && r)
+    if (rc < 0 && r) {
+        attach_undo(h, &m->files, l->s.sid);
         run_free(r);
+    }
     live_next(h, l);
     return rc;
 }
@@ -306,8 +331,9 @@ static int judge_all(struct hub *h, struct message *m, struct view peer, struct 
     json_t *doc = NULL;
     int r;
 
-    if (json_parse(peer, &doc, &bad) < 0 || m->text.n == 0 ||
-        !source_read(&m->src, m->from.channel, m->from.account, doc)) {
+    if (json_parse(peer, &doc, &bad) < 0 ||
+        !source_read(&m->src, m->from.channel, m->from.account, doc) ||
+        (m->text.n == 0 && m->files.count == 0 && m->src.held == HELD_NOTHING)) {
         log_warn("inbound.empty", KV("channel", m->from.channel), KV("account", m->from.account));
         r = remember(h, m, e); /* never offered again */
     } else {
@@ -334,16 +360,21 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
     if (m->update_id.n == 0)
         return err_set(e, ERR_INVALID, "inbound: update_id: empty");
     name_it(&in);
-    if ((r = seen(h, &in, &why)) == 1)
+    if ((r = seen(h, &in, &why)) == 1) {
+        brought_done(h, from, m->update_id);
         return answer(from, m->update_id, 0, e);
+    }
     if (r == 0 && h->stopping)
         r = err_set(&why, ERR_AGAIN, "stopping");
     if (r == 0 && !room_for(h, 2 * (m->text.n + m->peer.n)))
         r = err_set(&why, ERR_AGAIN, "the disk is full");
-    if (r == 0)
+    if (r == 0 && (r = brought_take(h, from, m->update_id, &in.files, &why)) == 0)
         r = judge_all(h, &in, m->peer, &why);
+    attach_fini(&in.files);
     if (r < 0)
         log_debug("inbound.later", KV("channel", in.from.channel), KV("why", why.text));
+    if (r == 0)
+        brought_done(h, from, m->update_id);
     if (r == 0 && in.want)
         return msg_send_inbound_want(from, &(struct ipc_inbound_want){.update_id = m->update_id},
                                      e);

@@ -8,6 +8,7 @@
 #include "api.h"
 #include "api_embed.h"
 #include "auth.h"
+#include "brought.h"
 #include "chanalarm.h"
 #include "channels.h"
 #include "chanpair.h"
@@ -75,8 +76,10 @@ static void on_peer(void *ctx, struct link *l, bool up)
         runs_on_peer(h, l, up);
     if (link_peer(l) == ROLE_CHANNEL)
         deliveries_on_peer(h, l, up);
-    if (link_peer(l) == ROLE_CHANNEL && !up)
+    if (link_peer(l) == ROLE_CHANNEL && !up) {
+        brought_line_gone(h, l);
         http_channel_gone(h, l);
+    }
     if (link_peer(l) == ROLE_FETCH)
         fetches_on_peer(h, l, up);
     if (link_peer(l) == ROLE_AGENT && !up)
@@ -239,6 +242,12 @@ static int on_inbound(void *ctx, struct link *from, struct ipc_inbound *m, struc
     return inbound_on_message(ctx, from, m, e);
 }
 
+static int on_inbound_media(void *ctx, struct link *from, struct ipc_inbound_media *m,
+                            struct err *e)
+{
+    return brought_on_media(ctx, from, m, e);
+}
+
 static int on_draft_shown(void *ctx, struct link *from, struct ipc_draft_shown *m, struct err *e)
 {
     return draft_on_shown(ctx, from, m, e);
@@ -318,6 +327,7 @@ static const struct ipc_handlers hub_on = {
     .channel_state = on_channel_state,
     .deliver_result = on_deliver_result,
     .inbound = on_inbound,
+    .inbound_media = on_inbound_media,
     .resume_put = on_resume_put,
     .pairing_ask = on_pairing_ask,
     .channel_did = on_channel_did,
@@ -455,6 +465,7 @@ static void close_all(struct hub *h)
     pairing_close(h);
     pairing_setup_close(h);
     devices_close(&h->devices);
+    brought_close(h);
     media_close(h);
     store_close(&h->store);
     mac_free(&h->mac);

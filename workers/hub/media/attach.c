@@ -5,13 +5,21 @@
 
 #include <openssl/sha.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 enum { FACTS_MAX = 256 << 10, LABEL_MAX = 80 };
+
+static void attachment_fini(struct attachment *x)
+{
+    buf_fini(&x->bytes);
+    media_unmap(&x->mapped);
+}
 
 void attach_fini(struct attachments *a)
 {
     for (unsigned i = 0; i < a->count; i++)
-        buf_fini(&a->item[i].bytes);
+        attachment_fini(&a->item[i]);
     mem_free(TAKE(a->item));
     a->count = 0;
 }
@@ -29,18 +37,28 @@ static int next(struct attachments *a, struct attachment **out, struct err *e)
     return 0;
 }
 
-int attach_add(struct attachments *a, struct view bytes, struct view type, struct view name,
-               struct err *e)
+int attach_map(struct attachments *a, int fd, struct view type, struct view name, struct err *e)
 {
     struct attachment *x = NULL;
-    int r = next(a, &x, e);
+    struct stat st;
+    void *p;
+    int r;
 
-    if (r < 0)
+    if (fstat(fd, &st) < 0 || st.st_size <= 0)
+        return err_sys(e, "memory file");
+    if ((r = next(a, &x, e)) < 0)
         return r;
-    buf_put_view(&x->bytes, bytes);
+    if ((p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+        return err_sys(e, "memory file");
+    x->mapped = view_of(p, (size_t)st.st_size);
     x->type = type;
     x->name = name;
-    return buf_check(&x->bytes, e);
+    return 0;
+}
+
+static struct view bytes_of(const struct attachment *x)
+{
+    return x->mapped.n ? x->mapped : buf_view(&x->bytes);
 }
 
 /* How sentences call it: its name, its type, or its place. */
@@ -140,7 +158,7 @@ void attach_digest(const struct attachments *a, struct buf *out)
 {
     for (unsigned i = 0; i < a->count; i++) {
         unsigned char md[SHA256_DIGEST_LENGTH];
-        struct view v = buf_view(&a->item[i].bytes);
+        struct view v = bytes_of(&a->item[i]);
 
         (void)SHA256((const unsigned char *)v.p, v.n, md);
         buf_put(out, md, sizeof(md));
@@ -196,7 +214,7 @@ int attach_keep(struct hub *h, struct attachments *a, uint32_t sid, char **facts
     for (unsigned i = 0; i < a->count && r == 0; i++) {
         struct attachment *x = &a->item[i];
 
-        if ((r = media_put(h, buf_view(&x->bytes), x->type, x->name, &x->file, e)) < 0)
+        if ((r = media_put(h, bytes_of(x), x->type, x->name, &x->file, e)) < 0)
             x->file.id[0] = '\0';
         else
             r = media_keep(h, &x->file, MEDIA_OF_SESSION, sid, e);

@@ -16,7 +16,8 @@ enum {
 };
 
 struct attachment {
-    struct buf bytes;
+    struct buf bytes;       /* decoded, or */
+    struct view mapped;     /* a memory file */
     struct view type, name; /* as said, in the request's document */
     bool pasted, filed;     /* origin */
     struct media file;      /* once it is kept */
@@ -29,8 +30,8 @@ struct attachments {
 /* Members attachments of a request; list may be NULL. What holds no content is passed over, as the
  * reference does.  Errors: ERR_INVALID, ERR_LIMIT with a sentence for the client; ERR_NOMEM. */
 int attach_read(struct attachments *out, const json_t *list, struct err *e) MUST_USE;
-/* One more, of bytes that lie elsewhere: they are copied. */
-int attach_add(struct attachments *a, struct view bytes, struct view type, struct view name,
+/* One more, out of a sealed memory file, which stays the caller's. */
+int attach_map(struct attachments *a, int fd, struct view type, struct view name,
                struct err *e) MUST_USE;
 void attach_fini(struct attachments *a);
 /* What makes the request another one: text that stands for all of them. */
