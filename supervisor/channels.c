@@ -4,7 +4,7 @@
  * slot of the fleet is used again by another account once its process is gone; instance numbers
  * never are.
  */
-#include "fleet.h"
+#include "forkserver.h"
 #include "json.h"
 #include "log.h"
 
@@ -188,6 +188,7 @@ int channels_configure(struct fleet *f, json_t *slice, struct err *e)
                                          0) return r;
     }
     unwanted(f);
+    forkserver_sweep(f);
     return 0;
 }
 

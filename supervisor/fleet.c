@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "fd.h"
+#include "forkserver.h"
 #include "log.h"
 #include "logsink.h"
 #include "notify.h"
@@ -12,7 +13,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { SLICE_MAX = 4 * 1024 * 1024 };
+enum { SLICE_MAX = 4 * 1024 * 1024, LINE_BYTES = 1024 * 1024 };
 
 const char *proc_name(const struct proc *p, char out[64])
 {
@@ -69,6 +70,40 @@ static void on_link_close(void *ctx, struct link *l, const struct err *why)
     } /* else its end follows */
 }
 
+/* Its process, with the other end of *line as fd 3: a copy of its program's fork server where there
+ * is one. */
+static int give_birth(struct proc *p, const char *program, int *line, struct err *e)
+{
+    struct fleet *f = p->fleet;
+    char title[64 + CHANNEL_ID_MAX + CHANNEL_ACCOUNT_MAX];
+    bool copied = p->channel && forkserver_of(f, program) == FORKSERVER_READY;
+    int s[2], cgroup, r;
+
+    if (p->channel)
+        (void)snprintf(title, sizeof(title), "%s %s", program, p->channel->account);
+    else
+        (void)snprintf(title, sizeof(title), "%s %u", program, p->instance);
+    do { /* a second time with another line: a copy that comes late must not share it */
+        struct spawn how = {.program = program, .title = title};
+
+        if ((r = fd_pair(s, LINE_BYTES, e)) < 0)
+            return r;
+        cgroup = cgroup_make(&f->cgroups, (unsigned)(p - f->proc), recycle_soft(f, p->role),
+                             recycle_hard(f, p->role));
+        how.sock = s[1];
+        how.cgroup = cgroup;
+        r = copied ? forkserver_spawn(f, &how, &p->pid, e)
+                   : spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, &how, &p->pid, e);
+        fd_close(&cgroup);
+        fd_close(&s[1]);
+        if (r < 0)
+            fd_close(&s[0]);
+    } while (r < 0 && copied && !(copied = false));
+    if (r == 0)
+        *line = s[0];
+    return r;
+}
+
 static int start_proc(struct proc *p, struct err *e)
 {
     struct fleet *f = p->fleet;
@@ -79,34 +114,20 @@ static int start_proc(struct proc *p, struct err *e)
                              .on = &fleet_inbox,
                              .ctx = p,
                              .on_close = on_link_close};
-    const char *program;
-    char title[64 + CHANNEL_ID_MAX + CHANNEL_ACCOUNT_MAX];
+    const char *program = p->channel ? p->channel->program : role_name(p->role);
     struct buf slice;
-    int s[2], cgroup, r;
+    int line = -1, r;
 
+    p->awaits = p->channel && forkserver_of(f, program) == FORKSERVER_LATER;
+    if (p->awaits)
+        return 0;
     p->generation = conf.generation;
     p->spawned_ns = clock_mono_ns();
     p->unanswered = 0;
     p->linked = p->suspect = false;
     p->conns = 0;
-    if ((r = fd_pair(s, 1024 * 1024, e)) < 0)
-        return r;
-    program = p->channel ? p->channel->program : role_name(p->role);
-    if (p->channel)
-        (void)snprintf(title, sizeof(title), "%s %s", program, p->channel->account);
-    else
-        (void)snprintf(title, sizeof(title), "%s %u", program, p->instance);
-    cgroup = cgroup_make(&f->cgroups, (unsigned)(p - f->proc), recycle_soft(f, p->role),
-                         recycle_hard(f, p->role));
-    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, p->role, program, title, s[1], cgroup, &p->pid,
-                     e);
-    fd_close(&cgroup);
-    fd_close(&s[1]);
-    if (r < 0) {
-        fd_close(&s[0]);
-        return r;
-    }
-    if ((r = link_open(&p->link, f->loop, s[0], &conf, e)) < 0)
+    if ((r = give_birth(p, program, &line, e)) < 0 ||
+        (r = link_open(&p->link, f->loop, line, &conf, e)) < 0)
         return r;
     if (p->role == ROLE_FRONT && f->conf.keys && (r = f->conf.keys(f->conf.ctx, p->link, e)) < 0)
         return r;
@@ -158,6 +179,44 @@ static void check_all_gone(struct fleet *f)
     f->conf.on_stopped(f->conf.ctx);
 }
 
+static void spawn(struct proc *p)
+{
+    struct err e = ERR_INIT;
+    char name[64];
+
+    if (start_proc(p, &e) == 0) {
+        log_debug("worker.started", KV("worker", proc_name(p, name)), KV("child", p->pid));
+        return;
+    }
+    log_error("worker.spawn_failed", KV("worker", proc_name(p, name)), KV("why", e.text));
+    drop_link(p);
+    if (p->pid) { /* forked, but we cannot talk to it */
+        (void)kill(p->pid, SIGKILL);
+        return;
+    }
+    p->fsm.crowd = FSM_BURST; /* nothing forked: no use to try again at once */
+    proc_event(p, FSM_EV_EXIT);
+}
+
+/* It waited for its fork server and is not wanted any more. */
+static void not_born(struct proc *p)
+{
+    p->awaits = false;
+    loop_timer_clear(&p->timer);
+    proc_event(p, FSM_EV_EXIT);
+    channels_ended(p);
+}
+
+void fleet_go_on(struct fleet *f, const char *program)
+{
+    for (unsigned i = 0; i < f->count; i++) {
+        struct proc *p = &f->proc[i];
+
+        if (p->awaits && p->channel && strcmp(p->channel->program, program) == 0)
+            spawn(p);
+    }
+}
+
 static void act(struct proc *p, enum fsm_action a)
 {
     struct fleet *f = p->fleet;
@@ -167,18 +226,7 @@ static void act(struct proc *p, enum fsm_action a)
     switch (a) {
     case FSM_SPAWN:
         loop_timer_set(&p->timer, f->conf.start_ms);
-        if (start_proc(p, &e) < 0) {
-            log_error("worker.spawn_failed", KV("worker", proc_name(p, name)), KV("why", e.text));
-            drop_link(p);
-            if (p->pid) { /* forked, but we cannot talk to it */
-                (void)kill(p->pid, SIGKILL);
-                return;
-            }
-            p->fsm.crowd = FSM_BURST; /* nothing forked: no use to try again at once */
-            proc_event(p, FSM_EV_EXIT);
-        } else {
-            log_debug("worker.started", KV("worker", proc_name(p, name)), KV("child", p->pid));
-        }
+        spawn(p);
         break;
     case FSM_ANNOUNCE:
         loop_timer_clear(&p->timer);
@@ -189,10 +237,18 @@ static void act(struct proc *p, enum fsm_action a)
     case FSM_KILL:
         if (p->pid)
             (void)kill(p->pid, SIGKILL);
+        else if (p->awaits) {
+            forkserver_drop(f, p->channel->program);
+            not_born(p);
+        }
         break;
     case FSM_TELL: {
         uint32_t grace = p->brief ? 0 : p->role == ROLE_HUB ? f->conf.drain_ms : FLEET_KILL_MS;
 
+        if (p->awaits) {
+            not_born(p);
+            break;
+        }
         loop_timer_set(&p->timer, grace + FLEET_KILL_MS);
         if (!p->link || msg_send_stop(p->link, &(struct ipc_stop){.grace_ms = grace}, &e) < 0)
             (void)kill(p->pid, SIGKILL);
@@ -307,6 +363,7 @@ void fleet_reap(struct fleet *f)
                 exited(p, status);
                 break;
             }
+        forkserver_reaped(f, pid, status);
     }
 }
 
@@ -517,6 +574,7 @@ void fleet_free(struct fleet **fp)
     loop_undefer(f->loop, &f->dispatch);
     logsink_unfollow();
     cgroups_fini(&f->cgroups);
+    forkserver_free(f);
     channels_free(f);
     lanes_free(&f->lanes);
     conns_free(&f->conns);

@@ -1,8 +1,9 @@
 /*
  * supervisor/fleet.h - the worker processes: started, connected to each other, watched, restarted,
- * stopped. Files: fleet.c (table and events), spawn.c (fork and exec), jobs.c (lanes between hub
- * and agents), conns.c (listening, budgets, passing connections to fronts). Nothing here parses a
- * byte that came from a client, a model or a chat platform, and nothing here blocks.
+ * stopped. Files: fleet.c (table and events), spawn.c (fork and exec), forkserver.c, jobs.c (lanes
+ * between hub and agents), conns.c (listening, budgets, passing connections to fronts). Nothing
+ * here parses a byte that came from a client, a model or a chat platform, and nothing here blocks
+ * (forkserver.c waits 250 ms, once, for a process that does not answer).
  */
 #ifndef FLEET_H
 #define FLEET_H
@@ -29,6 +30,7 @@ enum {
 
 struct fleet;
 struct conns;
+struct forkservers;
 
 enum { CHANNEL_ID_MAX = 32, CHANNEL_ACCOUNT_MAX = 64 }; /* as the store has them */
 enum { CHANNEL_PROGRAM_BYTES = 64 };
@@ -56,6 +58,7 @@ struct proc {
     uint64_t ready_us;
     unsigned restarts;
     unsigned conns;               /* fronts: connections they hold */
+    bool awaits;                  /* STARTING, but its program's fork server is not ready */
     bool linked;                  /* announced in this life */
     bool suspect;                 /* lost a line while both ends lived */
     uint64_t memory, memory_told; /* bytes of its own, and what the hub knows */
@@ -99,6 +102,7 @@ struct fleet {
     struct lanes *lanes;
     struct conns *conns;
     struct cgroups cgroups;
+    struct forkservers *forkservers;  /* forkserver.c; NULL until one is wanted */
     uint64_t recycled_ms[ROLE_COUNT]; /* when one of the class was replaced last */
     struct loop_timer ping, tell, kill_all;
     struct loop_task dispatch; /* hand waiting jobs to agents at the end of the turn */
@@ -136,6 +140,8 @@ int fleet_add(struct fleet *f, enum role role, unsigned instance, struct proc **
               struct err *e) MUST_USE;
 const char *proc_name(const struct proc *p, char out[64]);
 
+/* A fork server is ready, or gone: those that waited for it start. */
+void fleet_go_on(struct fleet *f, const char *program);
 void fleet_hub_done(struct fleet *f); /* it has drained or is gone: the rest may stop */
 
 /* wires.c */
@@ -167,10 +173,15 @@ void recycle_check(struct proc *p);  /* at each heartbeat of one that is UP */
 void recycle_go_on(struct fleet *f); /* a successor is up, or a job is done */
 void recycle_ended(struct proc *p);
 
-/* spawn.c: fork and exec a program beside ours with the socket as fd 3, in the cgroup whose
- * cgroup.procs the descriptor is (-1: in ours); title is what ps shows. Errors: ERR_SYS */
-int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
-                 const char *title, int sock, int cgroup, pid_t *out, struct err *e) MUST_USE;
+/* spawn.c: fork and exec a program beside ours with the socket as fd 3. Errors: ERR_SYS */
+struct spawn {
+    const char *program, *title; /* title: what ps shows */
+    const char *arg;             /* its only argument; NULL: none */
+    int sock;
+    int cgroup; /* of the group it is put into: cgroup.procs; -1: into ours */
+};
+int spawn_worker(const struct confine *c, const char *exe_dir, enum role role,
+                 const struct spawn *s, pid_t *out, struct err *e) MUST_USE;
 
 /* jobs.c */
 int jobs_init(struct fleet *f, struct err *e) MUST_USE;

@@ -48,30 +48,31 @@ static void build_env(char *env[ENV_MAX], bool root_ready)
 }
 
 /* In the child: only async-signal-safe calls. */
-static void become(const struct confine *c, const char *exe, enum role role, const char *title,
-                   int sock, int cgroup, pid_t parent)
+static void become(const struct confine *c, const char *exe, enum role role, const struct spawn *s,
+                   pid_t parent)
 {
     char *env[ENV_MAX];
-    char arg0[256];
-    char *argv[2] = {arg0, NULL};
+    char arg0[256], arg1[256];
+    char *argv[3] = {arg0, s->arg ? arg1 : NULL, NULL};
     sigset_t all;
     bool root_ready;
     int prog, code;
 
-    for (int s = 1; s < NSIG; s++)
-        (void)signal(s, SIG_DFL);
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)signal(sig, SIG_DFL);
     (void)sigemptyset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
-    (void)snprintf(arg0, sizeof(arg0), "%s", title);
-    if (cgroup >= 0 && write(cgroup, "0", 1) != 1)
+    (void)snprintf(arg0, sizeof(arg0), "%s", s->title);
+    (void)snprintf(arg1, sizeof(arg1), "%s", s->arg ? s->arg : "");
+    if (s->cgroup >= 0 && write(s->cgroup, "0", 1) != 1)
         _exit(121); /* it would run without its limit */
-    if (sock == IPC_FD) {
+    if (s->sock == IPC_FD) {
         /* dup2 onto itself would leave close-on-exec set */
-        int tmp = dup(sock);
+        int tmp = dup(s->sock);
 
         if (tmp < 0 || dup2(tmp, IPC_FD) < 0)
             _exit(1);
-    } else if (dup2(sock, IPC_FD) < 0) {
+    } else if (dup2(s->sock, IPC_FD) < 0) {
         _exit(1);
     }
 #ifndef OPENCLAW_SANITIZED
@@ -94,19 +95,19 @@ static void become(const struct confine *c, const char *exe, enum role role, con
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-int spawn_worker(const struct confine *c, const char *exe_dir, enum role role, const char *program,
-                 const char *title, int sock, int cgroup, pid_t *out, struct err *e)
+int spawn_worker(const struct confine *c, const char *exe_dir, enum role role,
+                 const struct spawn *s, pid_t *out, struct err *e)
 {
     char exe[PATH_MAX];
     pid_t parent = getpid(), pid;
 
-    if ((size_t)snprintf(exe, sizeof(exe), "%s/%s", exe_dir, program) >= sizeof(exe))
-        return err_set(e, ERR_LIMIT, "path of %s is too long", program);
+    if ((size_t)snprintf(exe, sizeof(exe), "%s/%s", exe_dir, s->program) >= sizeof(exe))
+        return err_set(e, ERR_LIMIT, "path of %s is too long", s->program);
     pid = fork();
     if (pid < 0)
-        return err_sys(e, "fork %s", program);
+        return err_sys(e, "fork %s", s->program);
     if (pid == 0)
-        become(c, exe, role, title, sock, cgroup, parent);
+        become(c, exe, role, s, parent);
     *out = pid;
     return 0;
 }

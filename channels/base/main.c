@@ -7,9 +7,12 @@
  */
 #include "chan_http.h"
 #include "chan_stream.h"
+#include "chan_tls.h"
 #include "channel_int.h"
 #include "draft.h"
 
+#include "curl_api.h"
+#include "forkserver.h"
 #include "json.h"
 #include "log.h"
 #include "pages.h"
@@ -91,7 +94,21 @@ static const struct ipc_handlers channel_on = {.channel_begin = life_on_begin,
                                                .draft = draft_on_message,
                                                .inbound_ack = in_on_ack};
 
-int main(void)
+/* What every account of the platform loads anyway. A failure is told by the account that meets it.
+ */
+static void load(void)
+{
+    const struct curl_api *curl;
+    struct err e = ERR_INIT;
+
+    if (channel_platform.needs & CHANNEL_NEEDS_HTTP && curl_api_load(&curl, &e) < 0)
+        return;
+    if (channel_platform.needs & (CHANNEL_NEEDS_HTTP | CHANNEL_NEEDS_TLS) && chan_tls_load(&e) < 0)
+        return;
+    pages_release();
+}
+
+int main(int argc, char **argv)
 {
     static struct life l = {.c = {.w = WORKER_INIT(CHANNEL)}};
     struct channel *c = &l.c;
@@ -99,6 +116,10 @@ int main(void)
     struct err e = ERR_INIT;
 
     (void)mallopt(M_ARENA_MAX, 1); /* resolver threads would each begin a heap of their own */
+    if (forkserver_asked(argc, argv)) {
+        load();
+        forkserver_run(argc, argv);
+    }
     c->ops = &channel_platform;
     c->w.on_peer = life_on_peer;
     c->w.on_stop = on_stop;
