@@ -4,7 +4,7 @@
  * slot of the fleet is used again by another account once its process is gone; instance numbers
  * never are.
  */
-#include "forkserver.h"
+#include "forkservers.h"
 #include "json.h"
 #include "log.h"
 

@@ -3,7 +3,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "fd.h"
-#include "forkserver.h"
+#include "forkservers.h"
 #include "log.h"
 #include "logsink.h"
 #include "notify.h"

@@ -1,9 +1,9 @@
 /*
  * supervisor/fleet.h - the worker processes: started, connected to each other, watched, restarted,
- * stopped. Files: fleet.c (table and events), spawn.c (fork and exec), forkserver.c, jobs.c (lanes
+ * stopped. Files: fleet.c (table and events), spawn.c (fork and exec), forkservers.c, jobs.c (lanes
  * between hub and agents), conns.c (listening, budgets, passing connections to fronts). Nothing
  * here parses a byte that came from a client, a model or a chat platform, and nothing here blocks
- * (forkserver.c waits 250 ms, once, for a process that does not answer).
+ * (forkservers.c waits 250 ms, once, for a process that does not answer).
  */
 #ifndef FLEET_H
 #define FLEET_H
@@ -102,7 +102,7 @@ struct fleet {
     struct lanes *lanes;
     struct conns *conns;
     struct cgroups cgroups;
-    struct forkservers *forkservers;  /* forkserver.c; NULL until one is wanted */
+    struct forkservers *forkservers;  /* forkservers.c; NULL until one is wanted */
     uint64_t recycled_ms[ROLE_COUNT]; /* when one of the class was replaced last */
     struct loop_timer ping, tell, kill_all;
     struct loop_task dispatch; /* hand waiting jobs to agents at the end of the turn */

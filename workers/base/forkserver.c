@@ -1,5 +1,7 @@
 #include "forkserver.h"
 
+#include "forkline.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,13 +15,13 @@
 enum { LINE = 3, FDS_MAX = 2 };
 
 struct request {
-    char title[FORKSERVER_TITLE_MAX + 1];
+    char title[FORKLINE_TITLE_MAX + 1];
     int fd[FDS_MAX]; /* its line, its cgroup; -1 */
 };
 
 bool forkserver_asked(int argc, char **argv)
 {
-    return argc == 2 && strncmp(argv[1], FORKSERVER_ARG, sizeof(FORKSERVER_ARG) - 1) == 0;
+    return argc == 2 && strncmp(argv[1], FORKLINE_ARG, sizeof(FORKLINE_ARG) - 1) == 0;
 }
 
 /* The kernel shows what lies where argv lay: argv[1] was made long enough by the supervisor. */
@@ -46,7 +48,7 @@ static bool receive(struct request *q)
         struct cmsghdr head;
         char room[CMSG_SPACE(sizeof(int) * FDS_MAX)];
     } control;
-    struct iovec iov = {.iov_base = q->title, .iov_len = FORKSERVER_TITLE_MAX};
+    struct iovec iov = {.iov_base = q->title, .iov_len = FORKLINE_TITLE_MAX};
     struct msghdr m = {.msg_iov = &iov,
                        .msg_iovlen = 1,
                        .msg_control = &control,

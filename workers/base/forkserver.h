@@ -5,19 +5,12 @@
  * needs neither exec nor dynamic linking. The copy is a child of the supervisor, not of this
  * process, and goes on as if it had been started by exec.
  *
- * Line to the supervisor: fd 3, SOCK_SEQPACKET.
- *   ready, once:   4 bytes, 0
- *   request:       the title that ps shows; descriptors: its line, and its cgroup.procs if any
- *   answer:        4 bytes, the pid, or an errno below 0
- * The end of the line is the end of this process. Trusts the supervisor; reads nothing else.
+ * Its line: proto/forkline.h. Trusts the supervisor; reads nothing else.
  */
 #ifndef FORKSERVER_H
 #define FORKSERVER_H
 
 #include <stdbool.h>
-
-#define FORKSERVER_ARG "--fork-server"
-enum { FORKSERVER_TITLE_MAX = 200 };
 
 /* Was this process started to be copied? */
 bool forkserver_asked(int argc, char **argv);

@@ -1,5 +1,5 @@
 /*
- * supervisor/forkserver.h - one process for each program that many workers run, which is copied
+ * supervisor/forkservers.h - one process for each program that many workers run, which is copied
  * instead of started anew (workers/base/forkserver.h): 200 accounts of a platform share its
  * libraries. Nothing depends on it: without one, or with one that does not answer, a worker is
  * started by exec as all others are.
@@ -18,7 +18,7 @@ enum forkserver_state {
 /* Starts one when there is none, and another one when the program's file is another by now. */
 enum forkserver_state forkserver_of(struct fleet *f, const char *program);
 /* A copy, as spawn_worker makes one. Waits for the answer,
- * FORKSERVER_WAIT_MS at most; one that does not answer is ended.  Errors: ERR_SYS */
+ * 250 ms at most; one that does not answer is ended.  Errors: ERR_SYS */
 int forkserver_spawn(struct fleet *f, const struct spawn *s, pid_t *out, struct err *e) MUST_USE;
 /* It did not become ready in time. */
 void forkserver_drop(struct fleet *f, const char *program);

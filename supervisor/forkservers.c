@@ -1,8 +1,8 @@
-#include "forkserver.h"
+#include "forkservers.h"
 
 #include "fd.h"
+#include "forkline.h"
 #include "log.h"
-#include "../workers/base/forkserver.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -90,7 +90,8 @@ static int read_answer(struct forkserver *s, int32_t *out)
     return n == (ssize_t)sizeof(*out) ? 1 : -1;
 }
 
-/* Only its first word and its end come by themselves: answers are read where they are waited for. */
+/* Only its first word and its end come by themselves: answers are read where they are waited for.
+ */
 static void on_ready(void *ctx, bool readable, bool writable)
 {
     struct forkserver *s = ctx;
@@ -111,7 +112,7 @@ static void on_ready(void *ctx, bool readable, bool writable)
 static int start(struct forkserver *s, struct err *e)
 {
     struct fleet *f = s->fleet;
-    char title[64 + CHANNEL_PROGRAM_BYTES], arg[sizeof(FORKSERVER_ARG) + FORKSERVER_TITLE_MAX];
+    char title[64 + CHANNEL_PROGRAM_BYTES], arg[sizeof(FORKLINE_ARG) + FORKLINE_TITLE_MAX];
     int pair[2], r;
 
     if (program_file(f, s->program, &s->file) < 0)
@@ -121,11 +122,12 @@ static int start(struct forkserver *s, struct err *e)
     (void)snprintf(title, sizeof(title), "openclaw-fork-server %s", s->program);
     memset(arg, '-', sizeof(arg) - 1); /* room for the titles of copies */
     arg[sizeof(arg) - 1] = '\0';
-    memcpy(arg, FORKSERVER_ARG, sizeof(FORKSERVER_ARG) - 1);
-    r = spawn_worker(&f->conf.cage, f->conf.exe_dir, ROLE_CHANNEL,
-                     &(struct spawn){.program = s->program, .title = title, .arg = arg,
-                                     .sock = pair[1], .cgroup = -1},
-                     &s->pid, e);
+    memcpy(arg, FORKLINE_ARG, sizeof(FORKLINE_ARG) - 1);
+    r = spawn_worker(
+        &f->conf.cage, f->conf.exe_dir, ROLE_CHANNEL,
+        &(struct spawn){
+            .program = s->program, .title = title, .arg = arg, .sock = pair[1], .cgroup = -1},
+        &s->pid, e);
     fd_close(&pair[1]);
     if (r < 0) {
         fd_close(&pair[0]);
