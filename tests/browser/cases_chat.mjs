@@ -138,6 +138,19 @@ export async function edit_and_resend(browser) {
     await say(v.page, "after [fake ok chunks=1 text=two]");
     await answer(v.page, "two0");
     equal(await v.page.locator(".msg.user").count(), 2, "messages");
+    /* or in a copy from there, as if the rest had not been said; the old conversation stays */
+    await v.page.hover(".msg.user >> nth=1");
+    await v.page.click(".msg.user >> nth=1 >> [aria-label='Edit and send again']");
+    await v.page.check(".editing input[type=checkbox]");
+    await sound(v.page, "editing");
+    await shot(v.page, "editing");
+    await say(v.page, "instead [fake ok chunks=1 text=three]");
+    await answer(v.page, "three0");
+    truth(!v.page.url().includes("agent:main:edit") && !v.page.url().includes("agent%3Amain%3Aedit"), "it is the same conversation");
+    equal(await v.page.locator(".msg.user").allInnerTexts().then((all) => all.map((t) => t.split(" ")[0])), ["before", "instead"], "messages of the copy");
+    await v.page.goto(`${PAGE}/#/chat/agent:main:edit`);
+    await answer(v.page, "two0");
+    equal(await v.page.locator(".msg.user").count(), 2, "messages of the old one");
     await v.close();
 }
 

@@ -15,7 +15,7 @@ function base64(file) {
 }
 
 export class Composer {
-    /* on: {send(text, files), stop(), commands(): [CommandEntry]} */
+    /* on: {send(text, files, from: the message a copy ends before, or null), stop(), commands(): [CommandEntry]} */
     constructor(gw, on) {
         Object.assign(this, {gw, on, files: [], choice: -1, editing: null});
         this.input = h("textarea", {id: "message", rows: 1, placeholder: "Write a message", ariaLabel: "Message", autocomplete: "off",
@@ -27,7 +27,9 @@ export class Composer {
         }});
         this.list = h("ul", {id: "commands", class: "commands", role: "listbox", ariaLabel: "Commands", hidden: true});
         this.tray = h("div", {class: "tray", hidden: true});
-        this.note = h("div", {class: "editing", hidden: true}, h("span", {}, "Editing an earlier message. It is sent as a new one."),
+        this.copy = h("input", {type: "checkbox"});
+        this.copyBox = h("label", {class: "copy"}, this.copy, "Go on in a copy from there, as if the rest had not been said");
+        this.note = h("div", {class: "editing", hidden: true}, h("span", {}, "Editing an earlier message. It is sent as a new one."), this.copyBox,
                       h("button", {type: "button", class: "link", onclick: () => this.cancelEdit()}, "Cancel"));
         this.button = h("button", {type: "submit", class: "send", ariaLabel: "Send"}, icon("send", 20));
         this.node = h("form", {class: "composer", onsubmit: (e) => {
@@ -65,9 +67,11 @@ export class Composer {
         this.typed();
     }
 
-    edit(message, text) {
+    edit(message, text, canCopy) {
         this.editing = message;
         this.note.hidden = false;
+        this.copyBox.hidden = !canCopy;
+        this.copy.checked = false;
         this.set(text);
         this.input.focus();
     }
@@ -83,14 +87,15 @@ export class Composer {
         if (this.button.stop) return void this.on.stop();
         const text = this.input.value.trim();
         if (!text && !this.files.length) return;
-        const files = this.files;
+        const files = this.files, from = this.copy.checked ? this.editing : null;
         this.files = [];
         this.editing = null;
+        this.copy.checked = false;
         this.note.hidden = true;
         this.showFiles();
         this.set("");
         this.hide();
-        this.on.send(text, files);
+        this.on.send(text, files, from);
     }
 
     key(e) {

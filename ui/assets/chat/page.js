@@ -15,7 +15,7 @@ class ChatPage {
     constructor(gw, {only}) {
         Object.assign(this, {gw, only, stick: true});
         this.sessions = new Sessions(gw);
-        this.composer = new Composer(gw, {send: (t, f) => this.c.send(t, f), stop: () => this.stop(), commands: () => this.c?.commands || [], last: () => this.editLast()});
+        this.composer = new Composer(gw, {send: (t, f, from) => (from ? this.fork(from, t, f) : this.c.send(t, f)), stop: () => this.stop(), commands: () => this.c?.commands || [], last: () => this.editLast()});
         this.rows = h("div", {class: "rows", role: "log", ariaLabel: "Messages", "aria-live": "off"});
         this.top = h("div", {class: "top"});
         this.scroll = h("div", {class: "scroll", tabIndex: 0, role: "region", ariaLabel: "Conversation", onscroll: () => this.scrolled()}, this.top, this.rows);
@@ -75,6 +75,8 @@ class ChatPage {
         this.sessions.look(key);
         this.c.load();
         this.heading();
+        if (this.next?.key === key) this.c.send(this.next.text, this.next.files);
+        this.next = null;
     }
 
     back() {
@@ -193,7 +195,21 @@ class ChatPage {
     }
 
     edit(m) {
-        this.composer.edit(m, m.parts.filter((p) => p.type === "text").map((p) => p.text).join("\n\n"));
+        this.composer.edit(m, m.parts.filter((p) => p.type === "text").map((p) => p.text).join("\n\n"), m.seq && m.state !== "failed" && this.gw.has("sessions.fork"));
+    }
+
+    /* What was said before m as a conversation of its own, and there the new text; the old one stays as it is. */
+    async fork(m, text, files) {
+        try {
+            const {sessionKey} = await this.gw.ask("sessions.fork", {sessionKey: this.c.key, entryId: m.id});
+            drafts.set(this.c.key, "");
+            this.next = {key: sessionKey, text, files};
+            location.hash = `#/chat/${encodeURIComponent(sessionKey)}`;
+            this.sessions.load();
+        } catch (e) {
+            this.composer.edit(m, text, true);
+            toast(`No copy was made: ${errorText(e)}`, "err");
+        }
     }
 
     editLast() {

@@ -2,7 +2,7 @@
  * pages/overview.js - how the gateway is, in plain words first: what needs somebody, then the processes as they are,
  * turns over time, what waits, and the last errors.
  */
-import {bytes, clock, count, h, icon, plural, span} from "../lib/dom.js";
+import {bytes, clock, count, h, icon, plural, span, svg} from "../lib/dom.js";
 import {chart} from "../lib/chart.js";
 import {head, reading} from "./kit.js";
 
@@ -74,7 +74,41 @@ function verdict(gw, d) {
             h("li", {class: kind}, h("span", {class: `dot ${kind}`}), h("span", {}, text), href && h("a", {href}, label)))) : null));
 }
 
+/* ---- at a glance ---- */
+
+const RECENT = 5; /* minutes that count as now */
+
+function glance(d) {
+    const t = d.turns, lanes = d.fleet?.lanes || [];
+    if (!t) return null;
+    const all = t.buckets, now = all.slice(-RECENT), sum = (list, f) => list.reduce((s, b) => s + f(b), 0);
+    const perMin = sum(now, (b) => b.ok + b.failed) / Math.max(1, now.length), ok = sum(all, (b) => b.ok);
+    const tile = (value, words) => h("li", {}, h("b", {class: "num"}, value), h("span", {}, words));
+    return h("ul", {class: "tiles", ariaLabel: "At a glance"},
+        tile(perMin ? (perMin < 10 ? perMin.toFixed(1) : Math.round(perMin)) : "0", `turns a minute, last ${RECENT} minutes`),
+        tile(ok ? span(sum(all, (b) => b.msSum) / ok) : "–", `mean time to the answer, last ${t.bucketMs * all.length === 36e5 ? "hour" : span(t.bucketMs * all.length)}`),
+        tile(count(sum(all, (b) => b.tokensIn + b.tokensOut)), "tokens read and written"),
+        tile(sum(lanes, (l) => l.running), lanes.some((l) => l.waiting) ? `turns under way, ${sum(lanes, (l) => l.waiting)} waiting` : "turns under way, none waiting"));
+}
+
 /* ---- processes ---- */
+
+/* Memory of each process since this page looks, by its pid. */
+const trails = new Map(), TRAIL = 60;
+
+function follow(procs) {
+    const alive = new Set(procs.map((p) => p.pid));
+    for (const pid of trails.keys()) if (!alive.has(pid)) trails.delete(pid);
+    for (const p of procs) if (p.memoryKib) trails.set(p.pid, [...(trails.get(p.pid) || []), p.memoryKib].slice(-TRAIL));
+}
+
+function trail(p) {
+    const t = trails.get(p.pid) || [];
+    if (t.length < 3) return null;
+    const low = Math.min(...t), range = Math.max(64, Math.max(...t) - low);
+    const line = t.map((v, i) => `${((i + TRAIL - t.length) * 100 / (TRAIL - 1)).toFixed(1)},${(15 - (v - low) * 13 / range).toFixed(1)}`).join(" ");
+    return svg("svg", {viewBox: "0 0 100 16", preserveAspectRatio: "none", class: "trail", "aria-hidden": "true"}, svg("polyline", {points: line, "vector-effect": "non-scaling-stroke"}));
+}
 
 function nameOf(p) {
     const [name] = ROLES[roleOf(p)] || [roleOf(p)];
@@ -105,17 +139,19 @@ function proc(p) {
     const [, what] = ROLES[roleOf(p)] || ["", ""];
     const kind = p.state === "up" ? "ok" : p.state === "starting" ? "warn" : "err";
     return h("li", {class: `proc ${kind}`}, h("header", {}, h("span", {class: `dot ${kind}${p.state === "up" ? "" : " pulse"}`}), h("h3", {}, nameOf(p)), h("span", {class: "soft"}, p.state)),
-        h("p", {class: "soft what"}, what), h("dl", {class: "num"}, memory(p), h("dt", {}, "Restarts"), h("dd", {}, p.restarts), h("dt", {}, "Ready in"), h("dd", {}, span(p.readyUs / 1000)), h("dt", {}, "Process"), h("dd", {}, p.pid)), sandbox(p));
+        h("p", {class: "soft what"}, what), h("dl", {class: "num"}, memory(p), h("dt", {}, "Restarts"), h("dd", {}, p.restarts), h("dt", {}, "Ready in"), h("dd", {}, span(p.readyUs / 1000)), h("dt", {}, "Process"), h("dd", {}, p.pid)), trail(p), sandbox(p));
 }
 
 function picture(gw, d) {
     const procs = d.fleet?.processes;
     if (!procs) return h("section", {class: "card"}, h("h2", {}, "Processes"), h("p", {class: "soft"}, "Only an administrator sees the processes."));
+    follow(procs);
+    const busy = (d.fleet.lanes || []).some((l) => l.running);
     const of = (role) => procs.filter((p) => roleOf(p) === role), rest = procs.filter((p) => !["front", "hub", "agent"].includes(roleOf(p)));
     const wire = () => h("span", {class: "wire", "aria-hidden": "true"}), column = (role) => h("ul", {class: "col"}, of(role).map(proc));
     return h("section", {ariaLabel: "Processes"}, h("h2", {}, "Processes"),
         h("p", {class: "soft"}, "Several small programs instead of a large one. Each holds only what it needs; one that falls is started again while the others go on."),
-        h("div", {class: "flow"}, h("div", {class: "end"}, icon("device", 26), h("b", {}, plural(Math.max(0, (d.presence?.length || 1) - 1), "client")), h("span", {}, "browsers, phones, tools")),
+        h("div", {class: `flow${busy ? " busy" : ""}`}, h("div", {class: "end"}, icon("device", 26), h("b", {}, plural(Math.max(0, (d.presence?.length || 1) - 1), "client")), h("span", {}, "browsers, phones, tools")),
             wire(), column("front"), wire(), column("hub"), wire(), column("agent"), wire(),
             h("div", {class: "end"}, icon("spark", 26), h("b", {}, "Models"), h("span", {}, d.status.sessions?.defaults?.model || ""))),
         rest.length ? h("ul", {class: "others"}, rest.map(proc)) : null);
@@ -160,6 +196,7 @@ export default function overview(gw) {
         return node;
     };
     return reading(gw, {load: () => load(gw), every: 4000, events: ["health", "presence", "shutdown"], draw: (d) => [
-        head("Overview"), verdict(gw, d), part("picture", [d.fleet?.processes, d.presence?.length], () => picture(gw, d)), part("turns", d.turns, () => turns(d)),
+        head("Overview"), verdict(gw, d), part("glance", [d.turns, d.fleet?.lanes], () => glance(d)),
+        part("picture", [d.fleet?.processes, d.presence?.length, (d.fleet?.lanes || []).some((l) => l.running)], () => picture(gw, d)), part("turns", d.turns, () => turns(d)),
         h("div", {class: "two"}, part("queues", d.fleet?.lanes, () => queues(d)), part("errors", d.errors, () => errors(gw, d)))]});
 }
