@@ -494,10 +494,11 @@ static const struct attempt {
         ROW(perf_events, NOBODY, NOBODY) ROW(load_module, NOBODY, NOBODY)
             ROW(set_clock, NOBODY, NOBODY) ROW(too_much_memory, NOBODY, NOBODY)
                 ROW(memory, ALL, ALL) ROW(talk, ALL, ALL) ROW(talk_tcp, FRONT | NET | WHOIS, ALL)
-                    ROW(random_bytes, ALL, ALL) ROW(stored, HUB, HUB)
-                        ROW(memory_file, HUB | FETCH, ALL) ROW(resolve, NET, NET)
-                            ROW(authorities, NET, NET) ROW(host_socket, WHOIS, WHOIS)
-                                ROW(other_socket, NOBODY, NET) ROW(listen_socket, NOBODY, NOBODY)
+                    ROW(random_bytes, ALL, ALL)
+                        ROW(stored, HUB, HUB | FETCH) /* had it one: what it writes is memory */
+    ROW(memory_file, HUB | FETCH, ALL) ROW(resolve, NET, NET) ROW(authorities, NET, NET)
+        ROW(host_socket, WHOIS, WHOIS) ROW(other_socket, NOBODY, NET)
+            ROW(listen_socket, NOBODY, NOBODY)
 #undef ROW
 };
 

@@ -198,7 +198,7 @@ START_TEST(test_buttons)
     json_t *extra = NULL;
 
     ck_assert_int_eq(
-        json_parse(V("{\"buttons\":[[{\"text\":\"A\",\"callback_data\":\"a\"}]]}"), &extra, &e), 0);
+        json_parse(V("{\"buttons\":[[{\"text\":\"A\",\"value\":\"a\"}]]}"), &extra, &e), 0);
     op.extra = extra;
     tg.conf.buttons = TG_BUTTONS_ALL;
     ck_assert_str_eq(made(&s), "sendMessage {\"chat_id\":42,\"text\":\"a\",\"parse_mode\":\"HTML\","
