@@ -30,6 +30,11 @@
     X(mime_type)                                                                                   \
     X(mime_filename)                                                                               \
     X(mime_free)                                                                                   \
+    X(url)                                                                                         \
+    X(url_set)                                                                                     \
+    X(url_get)                                                                                     \
+    X(url_cleanup)                                                                                 \
+    X(free)                                                                                        \
     X(slist_append)                                                                                \
     X(slist_free_all)                                                                              \
     X(multi_init)                                                                                  \

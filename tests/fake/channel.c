@@ -5,11 +5,12 @@
  * appended by the test; files are said when the hub wants the message. offset:
  * how much of it the platform may forget, moved when the hub has acknowledged. down: while this
  * file is there the platform is not.
- * Account: {folder, clientIds: bool, textLimit: n, chatGapMs: n, accountPerSecond: n}. What a
- * message says decides what becomes of it: [transient N] [unknown N] [die-before N] [die-after N]
- * [hang N]  for the first N attempts [later N] [all]: too many, says the platform, of the account
- * when all [permanent]  [after MS] Retry-After of a transient failure or of later  [slow MS]
- * die-after, unknown and hang accept it first when [accept] is said, too.
+ * Account: {folder, clientIds: bool, textLimit: n, chatGapMs: n, accountPerSecond: n, album: n,
+ * mediaMaxMb: n}. What a message says, or a file of it is called, decides what becomes of it:
+ * [transient N] [unknown N] [die-before N] [die-after N] [hang N]  for the first N attempts
+ * [later N] [all]: too many, says the platform, of the account when all [permanent]  [after MS]
+ * Retry-After of a transient failure or of later  [slow MS] die-after, unknown and hang accept it
+ * first when [accept] is said, too.
  */
 #include "clock.h"
 #include "fd.h"
@@ -30,7 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ITEMS_MAX = 256, POLL_MS = 5, UPDATES_MAX = 256 };
+enum { ITEMS_MAX = 256, POLL_MS = 5, UPDATES_MAX = 256, FILES_MAX = 16 };
 
 struct item {
     bool used, done;
@@ -55,6 +56,12 @@ struct channel {
     uint32_t text_limit, gap_ms, account_n;
     json_t *known;  /* client ids the platform has seen */
     json_t *wanted; /* messages whose files are said, too */
+    uint32_t media_max_mb;
+    uint8_t album;
+    struct buf files; /* what was said of the files of the part that comes next: JSON, and names */
+    struct buf names;
+    unsigned file_n;
+    uint64_t files_of;
     struct item items[ITEMS_MAX];
     struct update updates[UPDATES_MAX]; /* offered and not acknowledged, and those behind them */
     long read_to, acked_to;
@@ -196,6 +203,8 @@ static void send_state(struct channel *c)
                                   .flags = (c->down ? 0 : CHANNEL_CONNECTED) |
                                            (c->client_ids ? CHANNEL_CLIENT_IDS : 0) | CHANNEL_POLLS,
                                   .text_limit = c->text_limit,
+                                  .album = c->album,
+                                  .media_max_mb = c->media_max_mb,
                                   .state =
                                       V("{\"mode\":\"folder\",\"webhookPath\":\"/fake/events\"}")};
     struct link *l = hub(c);
@@ -217,7 +226,52 @@ static void send_state(struct channel *c)
         log_warn("fake.state", KV("why", e.text));
 }
 
-static char *line_of(const struct ipc_deliver *m)
+/* FNV-1a of all bytes, read as a channel reads them. */
+static uint64_t hash_of(int fd, uint64_t *ret_n)
+{
+    unsigned char room[65536];
+    uint64_t h = 1469598103934665603u;
+    ssize_t n;
+
+    for (*ret_n = 0; (n = pread(fd, room, sizeof(room), (off_t)*ret_n)) > 0; *ret_n += (uint64_t)n)
+        for (ssize_t i = 0; i < n; i++)
+            h = (h ^ room[i]) * 1099511628211u;
+    return h;
+}
+
+static int on_deliver_media(void *ctx, struct link *from, struct ipc_deliver_media *m,
+                            struct err *e)
+{
+    struct channel *c = ctx;
+    struct jw w = JW_INIT(&c->files);
+    uint64_t n, hash = hash_of(m->bytes, &n);
+
+    if (from != hub(c))
+        return 0;
+    if (m->index == 0 || c->files_of != m->delivery_id) {
+        buf_reset(&c->files, 4096);
+        buf_reset(&c->names, 4096);
+        c->file_n = 0;
+    }
+    if (m->index != c->file_n || c->file_n == FILES_MAX || n == 0)
+        return err_set(e, ERR_INVALID, "deliver_media: index %u, %llu bytes", m->index,
+                       (unsigned long long)n);
+    c->files_of = m->delivery_id;
+    if (c->file_n++)
+        buf_put_char(&c->files, ',');
+    jw_obj(&w);
+    jw_kstr(&w, "type", m->type);
+    jw_kstr(&w, "name", m->name);
+    jw_kstr(&w, "url", m->url);
+    jw_ku64(&w, "flags", m->flags);
+    jw_ku64(&w, "bytes", n);
+    jw_ku64(&w, "fnv", hash);
+    jw_obj_end(&w);
+    buf_put_view(&c->names, m->name);
+    return 0;
+}
+
+static char *line_of(struct channel *c, const struct ipc_deliver *m)
 {
     struct buf b = BUF_INIT(1024 * KIB);
     struct jw w = JW_INIT(&b);
@@ -234,6 +288,12 @@ static char *line_of(const struct ipc_deliver *m)
     if (m->reply_to.n)
         jw_kstr(&w, "replyTo", m->reply_to);
     jw_kstr(&w, "text", m->text);
+    if (m->media) {
+        jw_key(&w, "media");
+        jw_arr(&w);
+        jw_raw(&w, buf_view(&c->files));
+        jw_arr_end(&w);
+    }
     jw_obj_end(&w);
     buf_put_char(&b, '\n');
     out = mem_dup(buf_view(&b).p, b.n);
@@ -247,17 +307,31 @@ static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struc
 {
     struct channel *c = ctx;
     struct item *it = NULL;
-    uint32_t slow = said(m->text, "slow");
-    bool accept = said(m->text, "accept") > 0;
+    struct buf both = BUF_INIT(1024 * KIB);
+    struct view says;
+    uint32_t slow;
+    bool accept;
 
     if (from != hub(c)) /* its successor was told that we do not have it */
         return 0;
+    if (m->media != (c->files_of == m->delivery_id ? c->file_n : 0))
+        return err_set(e, ERR_INVALID, "deliver: %u files, and %u came", m->media, c->file_n);
+    buf_put_view(&both, m->text);
+    if (m->media)
+        buf_put_view(&both, buf_view(&c->names));
+    says = buf_view(&both);
+    slow = said(says, "slow");
+    accept = said(says, "accept") > 0;
     for (size_t i = 0; i < ITEMS_MAX && !it; i++)
         if (!c->items[i].used)
             it = &c->items[i];
-    if (!it)
+    if (!it) {
+        buf_fini(&both);
         return err_set(e, ERR_LIMIT, "deliver: more than %d at once", (int)ITEMS_MAX);
-    *it = (struct item){.used = true, .line = line_of(m)};
+    }
+    *it = (struct item){.used = true, .line = line_of(c, m)};
+    c->file_n = 0;
+    c->files_of = 0;
     (void)snprintf(it->client, sizeof(it->client), "%.*s", VIEW_FMT(m->client_id));
     (void)snprintf(it->message_id, sizeof(it->message_id), "fake-%llu-%u",
                    (unsigned long long)m->delivery_id, m->part);
@@ -267,28 +341,29 @@ static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struc
                                           .from = m->from,
                                           .message_id = VIEW_EMPTY,
                                           .error = VIEW_EMPTY};
-    if (said(m->text, "die-before") >= m->attempt) {
+    if (said(says, "die-before") >= m->attempt) {
         _exit(3);
-    } else if (said(m->text, "die-after") >= m->attempt) {
+    } else if (said(says, "die-after") >= m->attempt) {
         platform_accepts(c, it);
         _exit(3);
-    } else if (said(m->text, "hang") >= m->attempt) {
+    } else if (said(says, "hang") >= m->attempt) {
         if (accept)
             platform_accepts(c, it);
+        buf_fini(&both);
         return 0;
-    } else if (said(m->text, "permanent")) {
+    } else if (said(says, "permanent")) {
         it->res.outcome = OUTCOME_PERMANENT;
         (void)snprintf(it->error, sizeof(it->error), "fake: chat not found");
-    } else if (said(m->text, "transient") >= m->attempt) {
+    } else if (said(says, "transient") >= m->attempt) {
         it->res.outcome = OUTCOME_TRANSIENT;
-        it->res.retry_after_ms = said(m->text, "after");
+        it->res.retry_after_ms = said(says, "after");
         (void)snprintf(it->error, sizeof(it->error), "fake: try later");
-    } else if (said(m->text, "later") >= m->attempt) {
+    } else if (said(says, "later") >= m->attempt) {
         it->res.outcome = OUTCOME_LATER;
-        it->res.retry_after_ms = said(m->text, "after");
-        it->res.all = said(m->text, "all") > 0;
+        it->res.retry_after_ms = said(says, "after");
+        it->res.all = said(says, "all") > 0;
         (void)snprintf(it->error, sizeof(it->error), "fake: too many");
-    } else if (said(m->text, "unknown") >= m->attempt) {
+    } else if (said(says, "unknown") >= m->attempt) {
         it->res.outcome = OUTCOME_UNKNOWN;
         it->accept = accept;
         (void)snprintf(it->error, sizeof(it->error), "fake: no answer");
@@ -301,6 +376,7 @@ static int on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struc
         it->at_ms = loop_now_ms(c->w.loop) + slow;
     else
         finish(c, it);
+    buf_fini(&both);
     return 0;
 }
 
@@ -524,6 +600,10 @@ static int configure(struct channel *c, struct err *e)
     c->gap_ms = (uint32_t)json_i64(mine, "chatGapMs", 0);
     c->account_n = (uint32_t)json_i64(mine, "accountPerSecond", 0);
     rand_bytes(&c->boot, sizeof(c->boot));
+    c->album = (uint8_t)json_i64(mine, "album", 0);
+    c->media_max_mb = (uint32_t)json_i64(mine, "mediaMaxMb", 50);
+    buf_init(&c->files, 64 * KIB);
+    buf_init(&c->names, 64 * KIB);
     load(c);
     return 0;
 }
@@ -552,6 +632,7 @@ static int on_hook(void *ctx, struct link *from, struct ipc_hook *m, struct err 
 }
 
 static const struct ipc_handlers channel_on = {.hook = on_hook,
+                                               .deliver_media = on_deliver_media,
                                                .deliver = on_deliver,
                                                .deliver_ack = on_deliver_ack,
                                                .inbound_ack = on_inbound_ack,
@@ -580,6 +661,8 @@ out:
     if (c.poll.loop)
         loop_timer_fini(&c.poll);
     json_decref(c.known);
+    buf_fini(&c.files);
+    buf_fini(&c.names);
     worker_fini(&c.w);
     return c.w.exit_code;
 }

@@ -259,6 +259,25 @@ static bool listed(const struct get_rules *r, unsigned port)
     return false;
 }
 
+/* The host that is asked now, as libcurl itself reads the address: also behind a redirect. */
+static bool allowed_host(const struct get *k)
+{
+    const struct curl_api *api = k->g->api;
+    const struct get_rules *r = k->g->rules;
+    CURLU *url = r->host_n ? api->url() : NULL;
+    char *now = NULL, *host = NULL;
+    bool found = false;
+
+    if (url && api->easy_getinfo(k->easy, CURLINFO_EFFECTIVE_URL, &now) == CURLE_OK && now &&
+        api->url_set(url, CURLUPART_URL, now, 0) == CURLUE_OK &&
+        api->url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK && host)
+        for (unsigned i = 0; i < r->host_n; i++)
+            found |= view_ieq(view_str(host), view_str(r->hosts[i]));
+    api->free(host);
+    api->url_cleanup(url);
+    return found;
+}
+
 /* The address that is about to be connected to, whatever name or redirect led there. */
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
@@ -268,7 +287,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
     (void)purpose;
     if (to->family != AF_INET && to->family != AF_INET6)
         return CURL_SOCKET_BAD;
-    if (!r->private_too && !net_guard_public(&to->addr)) {
+    if (!net_guard_public(&to->addr) && !allowed_host(k)) {
         because(k, GET_REFUSED, "the address is not a public one");
         return CURL_SOCKET_BAD;
     }

@@ -16,13 +16,15 @@ enum {
     GET_REDIRECTS_MAX = 5,
     GET_HEADERS_MAX = 64 << 10, /* of one answer */
     GET_PORTS_MAX = 32,
+    GET_HOSTS_MAX = 64,
     GET_SLOW_BYTES = 512, /* a second; below for GET_SLOW_S it is given up */
     GET_SLOW_S = 15,
 };
 
 /* What may be asked at all. */
 struct get_rules {
-    bool private_too; /* any address, not only public ones */
+    const char *hosts[GET_HOSTS_MAX]; /* may have an address that is not a public one; borrowed */
+    unsigned host_n;
     uint16_t ports[GET_PORTS_MAX];
     unsigned port_n;
 };

@@ -18,6 +18,7 @@ struct fetcher {
     struct worker w; /* first: every handler's ctx */
     struct gets *gets;
     struct get_rules rules;
+    json_t *conf; /* owned: what the rules point into, whatever comes later */
     struct loop_timer idle;
 };
 
@@ -96,13 +97,13 @@ static void on_idle(void *ctx)
 static void read_rules(struct get_rules *r, const json_t *conf)
 {
     const json_t *list = json_at(conf, "gateway.fetch.ports");
-    json_t *port;
+    const json_t *hosts = json_at(conf, "gateway.fetch.allowedHosts");
+    json_t *port, *host;
     size_t i;
 
-    *r = (struct get_rules){
-        .private_too = json_is_true(json_at(conf, "gateway.fetch.dangerouslyAllowPrivateNetwork")),
-        .ports = {80, 443},
-        .port_n = 2};
+    *r = (struct get_rules){.ports = {80, 443}, .port_n = 2};
+    json_array_foreach(hosts, i, host) if (json_is_string(host) && r->host_n < GET_HOSTS_MAX)
+        r->hosts[r->host_n++] = json_string_value(host);
     json_array_foreach(list, i, port) if (r->port_n < GET_PORTS_MAX) r->ports[r->port_n++] =
         (uint16_t)json_integer_value(port);
 }
@@ -119,7 +120,8 @@ int main(void)
     (void)mallopt(M_ARENA_MAX, 1); /* libcurl's resolver threads need no heaps of their own */
     if (worker_open(&f.w, &fetch_on, &e) < 0 || worker_recv_config(&f.w, &e) < 0)
         goto fail;
-    read_rules(&f.rules, f.w.conf);
+    f.conf = json_incref(f.w.conf);
+    read_rules(&f.rules, f.conf);
     loop_timer_init(&f.idle, f.w.loop, on_idle, &f);
     if (gets_new(&f.gets, f.w.loop, &f.rules, on_result, &f, &e) < 0)
         goto fail;
@@ -135,6 +137,7 @@ fail:
 out:
     loop_timer_fini(&f.idle);
     gets_free(&f.gets);
+    json_decref(f.conf);
     worker_fini(&f.w);
     return f.w.exit_code;
 }

@@ -73,7 +73,7 @@ static enum deliver_action by_hand(struct deliver *d, enum deliver_event ev)
 }
 
 static enum deliver_action queued(struct deliver *d, enum deliver_event ev,
-                                  const struct deliver_facts *f)
+                                  const struct deliver_facts *f, const struct deliver_policy *p)
 {
     switch (ev) {
     case DELIVER_EV_START:
@@ -91,7 +91,12 @@ static enum deliver_action queued(struct deliver *d, enum deliver_event ev,
         return DELIVER_WAIT;
     case DELIVER_EV_DROP:
         return by_hand(d, ev);
-    case DELIVER_EV_TRANSIENT:
+    case DELIVER_EV_UNREADY:
+        d->attempts++;
+        return again(d, f, p);
+    case DELIVER_EV_NEVER:
+        return over(d);
+    case DELIVER_EV_TRANSIENT: /* of an attempt that was given up */
     case DELIVER_EV_PERMANENT:
     case DELIVER_EV_LOST:
     case DELIVER_EV_UNSENT:
@@ -120,6 +125,8 @@ static enum deliver_action sending(struct deliver *d, enum deliver_event ev,
     case DELIVER_EV_LATER:
         return excuse(d, f->retry_after_ms > 0 ? f->retry_after_ms : LATER_FIRST_MS, f);
     case DELIVER_EV_START:
+    case DELIVER_EV_UNREADY:
+    case DELIVER_EV_NEVER:
     case DELIVER_EV_EXPIRE: /* the answer decides */
     case DELIVER_EV_RETRY:
     case DELIVER_EV_DROP:
@@ -134,7 +141,7 @@ enum deliver_action deliver_step(struct deliver *d, enum deliver_event ev,
 {
     switch (d->state) {
     case DELIVERY_QUEUED:
-        return queued(d, ev, f);
+        return queued(d, ev, f, p);
     case DELIVERY_SENDING:
         return sending(d, ev, f, p);
     case DELIVERY_UNKNOWN:

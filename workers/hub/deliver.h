@@ -23,6 +23,8 @@ enum deliver_event {
     DELIVER_EV_OK,        /* the platform took the part */
     DELIVER_EV_TRANSIENT, /* it did not, and may do so later */
     DELIVER_EV_PERMANENT, /* it never will */
+    DELIVER_EV_UNREADY,   /* what belongs to it cannot be had just now: nothing has left */
+    DELIVER_EV_NEVER,     /* nor at any other time */
     DELIVER_EV_LOST,      /* nobody knows */
     DELIVER_EV_UNSENT,    /* the channel never had it */
     DELIVER_EV_LATER,     /* the platform did not take it and said when it will */

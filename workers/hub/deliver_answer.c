@@ -5,6 +5,8 @@
 #include "draft.h"
 #include "json.h"
 #include "log.h"
+#include "media_lines.h"
+#include "outfiles.h"
 #include "sendpolicy.h"
 
 #include <stdio.h>
@@ -50,9 +52,28 @@ static bool answered(const struct run *r, const json_t *origin, struct view text
     return kind.n == 0 || view_eq(kind, V("direct")) || !view_eq(view_trim(text), V("NO_REPLY"));
 }
 
+/* Files that the text names leave it and go along; which ones cannot is said in their place. */
+static int with_files(struct view text, struct outfiles *files, struct buf *out, struct err *e)
+{
+    struct media_lines lines;
+    struct err why = ERR_INIT;
+
+    media_lines_read(text, out, &lines);
+    for (unsigned i = 0; i < lines.n; i++) {
+        why = (struct err)ERR_INIT;
+        if (outfiles_ref(files, lines.ref[i], lines.voice ? MEDIA_VOICE : 0, &why) < 0)
+            buf_printf(out, "\n\xe2\x9a\xa0\xef\xb8\x8f Not sent: %s", why.text);
+    }
+    if (lines.beyond)
+        buf_printf(out, "\n\xe2\x9a\xa0\xef\xb8\x8f Not sent: %u more files", lines.beyond);
+    return outfiles_write(files, e);
+}
+
 int deliver_answer(struct run *r, struct view text, struct err *e)
 {
-    struct buf whole = BUF_INIT(32 * MIB);
+    struct buf whole = BUF_INIT(32 * MIB), said = BUF_INIT(33 * MIB);
+    struct outfiles files;
+    bool taken = false;
     struct deliver_order o = {.digest = "", .kind = DELIVERY_TEXT};
     const json_t *origin;
     json_t *options = NULL;
@@ -64,6 +85,7 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
     o.text = with_reason(r, text, &whole);
     if (view_trim(o.text).n == 0)
         return 0;
+    outfiles_init(&files, r->hub);
     if ((rc = buf_check(&whole, e)) < 0 || (rc = parse(r, &options, e)) < 0)
         goto out;
     if ((origin = json_object_get(options, "origin")) && answered(r, origin, text)) {
@@ -78,7 +100,12 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         o.options = DELIVER_ANSWER;
         o.draft = r->draft ? r->job_id : 0;
         o.shown = draft_shown(r);
-        rc = deliveries_add_anyway(r->hub, &o, e);
+        if ((rc = with_files(o.text, &files, &said, e)) == 0 && (rc = buf_check(&said, e)) == 0) {
+            o.text = buf_view(&said);
+            o.media = buf_view(&files.json);
+            rc = deliveries_add_anyway(r->hub, &o, e);
+        }
+        taken = rc == 0;
         if (rc == 0)
             draft_end(r, true);
         if (rc == ERR_LIMIT)
@@ -88,7 +115,9 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
                      */
     }
 out:
+    outfiles_fini(&files, taken);
     json_decref(options);
     buf_fini(&whole);
+    buf_fini(&said);
     return rc;
 }

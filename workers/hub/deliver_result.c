@@ -1,5 +1,6 @@
 /* workers/hub/deliver_result.c - what channels say of a message: kept, then acknowledged to them;
  * and what there was no room for, until there is. */
+#include "deliver_plan.h"
 #include "deliver_table.h"
 #include "log.h"
 #include "metrics.h"
@@ -35,7 +36,7 @@ static bool late(struct deliveries *ds, const struct account *a, const struct ip
                          .excused = row.state.excused,
                          .part = row.state.part,
                          .from = row.state.said,
-                         .parts = row.add.parts};
+                         .parts = deliver_parts(&row)};
     if (deliver_step(&d, DELIVER_EV_OK, &(struct deliver_facts){.left_ms = 1, .next = m->next},
                      &ds->policy) != DELIVER_END)
         return true;

@@ -1,10 +1,20 @@
 /* workers/hub/deliver_rpc.c - deliveries.list, get, retry, drop: for whoever looks after the queue.
  * Not part of the reference. */
+#include "deliver_plan.h"
 #include "deliver_split.h"
 #include "deliveries.h"
 #include "json.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
+
+/* What goes along: as asked for, with the part and the name once it is here. */
+static void write_files(struct jw *w, const struct store_delivery *d)
+{
+    if (deliver_unready(d))
+        jw_kraw(w, "media", d->add.media);
+    else if (d->state.plan.n)
+        jw_kraw(w, "mediaPlan", d->state.plan);
+}
 
 static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
 {
@@ -26,7 +36,8 @@ static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
     jw_kcstr(w, "kind", d->add.kind < DELIVERY_KIND_COUNT ? kinds[d->add.kind] : "?");
     jw_kstr(w, "key", d->add.key);
     jw_kstr(w, "clientId", d->add.client_id);
-    jw_ku64(w, "parts", d->add.parts);
+    jw_ku64(w, "parts", deliver_parts(d));
+    write_files(w, d);
     jw_ku64(w, "partsSent", d->state.part);
     jw_ku64(w, "attempts", d->state.attempts);
     jw_ki64(w, "createdAt", d->add.created_at);

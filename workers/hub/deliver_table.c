@@ -1,5 +1,7 @@
 #include "deliver_table.h"
 
+#include "deliver_media.h"
+
 #include <stdio.h>
 
 static size_t id_bucket(uint64_t id)
@@ -149,6 +151,7 @@ void deliver_free(struct deliveries *ds, struct delivery *x)
     struct delivery **at = &ds->by_id[id_bucket(x->id)], *before = NULL;
     struct target *t = x->target;
 
+    deliver_prep_free(x);
     while (*at != x)
         at = &(*at)->id_next;
     *at = x->id_next;

@@ -21,6 +21,8 @@ struct delivery {
     bool counted;                /* it has a place in its account's window */
     bool shown;                /* a message shows it already, which it becomes where that can be */
     uint8_t kind;              /* enum delivery_kind */
+    bool unready;              /* its files are not here yet (deliver_media.h) */
+    struct deliver_prep *prep; /* owned; they are being got */
     struct deliver_told *told; /* owned; its outcome, which the store has no room for yet */
 };
 
@@ -45,7 +47,8 @@ struct account {
     bool spoke;   /* its first word on this line was heard */
     bool alarmed; /* its owner knows that it is broken (chanalarm.h) */
     bool known;   /* flags were told in the life of this hub */
-    uint32_t flags, text_limit;
+    uint32_t flags, text_limit, media_max_mb;
+    uint8_t album;
     uint64_t boot;             /* of its process; 0: not known */
     struct pace_limits limits; /* of its platform */
     struct pace *pace;         /* owned; NULL until something is counted */
@@ -115,6 +118,8 @@ struct deliver_news {
     uint32_t next;       /* of the part, see deliver_facts */
     uint64_t new_ttl_ms; /* 0: it expires when it would have */
     uint64_t boot;       /* of the process that is to have it; 0: as it is */
+    struct view plan;    /* its files are here: how they go out, and all its parts */
+    uint32_t parts;
 };
 bool deliver_apply(struct deliveries *ds, struct delivery *x, enum deliver_event ev,
                    const struct deliver_news *n);

@@ -2,6 +2,7 @@
 
 #include "channels.h"
 #include "clock.h"
+#include "deliver_media.h"
 #include "deliver_split.h"
 #include "deliver_table.h"
 #include "json.h"
@@ -94,6 +95,10 @@ int deliver_save(struct deliveries *ds, uint64_t id, const struct deliver *d,
         rec.delivery_state.expires_at = row.add.created_at + (int64_t)ds->ttl_ms;
     if (n->error.n)
         rec.delivery_state.error = view_of(n->error.p, n->error.n < 1024 ? n->error.n : 1024);
+    if (n->plan.n) {
+        rec.delivery_state.plan = n->plan;
+        rec.delivery_state.parts = n->parts;
+    }
     if (!ids.failed) /* a message of very many parts: the first ones' ids are enough */
         rec.delivery_state.message_ids = buf_view(&ids);
     r = hub_put(ds->hub, &rec, e);
@@ -190,12 +195,17 @@ static void send_part(struct deliveries *ds, struct delivery *x)
     struct store_delivery row;
     struct ipc_deliver m;
     char client[80];
-    struct view text;
+    struct deliver_piece piece = {.text = VIEW_EMPTY};
+    struct link *line = x->target->account->line;
     struct err e = ERR_INIT;
     int r = store_delivery_get(ds->hub->store, x->id, &row, &e);
 
-    if (r == 0 && !deliver_part(row.add.body, x->d.part, &text))
-        r = err_set(&e, ERR_CORRUPT, "it has no part %u", x->d.part);
+    if (r == 0)
+        r = deliver_piece_read(&row, x->d.part, &piece, &e);
+    if (x->d.from)
+        piece.files = 0; /* they went with its beginning */
+    if (r == 0)
+        r = deliver_send_files(ds->hub, line, x, &piece, &e);
     if (r == 0) {
         (void)snprintf(client, sizeof(client), x->d.from ? "%.*s-%u-%u" : "%.*s-%u",
                        VIEW_FMT(row.add.client_id), x->d.part, x->d.from);
@@ -212,13 +222,16 @@ static void send_part(struct deliveries *ds, struct delivery *x)
                                  .client_id = view_str(client),
                                  .draft = x->d.part ? 0 : row.add.draft,
                                  .shown = x->d.part ? VIEW_EMPTY : row.add.shown,
-                                 .text = text,
+                                 .media = (uint8_t)piece.files,
+                                 .text = piece.text,
                                  .extra = row.add.extra};
-        r = msg_send_deliver(x->target->account->line, &m, &e);
+        r = msg_send_deliver(line, &m, &e);
     }
+    deliver_piece_fini(&piece);
     if (r < 0) /* nothing has left */
-        (void)deliver_apply(ds, x, r == ERR_CORRUPT ? DELIVER_EV_PERMANENT : DELIVER_EV_LATER,
-                            &(struct deliver_news){.error = view_str(e.text)});
+        (void)deliver_apply(
+            ds, x, r == ERR_CORRUPT || r == ERR_NOT_FOUND ? DELIVER_EV_PERMANENT : DELIVER_EV_LATER,
+            &(struct deliver_news){.error = view_str(e.text)});
 }
 
 /* The first message to this target, if it may go now. turn: no other target's is waited for. */
@@ -237,6 +250,10 @@ static void kick(struct deliveries *ds, struct target *t, bool turn)
     if (!can_send(ds, t->account) || (t->account->ready && !turn)) {
         deliver_ready(t);
         loop_defer(ds->hub->w.loop, &ds->pump, LOOP_COMMIT);
+        return;
+    }
+    if (x->unready) {
+        deliver_prepare(ds, x);
         return;
     }
     (void)deliver_apply(ds, x, DELIVER_EV_START, &(struct deliver_news){.error = V("expired")});
@@ -373,6 +390,8 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
     a->text_limit = m->text_limit;
     a->boot = m->boot;
     deliver_pace_limits(a, m);
+    a->album = m->album;
+    a->media_max_mb = m->media_max_mb;
     if (!a->spoke) {
         a->spoke = true;
         if (m->flags & CHANNEL_BASE && (r = channels_begin(h, from, a->channel, a->name, e)) < 0)
@@ -405,7 +424,8 @@ int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struc
                             .excused = row->state.excused,
                             .part = row->state.part,
                             .from = row->state.said,
-                            .parts = row->add.parts};
+                            .parts = deliver_parts(row)};
+    x->unready = deliver_unready(row);
     x->expires_ms = now + (expires > wall ? (uint64_t)(expires - wall) : 0);
     x->boot = row->state.boot;
     x->kind = row->add.kind;
@@ -431,7 +451,7 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
     if (limit > DELIVER_PART_MAX)
         limit = DELIVER_PART_MAX;
     r = deliver_split(o->text, limit, &body, &parts, e);
-    if (r == 0 && parts == 0)
+    if (r == 0 && parts == 0 && !o->media.n)
         r = err_set(e, ERR_INVALID, "nothing to send");
     rand_uuid(client);
     *rec = (struct store_rec){.type = REC_delivery_add,
@@ -451,9 +471,10 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
                                                .draft = o->draft,
                                                .shown = o->shown,
                                                .extra = o->extra,
+                                               .media = o->media,
                                                .body = buf_view(&body)}};
-    if (r == 0)
-        r = hub_put(ds->hub, rec, e);
+    if (r == 0 && (r = hub_put(ds->hub, rec, e)) == 0)
+        r = deliver_keep_files(ds->hub, rec->delivery_add.id, o->media, e);
     buf_fini(&body);
     return r;
 }

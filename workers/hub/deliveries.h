@@ -31,6 +31,7 @@ struct deliver_order {
     uint64_t draft;    /* of which it is the end; 0: none */
     struct view shown; /* the message that shows that */
     struct view extra; /* JSON object for the channel (ipc.def: deliver); empty: none */
+    struct view media; /* its files: deliver_files_write; empty: none */
 };
 
 int deliveries_open(struct hub *h, struct err *e) MUST_USE;

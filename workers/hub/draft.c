@@ -4,6 +4,7 @@
 #include "deliver_table.h"
 #include "json.h"
 #include "log.h"
+#include "media_lines.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -102,11 +103,17 @@ void draft_text(struct run *r)
 {
     struct view text = view_from(buf_view(&r->said), r->said_seg);
     uint64_t now = loop_now_ms(r->hub->w.loop);
+    struct media_lines ignored;
+    struct buf shown;
 
     if (!r->draft || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
         return;
     r->draft->told_ms = now;
-    tell(r, DRAFT_TEXT | (may_begin(r) ? DRAFT_NEW : 0), text);
+    buf_init(&shown, TEXT_BYTES);
+    media_lines_read(view_of(text.p, media_lines_shown(text)), &shown, &ignored);
+    if (view_trim(buf_view(&shown)).n)
+        tell(r, DRAFT_TEXT | (may_begin(r) ? DRAFT_NEW : 0), buf_view(&shown));
+    buf_fini(&shown);
 }
 
 struct view draft_shown(const struct run *r)

@@ -7,6 +7,7 @@
 
 #include "deliveries.h"
 #include "json.h"
+#include "outfiles.h"
 #include "presentation.h"
 
 #include <openssl/sha.h>
@@ -76,10 +77,10 @@ int deliver_tell(struct hub *h, const struct call_ref *ref, enum deliver_form fo
 
 /* ---- requests ---- */
 
-static void digest(const struct deliver_order *o, char out[65])
+static void digest(const struct deliver_order *o, struct view files, char out[65])
 {
     const struct view all[] = {o->channel,  o->account, o->target, o->thread,
-                               o->reply_to, o->text,    o->extra};
+                               o->reply_to, o->text,    o->extra,  files};
     static const char hex[] = "0123456789abcdef";
     unsigned char md[SHA256_DIGEST_LENGTH];
     struct buf b = BUF_INIT(64 * MIB);
@@ -194,17 +195,12 @@ int send_take(struct call *c, struct send *s, struct view key)
     (void)snprintf(s->key, sizeof(s->key), "%c:%.*s", s->form == DELIVER_FORM_POLL ? 'p' : 's',
                    VIEW_FMT(key));
     s->o.key = view_str(s->key);
-    digest(&s->o, s->digest);
+    digest(&s->o, s->files, s->digest);
     s->o.digest = s->digest;
     if (deliveries_add(c->hub, &s->o, &id, &e) < 0)
         return e.code == ERR_CONFLICT ? known(c, s) : send_refused(c, &e);
+    s->taken = true;
     return deliver_wait(c, id, s->form);
-}
-
-static bool has_media(const json_t *p)
-{
-    return json_view(p, "mediaUrl").n || json_view(p, "media").n || json_view(p, "buffer").n ||
-           json_array_size(json_object_get(p, "mediaUrls")) > 0;
 }
 
 static struct view target_of(const json_t *p)
@@ -236,10 +232,8 @@ static int send_message(struct call *c, const json_t *p, struct send *s, struct 
     s->o.options = DELIVER_ACTION | (json_flag(p, "silent", false) ? DELIVER_SILENT : 0) |
                    (json_flag(p, "forceDocument", false) ? DELIVER_DOCUMENT : 0) |
                    (view_eq(json_view(p, "parseMode"), V("HTML")) ? DELIVER_HTML : 0);
-    if (s->o.text.n == 0 && !has_media(p))
+    if (s->o.text.n == 0 && !s->o.media.n)
         return call_error(c, RPC_INVALID_REQUEST, "invalid send params: text or media is required");
-    if (has_media(p))
-        return call_error(c, RPC_INVALID_REQUEST, "media is not supported by this gateway yet");
     if (s->o.target.n == 0 || s->o.target.n > 512 || s->o.thread.n > 256 || s->o.reply_to.n > 256)
         return call_error(c, RPC_INVALID_REQUEST,
                           "invalid send params: to, threadId or replyToId is empty or too long");
@@ -249,10 +243,17 @@ static int send_message(struct call *c, const json_t *p, struct send *s, struct 
 static int send_text(struct call *c, const json_t *p, struct send *s, struct view key)
 {
     struct buf text = BUF_INIT(DELIVER_BODY_MAX), extra = BUF_INIT(64 * KIB);
+    struct outfiles files;
     struct err e = ERR_INIT;
     int r = send_words(p, s, &text, &extra, &e);
 
+    outfiles_init(&files, c->hub);
+    if (r == 0 && (r = outfiles_params(&files, p, &e)) == 0)
+        r = outfiles_write(&files, &e);
+    s->o.media = buf_view(&files.json);
+    s->files = buf_view(&files.said);
     r = r < 0 ? send_refused(c, &e) : send_message(c, p, s, key);
+    outfiles_fini(&files, s->taken);
     buf_fini(&text);
     buf_fini(&extra);
     return r;

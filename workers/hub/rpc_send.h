@@ -10,6 +10,8 @@ enum { SEND_KEY_MAX = 256 };
 struct send {
     enum deliver_form form;
     struct deliver_order o;
+    struct view files; /* what stands for the files in the digest */
+    bool taken;        /* a delivery was made of it */
     char key[SEND_KEY_MAX + 8], digest[65];
 };
 

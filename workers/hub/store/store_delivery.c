@@ -41,11 +41,11 @@ static int ready_add(struct store *s, struct rec_delivery_add *r, struct err *e)
     uint64_t known, next = next_number(s, "next.delivery");
     int rc;
 
-    if (r->key.n == 0 || r->kind >= DELIVERY_KIND_COUNT || r->parts == 0)
+    if (r->key.n == 0 || r->kind >= DELIVERY_KIND_COUNT || (r->parts == 0 && r->media.n == 0))
         return err_set(e, ERR_INVALID, "delivery_add: %s",
-                       r->key.n == 0 ? "empty key"
-                       : r->parts    ? "kind"
-                                     : "no parts");
+                       r->key.n == 0                    ? "empty key"
+                       : r->kind >= DELIVERY_KIND_COUNT ? "kind"
+                                                        : "no parts");
     if ((rc = find_number(s, s->wtxn, DB_DELIVERY_KEY, r->key, &known, e)) < 0)
         return rc;
     if (known)

@@ -1,5 +1,5 @@
 /*
- * channels/base/tags.h - what a model says to us inside its answer: [[reply_to_current]],
+ * common/tags.h - what a model says to us inside its answer: [[reply_to_current]],
  * [[reply_to:ID]], [[audio_as_voice]]. Read and taken out, outside of code. Pure.
  */
 #ifndef TAGS_H

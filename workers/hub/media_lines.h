@@ -1,0 +1,26 @@
+/*
+ * workers/hub/media_lines.h - files that a model asks for in its text: a line "MEDIA: <address or
+ * path>" outside of code. Such lines are read and leave the text; what names nothing that could be
+ * a file stays. Pure.
+ */
+#ifndef MEDIA_LINES_H
+#define MEDIA_LINES_H
+
+#include "buf.h"
+
+#include <stdbool.h>
+
+enum { MEDIA_LINES_MAX = 16 };
+
+struct media_lines {
+    struct view ref[MEDIA_LINES_MAX]; /* point into text */
+    unsigned n, beyond;               /* beyond: of more than MEDIA_LINES_MAX */
+    bool voice;                       /* [[audio_as_voice]], which stays: channels take tags out */
+};
+
+/* Append text without those lines to out. */
+void media_lines_read(struct view text, struct buf *out, struct media_lines *ret);
+/* How much of a text that still grows can be shown: all but a last line that may become one. */
+size_t media_lines_shown(struct view text);
+
+#endif
