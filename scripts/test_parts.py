@@ -53,6 +53,8 @@ PARTS = [
     ("fake Telegram", None, [NODE, "tests/conformance/telegram.mjs"], {}),
     ("captured conversations", "gcc", served("gcc", NODE, "tests/conformance/replay.mjs"), {}),
     ("control page in chromium", "gcc", served("gcc", NODE, "tests/browser/run.mjs"), {"BROWSER_SHOTS": os.path.join(OUT, "browser")}),
+    ("control page in chromium, over TLS", "gcc", [sys.executable, "tests/it/serve.py", "--build", folder("gcc"), "--tls", "--", NODE,
+                                                   "tests/browser/run.mjs"], {}),
     ("integration, release", "gcc", [sys.executable, "tests/it/run.py", "--build", folder("gcc")], {}),
     ("system calls that are used", "gcc", [sys.executable, "scripts/syscalls", "--smoke", "--build", folder("gcc")], {}),
     # times are the machine's: here only what was lost, doubled, left behind counts

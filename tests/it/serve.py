@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Starts a fresh gateway with a fake model server, runs a command against it, stops both.
 
-    serve.py --build BUILD [--may-stop] -- COMMAND ...
+    serve.py --build BUILD [--may-stop] [--tls] -- COMMAND ...
 
 The command finds them in GATEWAY_URL, GATEWAY_TOKEN, GATEWAY_PID, GATEWAY_CONFIG (the file) and MODEL_URL. Exit code: the command's, or 1
-when the gateway did not end well. --may-stop: the command may stop the gateway itself.
+when the gateway did not end well. --may-stop: the command may stop the gateway itself. --tls: with a certificate that it makes for
+itself; GATEWAY_URL is wss then.
 """
 import argparse
 import os
@@ -22,6 +23,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     args.add_argument("--build", required=True)
     args.add_argument("--may-stop", action="store_true")
+    args.add_argument("--tls", action="store_true")
     args.add_argument("command", nargs=argparse.REMAINDER)
     opt = args.parse_args()
     command = opt.command[1:] if opt.command[:1] == ["--"] else opt.command
@@ -30,11 +32,13 @@ def main():
     fake = Fake(folder)
     doc = config_for(fake.url)
     doc["memory"] = {"search": {"provider": "mock", "model": "vec-1"}}
+    if opt.tls:
+        doc["gateway"]["tls"] = {"enabled": True}
     gateway = Gateway(os.path.abspath(opt.build), folder, doc)
     code = 1
     try:
         gateway.start()
-        env = dict(os.environ, GATEWAY_URL="ws://127.0.0.1:%d" % gateway.port, GATEWAY_TOKEN=gateway.token,
+        env = dict(os.environ, GATEWAY_URL="%s://127.0.0.1:%d" % ("wss" if opt.tls else "ws", gateway.port), GATEWAY_TOKEN=gateway.token,
                    GATEWAY_PID=str(gateway.pid), GATEWAY_CONFIG=gateway.config_path, MODEL_URL=fake.url)
         code = subprocess.call(command, env=env)
         if gateway.proc.poll() is None:
