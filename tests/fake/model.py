@@ -20,7 +20,7 @@ FAULT (default ok)
     keepalive     a comment line before each chunk              split      every byte in its own write
     body          answers one JSON document although a stream was asked for
     call          chunks, then a call of each tool offered, with args=TEXT (default {"x":1}); when the last message is
-                  the result of a call: "result: " and that text
+                  the result of a call: "result: " and that text; args64= the same in base64; tool=A,B calls those only, rounds=N answers after N times
     In embeddings, where the first text counts: statuses, stall, reset, empty, html, gzip as above, and
     few           one vector too few        ragged     vectors of two lengths    words   a vector with text in it
     turned        in another order          notjson    half a document           flood   an answer without end
@@ -39,6 +39,7 @@ Usage: model.py [--port N] [--host 127.0.0.1]; prints "port N" when it listens. 
 """
 import argparse
 import asyncio
+import base64
 import json
 import re
 import socket
@@ -412,7 +413,18 @@ class Server:
             for block in last["content"] if isinstance(last.get("content"), list) else []:
                 if block.get("type") == "tool_result":
                     result = text_of(block["content"])
-            plan["tools"] = [t.get("function", t)["name"] for t in doc.get("tools", [])]
+            if "args64" in plan:
+                plan["args"] = base64.b64decode(plan["args64"]).decode()
+            offered = [t.get("function", t)["name"] for t in doc.get("tools", [])]
+            plan["tools"] = [n for n in plan["tool"].split(",")] if "tool" in plan and offered else offered
+            rounds = 0
+            for m in reversed(doc["messages"]):
+                blocks = m["content"] if isinstance(m.get("content"), list) else []
+                if m.get("role") == "user" and not any(b.get("type") == "tool_result" for b in blocks):
+                    break
+                rounds += m.get("role") == "assistant"
+            if rounds < int(plan.get("rounds", 1)) and doc.get("tool_choice") != "none":
+                result = None
             pieces = ["result: " + result] if result is not None else pieces if "chunks" in plan else []
             if result is not None or not plan["tools"]:
                 fault = plan["fault"] = "ok"

@@ -27,12 +27,12 @@ class Client:
 
     said = []  # every message text this process has sent: none of it may be in a log
 
-    def __init__(self, port, token, scopes=SCOPES, auth=True, protocol=(4, 4), **ws):
+    def __init__(self, port, token, scopes=SCOPES, auth=True, protocol=(4, 4), caps=None, **ws):
         self.ids = itertools.count(1)
         self.ws = WebSocket(port, **ws)
         self.challenge = self.ws.wait(lambda f: f.get("event") == "connect.challenge", "challenge")
         if auth:
-            self.hello = self.ask("connect", self.connect_params(token, scopes, protocol))
+            self.hello = self.ask("connect", self.connect_params(token, scopes, protocol, **({"caps": caps} if caps else {})))
 
     @staticmethod
     def connect_params(token, scopes=SCOPES, protocol=(4, 4), **change):

@@ -22,7 +22,9 @@ static void fill(struct prompt *p, const char *text, bool summary)
             "{\"role\":\"user\",\"content\":\"hello\"}",
             "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"yes\"}]}",
             "{\"role\":\"assistant\",\"content\":[{\"type\":\"toolCall\",\"id\":\"1\"}]}",
-            "{\"role\":\"toolResult\",\"content\":[{\"type\":\"text\",\"text\":\"a result\"}]}"};
+            "{\"role\":\"toolResult\",\"content\":[{\"type\":\"text\",\"text\":\"a result of some "
+            "length\"}],"
+            "\"toolCallId\":\"1\",\"toolName\":\"look\"}"};
         size_t k = (size_t)(strchr(kinds, *text) - kinds);
         struct rec_message_add m = {
             .seq = seq, .role = (uint8_t)roles[k], .text = view_str(msgs[k])};
@@ -147,14 +149,20 @@ START_TEST(test_parts)
         bool summary;
         uint64_t room;
         const char *want;
+        bool tools;
+        unsigned cleared; /* results of tools that are told as a note */
     } rows[] = {
-        {"", false, 0, ""},
-        {"u", false, 0, "u"},
-        {"uau", false, 400, "uau"},
-        {"uauau", false, 30, "uau"},
-        {"uauau", true, 0, "uu"},
-        {"uctauctau", false, 400, "uauau"}, /* no tools are told yet */
-        {"uctctctu", false, 400, "uu"},
+        {"", false, 0, "", false, 0},
+        {"u", false, 0, "u", false, 0},
+        {"uau", false, 400, "uau", false, 0},
+        {"uauau", false, 30, "uau", false, 0},
+        {"uauau", true, 0, "uu", false, 0},
+        {"uctauctau", false, 400, "uauau", false, 0}, /* none are offered: none are told */
+        {"uctctctu", false, 400, "uu", false, 0},
+        {"uctau", false, 400, "uatau", true, 0},
+        {"uctctctau", false, 400, "uatatatau", true, 2}, /* of earlier turns the newest is whole */
+        {"uauctctct", false, 400, "uauatatat", true, 0}, /* of this turn all are */
+        {"uctauctct", false, 400, "uatauatat", true, 0},
     };
     struct prompt_conf c = {.keep_tools = 1};
 
@@ -165,18 +173,25 @@ START_TEST(test_parts)
         char got[32] = "";
         struct prompt p;
         json_t *doc = NULL, *m;
-        unsigned n;
+        unsigned n, cleared;
         size_t i;
 
         fill(&p, rows[k].text, rows[k].summary);
-        n = prompt_parts(&p, &c, rows[k].room + PROMPT_BASE_TOKENS, part);
+        n = prompt_parts(&p, &c, rows[k].room + PROMPT_BASE_TOKENS, rows[k].tools, part);
         buf_put_char(&b, '[');
         for (i = 0; i < n; i++)
             buf_put_view(&b, part[i]);
         buf_put_char(&b, ']');
         ck_assert_msg(json_parse(buf_view(&b), &doc, &e) == 0, "%s: %.*s", rows[k].text,
                       VIEW_FMT(buf_view(&b)));
-        json_array_foreach(doc, i, m) got[i] = json_view(m, "role").p[0];
+        cleared = 0;
+        json_array_foreach(doc, i, m)
+        {
+            got[i] = json_view(m, "role").p[0];
+            cleared += got[i] == 't' && json_is_string(json_object_get(m, "content"));
+            ck_assert(got[i] != 't' || view_eq(json_view(m, "toolCallId"), V("1")));
+        }
+        ck_assert_uint_eq(cleared, rows[k].cleared);
         ck_assert_str_eq(got, rows[k].want);
         json_decref(doc);
         buf_fini(&b);

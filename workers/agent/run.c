@@ -309,6 +309,21 @@ static void say_demo(struct run *r)
     loop_defer(r->conf.loop, &r->turn, LOOP_COMMIT);
 }
 
+static void call_demo(struct run *r, struct view name)
+{
+    struct reply_tool *t = reply_tool_new(&r->reply);
+
+    if (t) {
+        buf_put_str(&t->id, "demo_1");
+        buf_put_view(&t->name, name);
+        reply_tool_args(&r->reply, t, V("{}"));
+        r->reply.done = true;
+        r->reply.stop = STOP_TOOLS;
+        r->reply.usage = (struct reply_usage){.seen = true};
+    }
+    loop_defer(r->conf.loop, &r->turn, LOOP_COMMIT);
+}
+
 /* The request goes out, or r->broke says why not. */
 static void send_request(struct run *r)
 {
@@ -316,7 +331,9 @@ static void send_request(struct run *r)
     struct err e = ERR_INIT;
     int result = job ? 0 : read_job(r, &job, &e);
 
-    if (result == 0 && !r->route.ops) {
+    if (result == 0 && !r->route.ops && demo_tool(job).n) {
+        call_demo(r, demo_tool(job));
+    } else if (result == 0 && !r->route.ops) {
         demo_answer(job, &r->demo);
         if ((result = buf_check(&r->demo, &e)) == 0)
             say_demo(r);

@@ -39,6 +39,7 @@ enum run_phase {
     RUN_WAITS,   /* behind the session's turn */
     RUN_SENT,    /* with the supervisor */
     RUN_STARTED, /* with an agent */
+    RUN_TOOLS,   /* its model asked for tools (tool_turn.h) */
     RUN_ENDING,  /* over, and the store did not take it yet */
 };
 /* Which preparing events clients see: all; those of stream run_status only (trace
@@ -128,6 +129,9 @@ struct run {
     bool pruned;                     /* none came: go on with what fits */
     struct run_result result;
     struct run_watch *watch; /* who follows it */
+    char *calls;             /* owned JSON text: of tools, while they are done; or NULL */
+    struct tool_turn *tools; /* owned; the same under way, or NULL */
+    unsigned rounds;         /* answers that asked for tools */
     struct draft *draft;     /* owned; what its channel shows of it, or NULL */
 };
 
@@ -238,6 +242,14 @@ void live_next(struct hub *h, struct live *l);
 /* Whether messages that wait are part of the turn that just ended well; they are then under way as
  * its next part. */
 bool run_continue(struct run *r);
+/* The next part of the same run, with what waits to be told: a further row. run_start follows. */
+int run_next_part(struct run *r, struct err *e) MUST_USE;
+/* What was said before tools is done with: clients see what comes behind it alone. */
+void run_tools_segment(struct run *r);
+/* Its timer: it ends, agent or not. */
+void run_limit(struct run *r);
+/* Of its time: all, or what is left when tools took some. */
+uint32_t run_left_ms(const struct run *r);
 /* The answer so far of the row under way into the transcript, once. */
 int run_part(struct run *r, struct err *e) MUST_USE;
 /* To the lanes again, after a start of the hub. */
@@ -285,6 +297,9 @@ void chat_msg_user(struct buf *out, const struct run *r, struct view text, int64
 /* stop_reason "error" and "aborted" included; error may be NULL. */
 void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, struct view text,
                         int64_t ts);
+/* What a tool said to a call. */
+void chat_msg_tool(struct buf *out, const struct run *r, const char *id, struct view call,
+                   struct view name, struct view text, bool error, int64_t ts);
 /* Content of a stored message as the JSON text of a string or an array; role as stored. false: not
  * one of ours. */
 bool chat_msg_split(struct view msg, struct view *role, struct view *content);
@@ -317,6 +332,8 @@ void chat_message(struct hub *h, const struct live *l, const char *id, uint64_t 
                   struct view msg);
 /* A run event of any stream: data is JSON text of an object. */
 void chat_agent_event(struct run *r, const char *stream, struct view data);
+/* One of stream tool, to clients that asked for these. */
+void chat_tool_event(struct run *r, struct view data);
 
 /* -- a message comes in (chat_send.c) -- */
 enum send_form {

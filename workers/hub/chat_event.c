@@ -102,6 +102,18 @@ void chat_agent_event(struct run *r, const char *stream, struct view data)
     agent_close_4(r, w); /* run_status, usage */
 }
 
+void chat_tool_event(struct run *r, struct view data)
+{
+    struct jw *w;
+
+    r->seq++;
+    if (!event_wanted(r->hub, AUD_TOOL))
+        return;
+    w = agent_open(r, "tool");
+    jw_raw(w, data);
+    agent_close_for(r, w, AUD_TOOL);
+}
+
 void chat_status(struct run *r, const char *phase)
 {
     struct jw *w;

@@ -123,6 +123,27 @@ void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, st
     tail(&w, view_str(r->run_id), id, ts, false, VIEW_EMPTY);
 }
 
+void chat_msg_tool(struct buf *out, const struct run *r, const char *id, struct view call,
+                   struct view name, struct view text, bool error, int64_t ts)
+{
+    struct jw w = JW_INIT(out);
+
+    jw_obj(&w);
+    jw_kcstr(&w, "role", "toolResult");
+    jw_key(&w, "content");
+    jw_arr(&w);
+    jw_obj(&w);
+    jw_kcstr(&w, "type", "text");
+    jw_kstr(&w, "text", text);
+    jw_obj_end(&w);
+    jw_arr_end(&w);
+    jw_kstr(&w, "toolCallId", call);
+    jw_kstr(&w, "toolName", name);
+    jw_kbool(&w, "isError", error);
+    jw_ki64(&w, "timestamp", ts);
+    tail(&w, view_str(r->run_id), id, ts, false, VIEW_EMPTY);
+}
+
 /* End of the JSON string that begins at v.p[0] == '"': index behind the closing quote, 0 when there
  * is none. */
 static size_t string_end(struct view v)

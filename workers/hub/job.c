@@ -12,6 +12,7 @@
 #include "settings.h"
 #include "skey.h"
 #include "told.h"
+#include "tool_turn.h"
 
 enum { AGAIN_FIRST_MS = 200, AGAIN_MAX_MS = 5000 };
 
@@ -85,6 +86,7 @@ static int payload(struct run *r, int *out, struct err *e)
     struct view own;
     const char *options = options_of(r, &own), *append = NULL;
     unsigned n;
+    bool tools;
     int rc;
 
     session_model(h, &r->live->s, &pick);
@@ -96,7 +98,7 @@ static int payload(struct run *r, int *out, struct err *e)
     jw_kcstr(&w, "sessionKey", r->live->s.key);
     jw_kcstr(&w, "agentId", r->live->s.agent);
     rc = job_put_model(h, &r->live->s, &pick, &w, e);
-    jw_ku64(&w, "timeoutMs", r->timeout_ms);
+    jw_ku64(&w, "timeoutMs", run_left_ms(r));
     if (begins(options, RUN_MESSAGES)) {
         struct view whole[] = {VIEW_EMPTY, V(","), view_str(options), V("}")};
 
@@ -112,12 +114,13 @@ static int payload(struct run *r, int *out, struct err *e)
         buf_put_char(&head, ',');
         buf_put_str(&head, options);
     }
+    tools = tool_turn_offer(r, &head) || strstr(options, "\"tools\":[");
     buf_put_view(&head, V(",\"messages\":["));
     if (rc == 0 && (rc = buf_check(&head, e)) == 0 &&
         (rc = job_prompt(h, &r->live->s, &p, e)) == 0 &&
         (rc = mem_new(&part, (2 * (size_t)p->count + 6) * sizeof(*part), e)) == 0) {
         part[0] = buf_view(&head);
-        n = 1 + prompt_parts(p, &h->runs->prompt, fits.room, part + 1);
+        n = 1 + prompt_parts(p, &h->runs->prompt, fits.room, tools, part + 1);
         if (append && n > 1)
             part[n++] = V(",");
         if (append) /* it closes the list itself */
@@ -178,7 +181,7 @@ void job_submit(struct run *r)
                                .attempt = r->attempt,
                                .lane = lane_of(r),
                                .session = view_str(r->live->s.key),
-                               .timeout_ms = r->timeout_ms,
+                               .timeout_ms = run_left_ms(r),
                                .payload = -1};
     struct err e = ERR_INIT;
     int rc;
@@ -197,7 +200,7 @@ void job_cancel(struct run *r)
 {
     struct err e = ERR_INIT;
 
-    if (r->phase == RUN_WAITS || r->phase == RUN_ENDING)
+    if (r->phase == RUN_WAITS || r->phase == RUN_TOOLS || r->phase == RUN_ENDING)
         return;
     compact_leave(r);
     if (msg_send_job_cancel(r->hub->w.sup, &(struct ipc_job_cancel){.job_id = r->job_id}, &e) < 0)

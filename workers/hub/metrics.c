@@ -5,6 +5,7 @@
 #include "http.h"
 #include "json.h"
 #include "log.h"
+#include "tool_policy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ struct metrics {
     uint64_t ends[4];   /* enum run_end */
     uint64_t tokens[4]; /* input, output, cache read, cache write */
     double cost;
-    uint64_t delivery[5]; /* OUTCOME_* */
+    uint64_t delivery[5];           /* OUTCOME_* */
+    uint64_t tool[TOOLS_SERVED][2]; /* calls that went well, and others */
     struct provider_count provider[METRICS_PROVIDERS];
     unsigned providers;
 
@@ -62,6 +64,12 @@ void metrics_http(struct hub *h, enum route_id route, unsigned status, uint64_t 
         h->metrics->status[status / 100]++;
 }
 
+void metrics_tool(struct hub *h, unsigned tool, bool ok)
+{
+    if (h->metrics && tool < TOOLS_SERVED)
+        h->metrics->tool[tool][!ok]++;
+}
+
 void metrics_delivery(struct hub *h, unsigned outcome)
 {
     if (h->metrics && outcome < COUNT_OF(h->metrics->delivery))
@@ -81,6 +89,16 @@ static struct provider_count *provider(struct metrics *m, const char *name)
 
 void metrics_turn(const struct run *r)
 {
+    struct metrics *m = r->hub->metrics;
+
+    if (!m)
+        return;
+    m->ends[r->result.end]++;
+    count(&m->turn, (double)(r->ended_ms - r->accepted_ms) / 1e3);
+}
+
+void metrics_part(const struct run *r)
+{
     static const char *const keys[] = {"input", "output", "cacheRead", "cacheWrite"};
     struct metrics *m = r->hub->metrics;
     struct provider_count *p;
@@ -89,8 +107,6 @@ void metrics_turn(const struct run *r)
 
     if (!m)
         return;
-    m->ends[r->result.end]++;
-    count(&m->turn, (double)(r->ended_ms - r->accepted_ms) / 1e3);
     if (r->provider[0] && (p = provider(m, r->provider))) {
         p->calls++;
         p->failed += r->result.end == END_ERROR || r->result.end == END_TIMEOUT;
@@ -184,7 +200,7 @@ static void put_counts(struct hub *h, struct buf *b)
         row(b, "turns_total", "end", ends[i], (double)m->ends[i]);
     head(b, "turns_open", "gauge", "Turns that run or wait.");
     buf_printf(b, "openclaw_turns_open %u\n", runs_count(h));
-    head(b, "provider_calls_total", "counter", "Turns that asked this provider last.");
+    head(b, "provider_calls_total", "counter", "Answers that were asked of this provider last.");
     for (unsigned i = 0; i < m->providers; i++)
         row(b, "provider_calls_total", "provider", m->provider[i].name,
             (double)m->provider[i].calls);
@@ -200,6 +216,12 @@ static void put_counts(struct hub *h, struct buf *b)
     head(b, "delivery_results_total", "counter", "What channels said of parts they were given.");
     for (unsigned i = 0; i < COUNT_OF(outcomes); i++)
         row(b, "delivery_results_total", "outcome", outcomes[i], (double)m->delivery[i]);
+    head(b, "tool_calls_total", "counter", "Calls of tools that ended.");
+    for (unsigned i = 0; i < TOOLS_SERVED; i++)
+        for (unsigned bad = 0; bad < 2; bad++)
+            buf_printf(b, "openclaw_tool_calls_total{tool=\"%.*s\",end=\"%s\"} %llu\n",
+                       VIEW_FMT(tool_row((enum tool_index)i)->name), bad ? "error" : "ok",
+                       (unsigned long long)m->tool[i][bad]);
     head(b, "deliveries_open", "gauge", "Outgoing messages that are not sent yet.");
     buf_printf(b, "openclaw_deliveries_open %u\n", h->deliveries ? h->deliveries->count : 0);
     head(b, "connections", "gauge", "WebSocket connections that said hello.");

@@ -32,7 +32,10 @@ void metrics_close(struct hub *h);
 void metrics_rpc(struct hub *h, enum rpc_index i, uint64_t took_ns);
 void metrics_http(struct hub *h, enum route_id route, unsigned status, uint64_t took_ns);
 struct run;
+/* A turn ended; a model's answer did, of which a turn has one for each time it asks for tools. */
 void metrics_turn(const struct run *r);
+void metrics_part(const struct run *r);
+void metrics_tool(struct hub *h, unsigned tool, bool ok);
 void metrics_delivery(struct hub *h, unsigned outcome);
 
 /* -- what others say -- */

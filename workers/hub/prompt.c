@@ -1,9 +1,9 @@
 /*
  * workers/hub/prompt.c - pieces of a transcript in one buffer, and which of them a model is told.
  *
- * Tool calls and their results are told as text only: agents run no tools yet, so a call that is in
- * a transcript (imported ones have them) cannot be answered or repeated. TOOLS_TOLD is where that
- * changes; the rules about pairs hold either way.
+ * Calls of tools and what they said are told when the job offers tools; to a model that is offered
+ * none they could not be told (interfaces refuse it), so that it hears the words beside them only.
+ * The rules about pairs hold either way.
  */
 #include "prompt.h"
 
@@ -14,7 +14,7 @@
 #include "tokens.h"
 #include "told.h"
 
-enum { TOOLS_TOLD = 0, FIRST_ROOM = 16 };
+enum { FIRST_ROOM = 16 };
 
 #define SUMMARY_HEAD                                                                               \
     V("\"The conversation before this point was summarised as follows.\\n\\n<summary>\\n")
@@ -87,7 +87,6 @@ static const struct view heads[] = {
     [PIECE_SUMMARY] = {"{\"role\":\"user\",\"content\":", 25},
     [PIECE_USER] = {"{\"role\":\"user\",\"content\":", 25},
     [PIECE_ASSISTANT] = {"{\"role\":\"assistant\",\"content\":", 30},
-    [PIECE_TOOL] = {"{\"role\":\"toolResult\",\"content\":", 31},
 };
 
 static struct piece *next_piece(struct prompt *p)
@@ -105,9 +104,9 @@ static struct piece *next_piece(struct prompt *p)
     return &p->piece[p->count];
 }
 
-static bool put_piece(struct prompt *p, enum piece_kind kind, uint64_t seq, struct view content)
+static bool put_headed(struct prompt *p, enum piece_kind kind, uint64_t seq, struct view head,
+                       struct view content)
 {
-    struct view head = heads[kind];
     struct piece *x = next_piece(p);
     uint64_t tokens = tokens_json(content) + TOKENS_MESSAGE;
 
@@ -127,6 +126,34 @@ static bool put_piece(struct prompt *p, enum piece_kind kind, uint64_t seq, stru
     p->tokens += x->tokens;
     p->count++;
     return true;
+}
+
+static bool put_piece(struct prompt *p, enum piece_kind kind, uint64_t seq, struct view content)
+{
+    return put_headed(p, kind, seq, heads[kind], content);
+}
+
+/* What a tool said, with the call that it answers. */
+static bool put_result(struct prompt *p, const struct rec_message_add *m, struct view content)
+{
+    static const char *const keys[] = {"toolCallId", "toolName"};
+    struct buf head = BUF_INIT(64 << 10);
+    const struct jscan_member *x;
+    struct err e = ERR_INIT;
+    struct jscan js;
+    bool ok;
+
+    buf_put_str(&head, "{\"role\":\"toolResult\"");
+    if (jscan(m->text, &js, &e) == 0)
+        for (size_t i = 0; i < COUNT_OF(keys); i++)
+            if ((x = jscan_get(&js, view_str(keys[i]))) && x->type == JSCAN_STRING) {
+                buf_printf(&head, ",\"%s\":", keys[i]);
+                buf_put_view(&head, x->value);
+            }
+    buf_put_str(&head, ",\"content\":");
+    ok = !head.failed && put_headed(p, PIECE_TOOL, m->seq, buf_view(&head), content);
+    buf_fini(&head);
+    return ok;
 }
 
 static bool is_calls_only(struct view content)
@@ -219,10 +246,12 @@ bool prompt_add(struct prompt *p, const struct rec_message_add *m)
         return true;
     if (m->role == MESSAGE_USER)
         return put_files(p, m, content);
-    if (!put_piece(p, m->role == MESSAGE_ASSISTANT ? PIECE_ASSISTANT : PIECE_TOOL, m->seq, content))
+    if (m->role == MESSAGE_TOOL)
+        return put_result(p, m, content);
+    if (!put_piece(p, PIECE_ASSISTANT, m->seq, content))
         return false;
-    p->piece[p->count - 1].silent = m->role == MESSAGE_ASSISTANT && is_calls_only(content);
-    if (m->role == MESSAGE_ASSISTANT && m->seq > p->boundary && (told = told_by(m->text)) > 0) {
+    p->piece[p->count - 1].silent = is_calls_only(content);
+    if (m->seq > p->boundary && (told = told_by(m->text)) > 0) {
         p->told = told;
         p->told_at = p->count - 1;
     }
@@ -488,9 +517,9 @@ unsigned prompt_cut(const struct prompt *p, uint64_t keep)
 /* ---- the messages of a job ---- */
 
 /* last: calls of a client's tools, whose results come right behind the prompt. */
-static bool is_told(const struct piece *x, bool last)
+static bool is_told(const struct piece *x, bool tools, bool last)
 {
-    return TOOLS_TOLD || (x->kind != PIECE_TOOL && (!x->silent || last));
+    return tools || (x->kind != PIECE_TOOL && (!x->silent || last));
 }
 
 static bool is_cleared(const struct piece *x, bool whole)
@@ -510,27 +539,28 @@ static unsigned add_part(struct view *out, unsigned n, struct view v)
 }
 
 unsigned prompt_parts(const struct prompt *p, const struct prompt_conf *c, uint64_t room,
-                      struct view *out)
+                      bool tools, struct view *out)
 {
     static const struct view marker = {"\"[Old tool result content cleared]\"},", 37};
-    unsigned from = prompt_fit(p, room), tools = 0, n = 0;
+    unsigned from = prompt_fit(p, room), older = 0, n = 0, turn = last_user(p);
     const char *text = buf_view(&p->text).p;
 
-    for (unsigned i = from; i < p->count; i++)
-        tools += p->piece[i].kind == PIECE_TOOL;
+    for (unsigned i = from; i < turn; i++) /* those of the present turn are told whole */
+        older += p->piece[i].kind == PIECE_TOOL;
     for (unsigned i = 0; i < p->count; i++) {
         const struct piece *x = &p->piece[i];
+        bool whole = i >= turn || older <= c->keep_tools;
 
         if (i < from && x->kind != PIECE_SUMMARY)
             continue;
-        if (is_told(x, i + 1 == p->count) && is_cleared(x, tools <= c->keep_tools)) {
+        if (is_told(x, tools, i + 1 == p->count) && is_cleared(x, whole)) {
             n = add_part(out, n, view_of(text + x->from, x->at - x->from));
             n = add_part(out, n, marker);
-        } else if (is_told(x, i + 1 == p->count)) {
+        } else if (is_told(x, tools, i + 1 == p->count)) {
             n = add_part(out, n, view_of(text + x->from, x->at + x->n + 2 - x->from));
         }
-        if (x->kind == PIECE_TOOL)
-            tools--;
+        if (x->kind == PIECE_TOOL && i < turn)
+            older--;
     }
     if (n > 0)
         out[n - 1].n--; /* no comma behind the last one */

@@ -73,9 +73,9 @@ uint64_t prompt_tokens(const struct prompt *p);
 /* The first piece that is told when room tokens are there. */
 unsigned prompt_fit(const struct prompt *p, uint64_t room);
 /* Messages of a job, an array's elements, as they lie here: views of *p, at most 2 * p->count.
- * Returns how many. */
+ * tools: the job offers some, so that calls and results can be told. Returns how many. */
 unsigned prompt_parts(const struct prompt *p, const struct prompt_conf *c, uint64_t room,
-                      struct view *out);
+                      bool tools, struct view *out);
 /* Where a summary may end so that keep tokens behind it are left as they are: index of the first
  * piece that stays, 0 when there is nothing to summarise. */
 unsigned prompt_cut(const struct prompt *p, uint64_t keep);

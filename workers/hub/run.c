@@ -12,6 +12,7 @@
 #include "json.h"
 #include "log.h"
 #include "rand.h"
+#include "tool_turn.h"
 
 #include <stdio.h>
 
@@ -56,6 +57,10 @@ static void write_params(const struct run *r, struct buf *out)
         jw_ku64(&w, "quiet", r->quiet);
     if (strcmp(r->row_id, r->run_id) != 0)
         jw_kcstr(&w, "of", r->run_id);
+    if (r->rounds)
+        jw_ku64(&w, "rounds", r->rounds);
+    if (r->calls)
+        jw_kcstr(&w, "calls", r->calls);
     if (r->trust)
         jw_ku64(&w, "trust", r->trust);
     if (r->hops)
@@ -321,11 +326,20 @@ static void on_limit(void *ctx)
     run_finish(r);
 }
 
-static void set_limit(struct run *r)
+void run_limit(struct run *r)
 {
     if (!r->limit.loop)
         loop_timer_init(&r->limit, r->hub->w.loop, on_limit, r);
-    loop_timer_set(&r->limit, (uint64_t)r->timeout_ms + TIMEOUT_GRACE_MS);
+    loop_timer_set(&r->limit, (uint64_t)run_left_ms(r) + TIMEOUT_GRACE_MS);
+}
+
+uint32_t run_left_ms(const struct run *r)
+{
+    int64_t took = r->rounds && r->started_ms ? clock_wall_ms() - r->started_ms : 0;
+
+    return took <= 0                     ? r->timeout_ms
+           : took + 1000 < r->timeout_ms ? r->timeout_ms - (uint32_t)took
+                                         : 1000;
 }
 
 void run_start(struct run *r)
@@ -338,18 +352,24 @@ void run_start(struct run *r)
     }
     if (r->segment == 0)
         run_show_message(r);
-    set_limit(r);
+    run_limit(r);
     r->restored = false;
     job_submit(r);
 }
 
 void run_resume(struct run *r)
 {
+    if (r->phase == RUN_TOOLS && r->restored) {
+        r->restored = false;
+        run_limit(r);
+        tool_turn_resume(r);
+        return;
+    }
     if (r->phase != RUN_SENT || !r->restored)
         return; /* its agent spoke already, or it is with the lanes since we took it up */
     r->restored = false;
     r->resubmitted = true;
-    set_limit(r);
+    run_limit(r);
     job_submit(r);
 }
 
@@ -358,7 +378,7 @@ void run_started(struct run *r)
     r->phase = RUN_STARTED;
     if (!r->started_ms)
         r->started_ms = clock_wall_ms();
-    set_limit(r); /* waiting for a lane does not count */
+    run_limit(r); /* waiting for a lane does not count */
 }
 
 /* ---- start and stop of the hub ---- */

@@ -13,6 +13,7 @@
 #include "metrics.h"
 #include "pulse.h"
 #include "rand.h"
+#include "tool_turn.h"
 
 #include <stdio.h>
 
@@ -140,14 +141,16 @@ void run_finish(struct run *r)
         memset(&r->again, 0, sizeof(r->again));
     }
     if (r->phase != RUN_ENDING) {
+        tool_turn_drop(r);
         r->phase = RUN_ENDING;
         r->ended_ms = clock_wall_ms();
         count_usage(r);
+        metrics_part(r);
         if (r->result.end == END_OK)
             chat_text_now(r, true, false);
         usage_event(r);
     }
-    if (r->result.end == END_OK && run_continue(r))
+    if (r->result.end == END_OK && (tool_turn_begin(r) || run_continue(r)))
         return;
     if (save_end(r, &e) < 0) {
         if (!h->full || e.code != ERR_AGAIN) /* that is said already */

@@ -4,6 +4,7 @@
 #include "compact.h"
 #include "draft.h"
 #include "rand.h"
+#include "tool_turn.h"
 
 enum { BUCKETS = 4096 }; /* as many as runs at most */
 
@@ -175,6 +176,7 @@ void run_free(struct run *r)
     struct runs *rs = r->hub->runs;
     struct run **at = &rs->by_id[bucket(r->hub, view_str(r->run_id))];
 
+    tool_turn_drop(r);
     draft_end(r, false);
     run_watch_end(r); /* the last chance to hear of it; usually nobody is left */
     compact_leave(r);
@@ -195,6 +197,7 @@ void run_free(struct run *r)
     mem_free(r->options);
     mem_free(r->carry);
     mem_free(r->context);
+    mem_free(r->calls);
     mem_free(r->files);
     mem_free(r->ids);
     mem_free(r->result.error);

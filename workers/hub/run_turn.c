@@ -112,6 +112,43 @@ static bool steers(const struct run *r, const struct run *in)
     return in->q.mode == QUEUE_STEER && !in->route[0] && !r->route[0];
 }
 
+int run_next_part(struct run *r, struct err *e)
+{
+    struct live *l = r->live;
+    int rc = 0;
+
+    for (struct run *in = l->waiting; in && steers(r, in) && rc == 0; in = in->next)
+        rc = merge(in, r, e);
+    if (rc < 0)
+        return rc;
+    r->phase = RUN_SENT;
+    if ((rc = next_row(r, e)) < 0) {
+        r->phase = RUN_TOOLS;
+        return rc;
+    }
+    r->answer_id[0] = '\0'; /* the row that is over named it */
+    while (l->waiting && steers(r, l->waiting))
+        merged(l->waiting);
+    return 0;
+}
+
+void run_tools_segment(struct run *r)
+{
+    chat_text_now(r, true, true);
+    if (r->said.n > r->said_seg)
+        buf_put_view(&r->said, V("\n\n"));
+    r->said_seg = r->said_tools = r->shown_raw = r->said.n;
+    r->replace = r->replace || r->shown.n > 0;
+    buf_reset(&r->shown, r->shown.max);
+    r->shown_seg = r->shown_agent = r->shown_chat = 0;
+    r->segment++;
+    mem_free(r->result.error);
+    mem_free(r->result.usage);
+    mem_free(r->result.calls);
+    memset(&r->result, 0, sizeof(r->result));
+    r->provider[0] = '\0'; /* the next part says which model it uses */
+}
+
 bool run_continue(struct run *r)
 {
     struct live *l = r->live;
@@ -298,6 +335,22 @@ uint32_t run_seq_after(const struct run *r)
     return 64 + (uint32_t)((uint64_t)ago / (DELTA_MS / 3));
 }
 
+/* Where the row says that tools were under way, or were not any more. */
+static int restore_tools(struct run *r, const json_t *p, struct err *e)
+{
+    struct view calls = json_view(p, "calls");
+
+    mem_free(r->calls);
+    r->calls = NULL;
+    r->rounds = (unsigned)json_i64(p, "rounds", 0);
+    if (r->phase == RUN_WAITS)
+        return 0;
+    if (calls.n && !(r->calls = mem_dup(calls.p, calls.n)))
+        return err_set(e, ERR_NOMEM, "run: out of memory");
+    r->phase = r->calls ? RUN_TOOLS : RUN_SENT;
+    return 0;
+}
+
 static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, struct err *e)
 {
     struct view of = json_view(p, "of"), text = json_view(p, "text"),
@@ -318,7 +371,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         r->attempt = row->attempt;
         r->segment = 1;
         run_set_job(r, row->job_id);
-        return 0;
+        return restore_tools(r, p, e);
     }
     if (session_key(h, row->session_key, VIEW_EMPTY, &key, e) == ERR_INVALID)
         return ERR_INVALID;
@@ -381,7 +434,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         l->active = r;
         h->runs->active++;
     }
-    return 0;
+    return restore_tools(r, p, e);
 }
 
 int run_restore(struct hub *h, const struct rec_run_put *row)

@@ -2,6 +2,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "metrics.h"
 #include "params.h"
 
 #include <stdarg.h>
@@ -109,6 +110,7 @@ void tool_end(struct tool_call *c, enum tool_end end, struct view text)
 
     log_debug("tool.end", KV("tool", c->row->name), KV("call", c->id), KV("end", names[end]),
               KV("bytes", text.n));
+    metrics_tool(c->hub, (unsigned)tool_find(c->row->name), end == TOOL_DONE);
     over(c);
     c->on_end(c, end, text);
 }

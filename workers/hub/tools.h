@@ -24,6 +24,7 @@ enum {
 };
 
 enum tool_end {
+    TOOL_NOT_ENDED = -1,
     TOOL_DONE,      /* text is what it says, JSON of an object */
     TOOL_BAD_INPUT, /* text says what is wrong with the arguments */
     TOOL_FORBIDDEN, /* text says why */
