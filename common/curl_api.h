@@ -27,6 +27,7 @@
     X(mime_addpart)                                                                                \
     X(mime_name)                                                                                   \
     X(mime_data)                                                                                   \
+    X(mime_data_cb)                                                                                \
     X(mime_type)                                                                                   \
     X(mime_filename)                                                                               \
     X(mime_free)                                                                                   \

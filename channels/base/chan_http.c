@@ -1,5 +1,6 @@
 #include "chan_http.h"
 
+#include "chan_form.h"
 #include "channel_int.h"
 #include "curl_loop.h"
 #include "net_guard.h"
@@ -26,8 +27,8 @@ struct chan_http_call {
     struct chan_http_call *next, **prev;
     CURL *easy; /* owned */
     struct curl_slist *lines;
-    curl_mime *mime;
-    struct buf sent; /* our body */
+    struct chan_form *form; /* owned */
+    struct buf sent;        /* our body */
     struct buf body, headers;
     char url[URL_BYTES];
     chan_http_done *on_end;
@@ -65,8 +66,7 @@ static void unlink_call(struct chan_http_call *k)
     (void)h->api->multi_remove_handle(h->curl.multi, k->easy);
     (void)h->api->easy_setopt(k->easy, CURLOPT_MIMEPOST, NULL);
     (void)h->api->easy_setopt(k->easy, CURLOPT_HTTPHEADER, NULL);
-    if (k->mime)
-        h->api->mime_free(k->mime);
+    chan_form_free(&k->form);
     if (h->spares < SPARE_MAX && !k->starved)
         h->spare[h->spares++] = TAKE(k->easy);
     else
@@ -99,6 +99,8 @@ static const char *sentence(const struct chan_http_call *k, CURLcode code)
 {
     if (k->refused)
         return "the address is not a public one";
+    if (chan_form_unreadable(k->form))
+        return "the file cannot be read";
     if (k->too_large)
         return "the answer is too large";
     if (k->timed_out)
@@ -129,13 +131,13 @@ static const char *sentence(const struct chan_http_call *k, CURLcode code)
 
 static enum chan_http_end end_of(const struct chan_http_call *k, CURLcode code)
 {
-    if (k->refused || code == CURLE_TOO_MANY_REDIRECTS)
+    if (k->refused || code == CURLE_TOO_MANY_REDIRECTS || chan_form_unreadable(k->form))
         return CHAN_HTTP_REFUSED;
     if (k->too_large)
         return CHAN_HTTP_TOO_LARGE;
     if ((code == CURLE_OK || k->enough) && k->status)
         return CHAN_HTTP_ANSWERED;
-    return k->connected ? CHAN_HTTP_NO_ANSWER : CHAN_HTTP_NOT_SENT;
+    return k->connected && !chan_form_unsent(k->form) ? CHAN_HTTP_NO_ANSWER : CHAN_HTTP_NOT_SENT;
 }
 
 static void end_call(struct chan_http_call *k, CURLcode code)
@@ -372,23 +374,21 @@ static bool set_lines(struct chan_http_call *k, const struct chan_http_request *
     return ok;
 }
 
+/* More of a file has left: that is no silence. */
+static void on_upload(void *ctx)
+{
+    struct chan_http_call *k = ctx;
+
+    k->heard_ms = loop_now_ms(k->h->loop);
+}
+
 static bool set_parts(struct chan_http_call *k, const struct chan_http_request *q)
 {
     const struct curl_api *api = k->h->api;
+    struct err e = ERR_INIT;
 
-    if (!(k->mime = api->mime_init(k->easy)))
-        return false;
-    for (unsigned i = 0; i < q->part_n; i++) {
-        const struct chan_http_part *p = &q->parts[i];
-        curl_mimepart *m = api->mime_addpart(k->mime);
-
-        if (!m || api->mime_name(m, p->name) != CURLE_OK ||
-            api->mime_data(m, p->value.p, p->value.n) != CURLE_OK ||
-            (p->filename && api->mime_filename(m, p->filename) != CURLE_OK) ||
-            (p->type && api->mime_type(m, p->type) != CURLE_OK))
-            return false;
-    }
-    return api->easy_setopt(k->easy, CURLOPT_MIMEPOST, k->mime) == CURLE_OK;
+    return chan_form_new(&k->form, api, k->easy, q->parts, q->part_n, on_upload, k, &e) == 0 &&
+           api->easy_setopt(k->easy, CURLOPT_MIMEPOST, chan_form_mime(k->form)) == CURLE_OK;
 }
 
 static bool set_up(struct chan_http_call *k, const struct chan_http_request *q)
@@ -429,8 +429,7 @@ static void discard(struct chan_http_call *k)
 {
     if (k->easy)
         k->h->api->easy_cleanup(k->easy);
-    if (k->mime)
-        k->h->api->mime_free(k->mime);
+    chan_form_free(&k->form);
     k->h->api->slist_free_all(k->lines);
     free_call(k);
 }

@@ -22,9 +22,11 @@ struct chan_http_part { /* of a multipart/form-data body */
     const char *name;
     struct view value;
     const char *filename, *type; /* NULL: a plain field */
+    int fd;                      /* of a file (filename), from its beginning, instead of value */
+    uint64_t bytes;              /* of fd; 0: value counts */
 };
 
-/* All of it is copied. */
+/* All of it is copied, but for the descriptors of parts: they have to stay until on_end. */
 struct chan_http_request {
     const char *method; /* "GET", "POST", "PUT", ... */
     const char *url;
@@ -35,7 +37,7 @@ struct chan_http_request {
     unsigned part_n;
     uint32_t connect_ms; /* 0: 10 s */
     uint32_t timeout_ms; /* for the whole of it; 0: no limit (streams) */
-    uint32_t idle_ms;    /* without a byte of the answer; 0: timeout_ms */
+    uint32_t idle_ms;    /* without a byte of ours or of the answer; 0: timeout_ms */
     size_t max_bytes;    /* of the answer's body */
     bool foreign;
     /* The answer as it comes instead of as a whole (status 200 only). false: enough. No chan_http
@@ -45,7 +47,8 @@ struct chan_http_request {
 
 enum chan_http_end {
     CHAN_HTTP_ANSWERED,
-    CHAN_HTTP_NOT_SENT,  /* no connection, no name, TLS refused: nothing can have come of it */
+    CHAN_HTTP_NOT_SENT,  /* no connection, no name, TLS refused, not all of a file was sent: nothing
+                            can  have come of it */
     CHAN_HTTP_NO_ANSWER, /* the request may have arrived */
     CHAN_HTTP_TOO_LARGE,
     CHAN_HTTP_REFUSED, /* by us: a private address, too many redirects */

@@ -114,25 +114,27 @@ struct channel_pace {
     const char *rooms;              /* what targets of such chats begin with: one of these bytes */
 };
 
-struct channel_blob { /* media on its way out: bytes in memory, type sniffed, or an address or id */
-    struct view bytes, type, name, ref;
-    bool voice, document;
+struct channel_blob { /* a file on its way out */
+    int fd;           /* only pread; borrowed until channel_done */
+    uint64_t bytes;
+    struct view type, name; /* type: sniffed */
+    bool voice, document, gif;
 };
 
 /* One request to the platform. The platform reads it and calls channel_done exactly once, from here
  * or later; until then it and its views stay. When its account goes down the platform ends each
  * op it has with what it knows of it. */
 struct channel_op {
-    struct view target;     /* chat, channel or room */
-    struct view thread;     /* "" for none */
-    struct view reply_to;   /* message id; "" for none */
-    struct view text;       /* rendered in the platform's dialect, within its limit */
-    struct view plain;      /* the same without marks, for a platform that refuses text */
-    struct view source;     /* the same as Markdown */
-    struct view message_id; /* edit, remove, react */
-    struct view emoji;      /* react; "" with remove: all of ours */
-    struct view client_id;  /* the same for each attempt of the same send */
-    const struct channel_blob *media;
+    struct view target;               /* chat, channel or room */
+    struct view thread;               /* "" for none */
+    struct view reply_to;             /* message id; "" for none */
+    struct view text;                 /* rendered in the platform's dialect, within its limit */
+    struct view plain;                /* the same without marks, for a platform that refuses text */
+    struct view source;               /* the same as Markdown */
+    struct view message_id;           /* edit, remove, react */
+    struct view emoji;                /* react; "" with remove: all of ours */
+    struct view client_id;            /* the same for each attempt of the same send */
+    const struct channel_blob *media; /* text, if any, is their caption, within caption_limit */
     unsigned media_n;
     const json_t *poll;  /* {question, options, maxSelections, ...}; send only */
     const json_t *extra; /* {buttons: [[{text, value|command|url|webApp, style}]], channelData};
@@ -148,8 +150,9 @@ void channel_done(struct channel *c, struct channel_op *op, const struct channel
 enum channel_peer { PEER_DIRECT, PEER_GROUP, PEER_CHANNEL };
 enum channel_mention { MENTION_NONE, MENTION_SELF, MENTION_OTHER };
 
-struct channel_media {      /* fetched only when the message is let in */
-    struct view ref;        /* what fetch_media is given */
+struct channel_media {      /* fetched only when the message is let in, and for the agent */
+    struct view ref;        /* what fetch_media is given; at most CHANNEL_TARGET_BYTES */
+    struct view kind;       /* "image", "video", "audio", "voice", "document", "sticker", ... */
     struct view type, name; /* as the platform says; the type is sniffed anyway */
     uint64_t bytes;         /* 0: not known */
 };
@@ -232,12 +235,13 @@ struct channel_ops {
     unsigned needs, caps;
     enum channel_dialect dialect;
     enum channel_unit unit;
-    uint32_t text_limit, caption_limit; /* in units of the rendered text */
-    uint32_t media_max_mb;
-    uint8_t album;      /* pictures and videos of one message; 0: one */
-    uint32_t typing_ms; /* how long the platform shows it: repeated before */
-    uint32_t edit_ms;   /* between two edits of a preview */
-    uint32_t stale_ms;  /* no channel_alive for so long: the connection is dead; 0: never */
+    uint32_t text_limit, caption_limit;   /* in units of the rendered text; caption 0: as a text */
+    uint32_t media_max_mb;                /* of one file, unless the account's mediaMaxMb says */
+    uint32_t fetch_max_mb, upload_max_mb; /* what the platform lets through; 0: any */
+    uint8_t album;                        /* files that one send takes; 0: one */
+    uint32_t typing_ms;                   /* how long the platform shows it: repeated before */
+    uint32_t edit_ms;                     /* between two edits of a preview */
+    uint32_t stale_ms; /* no channel_alive for so long: the connection is dead; 0: never */
     struct channel_pace pace;
     bool groups_own_list;           /* groupAllowFrom does not fall back on allowFrom */
     const char *const *id_prefixes; /* stripped from configured ids ("tg:"); NULL or NULL-ended */
@@ -258,7 +262,8 @@ struct channel_ops {
     void (*remove)(struct channel *c, struct channel_op *op);
     void (*react)(struct channel *c, struct channel_op *op);
     void (*typing)(struct channel *c, struct channel_op *op);
-    /* The bytes of channel_media.ref: end with channel_fetched. */
+    /* Bring the bytes of channel_media.ref: channel_fetch_put as they come, channel_fetched at the
+     * end, exactly once, also when the account is closed before. */
     void (*fetch_media)(struct channel *c, struct view ref, uint64_t max_bytes, void *ticket);
     void (*hook)(struct channel *c, const struct channel_hook *h);
     /* Does the account work? End with channel_probed. NULL: connected or not. */
@@ -274,9 +279,12 @@ struct channel_ops {
     void (*id_line)(const struct channel_event *ev, struct buf *out);
 };
 
-/* channel_done for the two that have no op. bytes empty and why NULL: not there any more. */
-void channel_fetched(struct channel *c, void *ticket, struct view bytes, struct view type,
-                     const char *why);
+/* The next bytes of a file. false: no more of it is wanted (too large, no memory). */
+bool channel_fetch_put(struct channel *c, void *ticket, struct view piece);
+/* What came so far is void: it comes again from its beginning. */
+void channel_fetch_again(struct channel *c, void *ticket);
+/* why NULL: this was all of it. Else a sentence without secrets. */
+void channel_fetched(struct channel *c, void *ticket, const char *why);
 /* details: a JSON object of what was learnt (bot name, ...), or "". */
 void channel_probed(struct channel *c, void *ticket, bool ok, struct view details, const char *why);
 

@@ -20,9 +20,12 @@ enum channel_life {
     LIFE_FATAL,   /* for another configuration */
 };
 
-struct out;    /* what is to be sent (out.h) */
-struct in;     /* what came in (in.h) */
-struct drafts; /* answers in the making (draft.h) */
+struct out;        /* what is to be sent (out.h) */
+struct in;         /* what came in (in.h) */
+struct drafts;     /* answers in the making (draft.h) */
+struct media_room; /* files on their way in (media.h) */
+struct media_out;  /* files on their way out (media.h) */
+struct chan_fetch; /* files that come over HTTP (chan_fetch.h) */
 
 struct channel {
     struct worker w; /* first */
@@ -51,6 +54,9 @@ struct channel {
     struct out *out;
     struct in *in;
     struct drafts *drafts;
+    struct media_room *media;   /* owned; NULL until a file comes */
+    struct media_out *blobs;    /* owned; NULL until a file goes */
+    struct chan_fetch *fetches; /* owned */
 };
 
 /* The hub that has begun with us, or NULL. */
@@ -89,6 +95,7 @@ bool out_idle(const struct channel *c); /* nothing is with the platform */
 int in_open(struct channel *c, struct err *e) MUST_USE;
 void in_close(struct channel *c);
 int in_on_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct err *e);
+int in_on_want(void *ctx, struct link *from, struct ipc_inbound_want *m, struct err *e);
 void in_tell(struct channel *c); /* a hub that is new: all that is not safe, in order */
 bool in_all_safe(const struct channel *c);
 /* The hub that is there has not said a word of what it was offered: once more (a timer's). */

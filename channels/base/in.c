@@ -1,7 +1,10 @@
 /* channels/base/in.c - what people write: judged, offered to the hub until it is safe there, and
- * only then said to be taken. In the order in which it came. */
+ * only then said to be taken. In the order in which it came. A message with files is offered
+ * without them first; when the hub wants it they are fetched, and what was written in the same
+ * conversation behind it waits, unless the hub finds that it is the word that stops what runs. */
 #include "access.h"
 #include "channel_int.h"
+#include "media.h"
 
 #include "clock.h"
 #include "json.h"
@@ -17,15 +20,32 @@ enum {
     PEER_BYTES = 16 << 10, /* ipc.def: inbound.peer */
     REPEAT_MS = 30000,     /* a hub that says nothing is offered it again; twice means nothing */
     REPEAT_MAX_MS = 300000,
+    HELD_BYTES = 32, /* of them what put_held adds */
 };
 
-enum what { WHAT_INBOUND, WHAT_ASK, WHAT_NOTHING };
+enum what {
+    WHAT_INBOUND,
+    WHAT_ASK,
+    WHAT_NOTHING,
+    WHAT_TWIN, /* the platform says again what is not safe yet: taken with the first one */
+};
+
+enum stage {
+    STAGE_READY,
+    STAGE_FILES,    /* offered without its files; the hub has not said whether it wants it */
+    STAGE_FETCHING, /* it wants it */
+    STAGE_TURN,     /* offered, but not its turn */
+    STAGE_WAITING,  /* for its turn; the hub knows nothing else to do with it */
+};
 
 struct pending {
+    struct channel *c;
     struct pending *next;
     enum what what;
-    struct buf words; /* owned; the views below point into it */
-    struct view update_id, peer, text, sender, target, id_line;
+    enum stage stage;
+    struct media *media; /* owned; NULL: no files */
+    struct buf words;    /* owned; the views below point into it */
+    struct view update_id, peer, text, sender, target, id_line, talk;
     channel_taken *taken;
     void *ctx;
     uint64_t tag;
@@ -34,7 +54,7 @@ struct pending {
 
 struct in {
     struct pending *first, **end;
-    unsigned count;
+    unsigned count, unready; /* unready: inbound ones that are not STAGE_READY */
     size_t bytes;
     struct loop_timer again, repeat;
     uint32_t repeat_ms;
@@ -43,18 +63,46 @@ struct in {
 
 /* ---- towards the hub ---- */
 
+/* The peer with one member more: why the message is not whole, or not due. */
+static void put_held(struct buf *out, struct view peer, const char *held)
+{
+    buf_put(out, peer.p, peer.n - 1);
+    buf_printf(out, ",\"held\":\"%s\"}", held);
+}
+
+static int offer_inbound(struct link *hub, const struct pending *p, struct err *e)
+{
+    struct buf text = BUF_INIT(CHANNEL_TEXT_BYTES), peer = BUF_INIT(PEER_BYTES);
+    struct ipc_inbound m = {.update_id = p->update_id, .peer = p->peer, .text = p->text};
+    int r;
+
+    if (p->media) {
+        media_text(p->media, p->text, &text);
+        m.text = text.failed ? p->text : buf_view(&text);
+    }
+    if (p->stage == STAGE_READY)
+        media_tell(p->media, hub, p->update_id);
+    else
+        put_held(&peer, p->peer, p->stage == STAGE_FILES ? "files" : "turn");
+    if (peer.n)
+        m.peer = buf_view(&peer);
+    if ((r = buf_check(&peer, e)) == 0)
+        r = msg_send_inbound(hub, &m, e);
+    buf_fini(&text);
+    buf_fini(&peer);
+    return r;
+}
+
 static void offer(struct channel *c, const struct pending *p)
 {
     struct link *hub = channel_hub(c);
     struct err e = ERR_INIT;
     int r = 0;
 
-    if (!hub)
+    if (!hub || p->stage == STAGE_FETCHING || p->stage == STAGE_WAITING)
         return;
     if (p->what == WHAT_INBOUND)
-        r = msg_send_inbound(
-            hub, &(struct ipc_inbound){.update_id = p->update_id, .peer = p->peer, .text = p->text},
-            &e);
+        r = offer_inbound(hub, p, &e);
     else if (p->what == WHAT_ASK)
         r = msg_send_pairing_ask(hub,
                                  &(struct ipc_pairing_ask){.update_id = p->update_id,
@@ -107,11 +155,69 @@ static void taken(struct channel *c, struct pending **at)
     if (in->end == &p->next)
         in->end = at;
     in->count--;
+    in->unready -= p->stage != STAGE_READY;
     in->bytes -= p->bytes;
     if (p->taken)
         p->taken(p->ctx, p->tag);
+    media_free(&p->media);
     buf_fini(&p->words);
     mem_free(p);
+}
+
+/* ---- whose turn it is ---- */
+
+/* One before it in the same conversation is not with the hub yet. */
+static bool is_behind(const struct in *in, const struct pending *p)
+{
+    for (const struct pending *q = in->first; in->unready && q && q != p; q = q->next)
+        if (q->what == WHAT_INBOUND && q->stage != STAGE_READY && view_eq(q->talk, p->talk))
+            return true;
+    return false;
+}
+
+static bool has_files(const struct pending *p)
+{
+    return p->media && !media_ended(p->media);
+}
+
+static void advance(struct channel *c)
+{
+    struct in *in = c->in;
+
+    for (struct pending *p = in->first; in->unready && p; p = p->next) {
+        if (p->stage == STAGE_READY || p->stage == STAGE_FILES || has_files(p) || is_behind(in, p))
+            continue;
+        p->stage = STAGE_READY;
+        in->unready--;
+        offer(c, p);
+    }
+}
+
+static void on_files(void *ctx)
+{
+    struct pending *p = ctx;
+
+    advance(p->c);
+}
+
+int in_on_want(void *ctx, struct link *from, struct ipc_inbound_want *m, struct err *e)
+{
+    struct channel *c = ctx;
+
+    (void)from;
+    (void)e;
+    for (struct pending *p = c->in->first; p; p = p->next) {
+        if (p->what != WHAT_INBOUND || !view_eq(p->update_id, m->update_id))
+            continue;
+        if (p->stage == STAGE_FILES) {
+            p->stage = STAGE_FETCHING;
+            media_fetch(p->media);
+        } else if (p->stage == STAGE_TURN) {
+            p->stage = STAGE_WAITING;
+        }
+        break;
+    }
+    return 0;
 }
 
 static void on_done(void *ctx)
@@ -140,11 +246,12 @@ int in_on_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct er
             loop_timer_set(&c->in->again, m->retry_after_ms);
         return 0;
     }
-    for (struct pending **at = &c->in->first; *at; at = &(*at)->next)
-        if ((*at)->what != WHAT_NOTHING && view_eq((*at)->update_id, m->update_id)) {
+    for (struct pending **at = &c->in->first; *at;)
+        if ((*at)->what != WHAT_NOTHING && view_eq((*at)->update_id, m->update_id))
             taken(c, at);
-            break;
-        }
+        else
+            at = &(*at)->next;
+    advance(c);
     life_resume_again(c);
     return 0;
 }
@@ -207,8 +314,9 @@ static void write_facts(struct channel *c, const struct channel_event *ev, const
     }
 }
 
+/* quote: also what it answers. */
 static void write_peer(struct channel *c, const struct channel_event *ev, const struct access *a,
-                       struct buf *out)
+                       bool quote, struct buf *out)
 {
     struct jw w = JW_INIT(out);
 
@@ -235,7 +343,7 @@ static void write_peer(struct channel *c, const struct channel_event *ev, const 
     if (ev->command)
         jw_kbool(&w, "command", true);
     put(&w, "quotedId", ev->reply_to);
-    put(&w, "quotedText", ev->reply_text);
+    put(&w, "quotedText", quote ? ev->reply_text : VIEW_EMPTY);
     put(&w, "quotedSender", ev->reply_sender);
     if (ev->sent_ms)
         jw_ki64(&w, "sentAt", ev->sent_ms);
@@ -265,21 +373,36 @@ static void stand(const struct buf *b, struct view *v)
     *v = v->n ? view_of(buf_view(b).p + (uintptr_t)v->p, v->n) : VIEW_EMPTY;
 }
 
+static bool brings_media(const struct channel *c)
+{
+    return c->ops->caps & CHANNEL_CAN_MEDIA && c->ops->fetch_media;
+}
+
 static void write_words(struct channel *c, struct pending *p, const struct channel_event *ev,
                         const struct access *a)
 {
     struct buf *b = &p->words;
-    struct view *all[] = {&p->update_id, &p->peer, &p->text, &p->sender, &p->target, &p->id_line};
+    struct view *all[] = {&p->update_id, &p->peer,    &p->text, &p->sender,
+                          &p->target,    &p->id_line, &p->talk};
     size_t at = 0;
 
     buf_put_view(b, ev->update_id);
     view_into(b, at, &p->update_id);
     at = b->n;
-    write_peer(c, ev, a, b);
+    write_peer(c, ev, a, true, b);
+    if (b->n - at > PEER_BYTES - HELD_BYTES) { /* a quotation full of what JSON writes as \u00.. */
+        buf_cut(b, at);
+        write_peer(c, ev, a, false, b);
+    }
+    if (b->n - at > PEER_BYTES - HELD_BYTES)
+        b->failed = true;
     view_into(b, at, &p->peer);
     at = b->n;
     if (p->what == WHAT_INBOUND)
         put_text(b, ev->text);
+    if (p->what == WHAT_INBOUND && b->n == at && ev->media_n && !brings_media(c))
+        buf_printf(b, "<media:%.*s>",
+                   VIEW_FMT(ev->media[0].kind.n ? ev->media[0].kind : V("file")));
     view_into(b, at, &p->text);
     at = b->n;
     buf_put_view(b, ev->from.id);
@@ -291,6 +414,11 @@ static void write_words(struct channel *c, struct pending *p, const struct chann
     if (p->what == WHAT_ASK && c->ops->id_line)
         c->ops->id_line(ev, b);
     view_into(b, at, &p->id_line);
+    at = b->n;
+    buf_put_view(b, ev->peer);
+    buf_put_char(b, '\n');
+    buf_put_view(b, ev->thread);
+    view_into(b, at, &p->talk);
     for (size_t i = 0; i < COUNT_OF(all); i++)
         stand(b, all[i]);
 }
@@ -308,6 +436,14 @@ static int check(const struct channel_event *ev, struct err *e)
     return 0;
 }
 
+static bool is_twin(const struct in *in, struct view update_id)
+{
+    for (const struct pending *p = in->first; p; p = p->next)
+        if (p->what == WHAT_INBOUND && view_eq(p->update_id, update_id))
+            return true;
+    return false;
+}
+
 static enum what judge(struct channel *c, const struct channel_event *ev, struct access *a)
 {
     if (ev->from.self || ev->from.id.n == 0)
@@ -317,7 +453,7 @@ static enum what judge(struct channel *c, const struct channel_event *ev, struct
     log_debug("channel.access", KV("channel", c->id), KV("verdict", a->why));
     switch (a->verdict) {
     case ACCESS_ALLOW:
-        return WHAT_INBOUND;
+        return is_twin(c->in, ev->update_id) ? WHAT_TWIN : WHAT_INBOUND;
     case ACCESS_ASK:
         return WHAT_ASK;
     case ACCESS_BLOCK:
@@ -340,6 +476,7 @@ int channel_inbound(struct channel *c, const struct channel_event *ev, channel_t
         return err_set(e, ERR_AGAIN, "%u messages are not safe yet", in->count);
     if ((r = mem_new(&p, sizeof(*p), e)) < 0)
         return r;
+    p->c = c;
     p->what = judge(c, ev, &a);
     p->taken = on_taken;
     p->ctx = ctx;
@@ -347,20 +484,27 @@ int channel_inbound(struct channel *c, const struct channel_event *ev, channel_t
     buf_init(&p->words, CHANNEL_TEXT_BYTES + 2 * PEER_BYTES);
     if (p->what != WHAT_NOTHING)
         write_words(c, p, ev, &a);
-    if ((r = buf_check(&p->words, e)) < 0) {
+    if ((r = buf_check(&p->words, e)) == 0 && p->what == WHAT_INBOUND && brings_media(c))
+        r = media_new(&p->media, c, ev, on_files, p, e);
+    if (r < 0) {
         buf_fini(&p->words);
         mem_free(p);
         return r;
     }
-    p->bytes = p->words.n + sizeof(*p);
+    p->stage = p->what != WHAT_INBOUND ? STAGE_READY
+               : p->media              ? STAGE_FILES
+               : is_behind(in, p)      ? STAGE_TURN
+                                       : STAGE_READY;
+    p->bytes = p->words.n + sizeof(*p) + media_bytes(p->media);
     *in->end = p;
     in->end = &p->next;
     in->count++;
+    in->unready += p->stage != STAGE_READY;
     in->bytes += p->bytes;
     c->inbound_at = clock_wall_ms();
     if (p->what == WHAT_NOTHING)
         loop_defer(c->w.loop, &in->done, LOOP_COMMIT);
-    else
+    else if (p->what != WHAT_TWIN)
         offer(c, p);
     expect_word(in);
     return 0;
@@ -390,6 +534,7 @@ void in_close(struct channel *c)
         struct pending *p = c->in->first;
 
         c->in->first = p->next;
+        media_free(&p->media);
         buf_fini(&p->words);
         mem_free(p);
     }

@@ -3,6 +3,7 @@
  */
 #include "channel_int.h"
 #include "draft.h"
+#include "media.h"
 
 #include "clock.h"
 #include "json.h"
@@ -88,10 +89,11 @@ static void tell_state(struct channel *c, struct link *hub)
 {
     struct buf ids = BUF_INIT(WORK_BYTES), state = BUF_INIT(STATE_BYTES);
     const struct channel_pace *p = &c->ops->pace;
+    bool media = c->ops->caps & CHANNEL_CAN_MEDIA;
     struct ipc_channel_state m = {.flags = flags(c),
                                   .text_limit = c->ops->text_limit,
-                                  .album = c->ops->album,
-                                  .media_max_mb = c->ops->media_max_mb,
+                                  .album = media ? c->ops->album : 0,
+                                  .media_max_mb = media ? media_out_max_mb(c) : 0,
                                   .boot = c->boot,
                                   .chat_gap_ms = p->chat_gap_ms,
                                   .room_per_min = p->room_per_min,
@@ -236,7 +238,10 @@ void life_on_peer(void *ctx, struct link *l, bool up)
 {
     struct channel *c = ctx;
 
-    if (link_peer(l) != ROLE_HUB || !up)
+    if (link_peer(l) != ROLE_HUB)
+        return;
+    media_forget(c);
+    if (!up)
         return;
     out_tell(c, l);
     draft_new_hub(c);

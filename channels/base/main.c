@@ -10,6 +10,7 @@
 #include "chan_tls.h"
 #include "channel_int.h"
 #include "draft.h"
+#include "media.h"
 
 #include "curl_api.h"
 #include "forkserver.h"
@@ -89,10 +90,12 @@ static const struct ipc_handlers channel_on = {.channel_begin = life_on_begin,
                                                .resume_ack = life_on_resume_ack,
                                                .channel_do = life_on_do,
                                                .hook = hook_on_message,
+                                               .deliver_media = media_on_deliver,
                                                .deliver = out_on_deliver,
                                                .deliver_ack = out_on_ack,
                                                .draft = draft_on_message,
-                                               .inbound_ack = in_on_ack};
+                                               .inbound_ack = in_on_ack,
+                                               .inbound_want = in_on_want};
 
 /* What every account of the platform loads anyway. A failure is told by the account that meets it.
  */
@@ -145,6 +148,7 @@ out:
         c->ops->close(c);
     chan_http_fini(c);
     in_close(c);
+    media_close(c);
     out_close(c);
     draft_close(c);
     life_close(c);

@@ -1,13 +1,11 @@
 /* channels/base/out.c - what the hub wants to be said: one part at a time to the platform, its
  * result kept until the hub has it on disk and told to every new hub before anything else. */
 #include "channel_int.h"
-#include "chunk.h"
 #include "draft.h"
-#include "extra.h"
-#include "tags.h"
+#include "media.h"
+#include "out_item.h"
 
 #include "clock.h"
-#include "json.h"
 #include "log.h"
 
 #include <endian.h>
@@ -18,33 +16,7 @@ enum {
     REPEAT_MS =
         5000, /* a hub that has not acknowledged a result is told it again: it had no room, */
     REPEAT_MAX_MS = 60000, /* or its word was lost; twice means nothing to it */
-    PREFIX_BYTES = 256,    /* a longer responsePrefix is a mistake */
-    ERROR_BYTES = 512,     /* ipc.def: deliver_result */
-};
-
-enum item_state { ITEM_FREE, ITEM_WAITING, ITEM_RUNNING, ITEM_DONE };
-
-struct item {
-    struct channel *c;
-    enum item_state state;
-    struct channel_op op; /* views into words, rendered, plain */
-    struct buf words;     /* owned copies of the message's strings */
-    struct buf rendered, plain;
-    struct buf said; /* the text without what was meant for us */
-    json_t *doc;     /* owned: a poll, what to edit, remove or react with */
-    json_t *extra;   /* owned; of the message's end */
-    uint64_t draft;
-    bool editing; /* the preview becomes the message */
-    char shown[CHANNEL_ID_BYTES + 1];
-    struct ipc_deliver_result res;
-    char message_id[CHANNEL_ID_BYTES], error[ERROR_BYTES];
-    struct loop_timer again;
-    uint8_t kind;
-    bool answer;     /* of the agent: goes under the responsePrefix */
-    const char *off; /* the switch of the configuration that forbids it */
-    struct view text, source;
-    struct buf prefixed, words_instead;
-    uint32_t from, next;
+    CLEAR_MAX_MS = 30000,  /* a preview that cannot be taken away yet is waited for */
 };
 
 struct out {
@@ -96,6 +68,7 @@ static void finish(struct item *it, const struct channel_result *r)
     if (r->outcome == CHANNEL_SENT)
         it->c->outbound_at = clock_wall_ms();
     loop_timer_clear(&it->again);
+    media_part_free(&it->media);
     tell(it, channel_hub(it->c));
     if (!loop_timer_pending(&it->c->out->repeat))
         loop_timer_set(&it->c->out->repeat, it->c->out->repeat_ms = REPEAT_MS);
@@ -163,47 +136,22 @@ static void to_platform(struct item *it)
 
 static void on_again(void *ctx);
 
-struct view out_prefix(const struct channel *c, struct view text)
+/* An edit brings no files: what shows the answer goes, and it is said anew. true: wait for that. */
+static bool clears(struct item *it)
 {
-    struct view prefix = view_trim(json_view(c->conf, "responsePrefix"));
-
-    return prefix.n && prefix.n <= PREFIX_BYTES && view_trim(text).n && !view_starts(text, prefix)
-               ? prefix
-               : VIEW_EMPTY;
-}
-
-/* The next part of the text. Positions are those of the text without prefix: another configuration
- * between two parts moves nothing. */
-static int cut(struct item *it, struct err *e)
-{
-    const struct channel_ops *ops = it->c->ops;
-    struct view prefix = it->answer && it->from == 0 ? out_prefix(it->c, it->text) : VIEW_EMPTY;
-    uint32_t n = (uint32_t)prefix.n + 1, next = 0;
-    int r;
-
-    it->source = it->text;
-    if (prefix.n) {
-        buf_reset(&it->prefixed, 4096);
-        buf_put_view(&it->prefixed, prefix);
-        buf_put_char(&it->prefixed, ' ');
-        buf_put_view(&it->prefixed, it->text);
-        if ((r = buf_check(&it->prefixed, e)) < 0 ||
-            (r = chunk_next(ops, buf_view(&it->prefixed), 0, &it->rendered, &it->plain, &next, e)) <
-                0)
-            return r;
-        if (next == 0 || next > n) { /* else there is no room for it */
-            it->source = view_of(it->prefixed.p, next ? next : it->prefixed.n);
-            it->next = next ? next - n : 0;
-            return 0;
-        }
-        buf_reset(&it->rendered, 4096);
-        buf_reset(&it->plain, 4096);
+    if (!it->op.media_n || !it->shown[0])
+        return false;
+    if (!(it->c->ops->caps & CHANNEL_CAN_DELETE)) {
+        it->shown[0] = '\0';
+        return false;
     }
-    if ((r = chunk_next(ops, it->text, it->from, &it->rendered, &it->plain, &it->next, e)) < 0)
-        return r;
-    it->source =
-        view_of(it->text.p + it->from, (it->next ? it->next : (uint32_t)it->text.n) - it->from);
-    return 0;
+    it->state = ITEM_CLEARING;
+    it->clearing = (struct channel_op){.target = it->op.target,
+                                       .thread = it->op.thread,
+                                       .message_id = view_str(it->shown),
+                                       .remove = true};
+    it->c->ops->remove(it->c, &it->clearing);
+    return true;
 }
 
 static void run(struct item *it)
@@ -231,7 +179,7 @@ static void run(struct item *it)
             memcpy(it->shown, id, sizeof(id));
     }
     if (it->kind == DELIVER_KIND_TEXT && !it->op.text.n) {
-        if (cut(it, &e) < 0) {
+        if (item_cut(it, &e) < 0) {
             refuse(it, CHANNEL_PERMANENT, e.text);
             return;
         }
@@ -239,11 +187,13 @@ static void run(struct item *it)
         it->op.plain = buf_view(&it->plain);
         it->op.source = it->source;
         it->op.extra = it->next ? NULL : it->extra;
-        if (it->op.text.n == 0) { /* nothing but marks: there is nothing to say */
+        if (it->op.text.n == 0 && !it->op.media_n) { /* nothing but marks */
             finish(it, &(struct channel_result){.outcome = CHANNEL_SENT});
             return;
         }
     }
+    if (clears(it))
+        return;
     it->state = ITEM_RUNNING;
     to_platform(it);
 }
@@ -265,11 +215,36 @@ static void edit_done(struct item *it, const struct channel_result *r)
     finish(it, &mine);
 }
 
+/* Gone, or it cannot be helped: it is said now. */
+static void cleared(struct item *it, const struct channel_result *r)
+{
+    bool later = r->outcome == CHANNEL_TRANSIENT || r->outcome == CHANNEL_LATER;
+    uint32_t wait = later && r->retry_after_ms <= CLEAR_MAX_MS ? r->retry_after_ms : 0;
+
+    it->state = ITEM_WAITING;
+    if (!wait)
+        it->shown[0] = '\0';
+    loop_timer_set(&it->again, wait);
+}
+
+static struct item *clearing(const struct channel *c, const struct channel_op *op)
+{
+    for (size_t i = 0; c->out && i < ITEMS_MAX; i++)
+        if (op == &c->out->items[i].clearing)
+            return &c->out->items[i];
+    return NULL;
+}
+
 void channel_done(struct channel *c, struct channel_op *op, const struct channel_result *r)
 {
-    struct item *it = (struct item *)((char *)op - offsetof(struct item, op));
+    struct item *it = clearing(c, op);
 
-    if (draft_op_done(c, op, r) || it->state != ITEM_RUNNING)
+    if (it && it->state == ITEM_CLEARING)
+        cleared(it, r);
+    if (it || draft_op_done(c, op, r))
+        return;
+    it = (struct item *)((char *)op - offsetof(struct item, op));
+    if (it->state != ITEM_RUNNING)
         return;
     if (it->editing && r->outcome == CHANNEL_PERMANENT) { /* it was removed: said anew */
         it->shown[0] = '\0';
@@ -287,125 +262,6 @@ void channel_done(struct channel *c, struct channel_op *op, const struct channel
 
 /* ---- the hub ---- */
 
-static struct view copy(struct buf *b, struct view v)
-{
-    size_t at = b->n;
-
-    buf_put_view(b, v);
-    return view_of((const char *)at, v.n); /* an offset until the buffer stands still */
-}
-
-static void settle(const struct buf *b, struct view *v)
-{
-    *v = v->n ? view_of(buf_view(b).p + (uintptr_t)v->p, v->n) : VIEW_EMPTY;
-}
-
-/* Which message it replies to: what was asked for, or what mode and model say of an answer. */
-static void reply_mode(struct item *it, uint32_t options)
-{
-    struct view mode = json_view(it->c->conf, "replyToMode");
-    struct tags t = {.reply_to = VIEW_EMPTY};
-    bool all = view_eq(mode, V("all")),
-         first = view_eq(mode, V("first")) || view_eq(mode, V("batched"));
-
-    if (!(options & DELIVER_ANSWER))
-        return;
-    it->answer = true;
-    tags_read(it->text, &it->said, &t);
-    if (!it->said.failed)
-        it->text = buf_view(&it->said);
-    if (!(it->c->ops->caps & CHANNEL_CAN_REPLY) ||
-        !(all || (it->from == 0 && (first || t.reply_to_current || t.reply_to.n))))
-        it->op.reply_to = VIEW_EMPTY;
-    else if (t.reply_to.n)
-        it->op.reply_to = t.reply_to;
-}
-
-/* {messageId, text, emoji, remove} of an action. */
-static int read_action(struct item *it, struct err *e)
-{
-    int r;
-
-    if ((r = json_parse(it->text, &it->doc, e)) < 0)
-        return r;
-    it->op.message_id = json_view(it->doc, "messageId");
-    it->op.emoji = json_view(it->doc, "emoji");
-    it->op.remove = json_flag(it->doc, "remove", false);
-    it->op.extra = json_object_get(it->doc, "extra");
-    if (it->kind != DELIVER_KIND_EDIT)
-        return 0;
-    if ((r = chunk_next(it->c->ops, json_view(it->doc, "text"), 0, &it->rendered, &it->plain,
-                        &it->next, e)) < 0)
-        return r;
-    it->next = 0; /* what does not fit is left out: an edit is one message */
-    it->op.text = buf_view(&it->rendered);
-    it->op.plain = buf_view(&it->plain);
-    it->op.source = json_view(it->doc, "text");
-    return 0;
-}
-
-/* What the platform has no form for is said in words. The same each time, so that a text goes on
- * where it stopped. */
-static int in_words(struct item *it, struct err *e)
-{
-    unsigned caps = it->c->ops->caps;
-
-    if (it->kind == DELIVER_KIND_POLL && !(caps & CHANNEL_CAN_POLL)) {
-        extra_poll(it->doc, &it->words_instead);
-        it->kind = DELIVER_KIND_TEXT;
-        it->op.poll = NULL;
-    } else if (it->kind == DELIVER_KIND_TEXT && it->extra && !(caps & CHANNEL_CAN_BUTTONS)) {
-        struct buf labels = BUF_INIT(CHANNEL_TEXT_BYTES);
-
-        extra_labels(it->extra, &labels);
-        buf_put_view(&it->words_instead, it->text);
-        buf_printf(&it->words_instead, "%s%.*s", it->text.n && labels.n ? "\n\n" : "",
-                   VIEW_FMT(buf_view(&labels)));
-        it->words_instead.failed |= labels.failed;
-        buf_fini(&labels);
-    } else {
-        return 0;
-    }
-    it->text = buf_view(&it->words_instead);
-    return buf_check(&it->words_instead, e);
-}
-
-static int take(struct item *it, const struct ipc_deliver *m, struct err *e)
-{
-    struct view *all[] = {&it->op.target, &it->op.thread, &it->op.reply_to, &it->op.client_id,
-                          &it->text};
-    const struct view from[] = {m->target, m->thread, m->reply_to, m->client_id, m->text};
-    int r;
-
-    buf_reset(&it->words, 0);
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        *all[i] = copy(&it->words, from[i]);
-    if ((r = buf_check(&it->words, e)) < 0)
-        return r;
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        settle(&it->words, all[i]);
-    it->kind = m->kind;
-    it->from = m->from;
-    it->op.silent = m->options & DELIVER_SILENT;
-    it->draft = m->draft;
-    it->off = m->options & DELIVER_ACTION ? extra_switched_off(it->c->conf, m->kind) : NULL;
-    (void)snprintf(it->shown, sizeof(it->shown), "%.*s", VIEW_FMT(m->shown));
-    if (m->kind == DELIVER_KIND_POLL) {
-        if ((r = json_parse(it->text, &it->doc, e)) < 0)
-            return r;
-        it->op.poll = it->doc;
-    }
-    if (m->kind == DELIVER_KIND_TEXT) {
-        reply_mode(it, m->options);
-        if (m->extra.n && m->options & DELIVER_LAST &&
-            (r = json_parse(m->extra, &it->extra, e)) < 0)
-            return r;
-    } else if (m->kind != DELIVER_KIND_POLL) {
-        return read_action(it, e);
-    }
-    return in_words(it, e);
-}
-
 static void clear(struct item *it)
 {
     if (it->again.loop)
@@ -416,6 +272,7 @@ static void clear(struct item *it)
     buf_fini(&it->said);
     buf_fini(&it->prefixed);
     buf_fini(&it->words_instead);
+    media_part_free(&it->media);
     json_decref(it->doc);
     json_decref(it->extra);
     *it = (struct item){.state = ITEM_FREE};
@@ -451,11 +308,14 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
     buf_init(&it->rendered, 4 * CHANNEL_TEXT_BYTES);
     buf_init(&it->plain, CHANNEL_TEXT_BYTES);
     buf_init(&it->said, CHANNEL_TEXT_BYTES);
-    buf_init(&it->prefixed, CHANNEL_TEXT_BYTES + PREFIX_BYTES + 1);
+    buf_init(&it->prefixed, 2 * CHANNEL_TEXT_BYTES);
     buf_init(&it->words_instead, 2 * CHANNEL_TEXT_BYTES);
     loop_timer_init(&it->again, c->w.loop, on_again, it);
-    if (take(it, m, &why) < 0)
-        refuse(it, why.code == ERR_NOMEM ? CHANNEL_TRANSIENT : CHANNEL_PERMANENT, why.text);
+    if (media_take(c, m, &it->media, &why) < 0 || item_take(it, m, &why) < 0)
+        refuse(it,
+               why.code == ERR_NOMEM || why.code == ERR_AGAIN ? CHANNEL_TRANSIENT
+                                                              : CHANNEL_PERMANENT,
+               why.text);
     else
         run(it);
     return 0;
@@ -505,13 +365,16 @@ void out_under_way(const struct channel *c, struct buf *ids)
 bool out_idle(const struct channel *c)
 {
     for (size_t i = 0; c->out && i < ITEMS_MAX; i++)
-        if (c->out->items[i].state == ITEM_RUNNING)
+        if (c->out->items[i].state == ITEM_RUNNING || c->out->items[i].state == ITEM_CLEARING)
             return false;
     return true;
 }
 
 void out_close(struct channel *c)
 {
+    media_forget(c);
+    mem_free(c->blobs);
+    c->blobs = NULL;
     if (!c->out)
         return;
     for (size_t i = 0; i < ITEMS_MAX; i++)

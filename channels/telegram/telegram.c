@@ -6,6 +6,7 @@
  */
 #include "tg_int.h"
 
+#include "chan_fetch.h"
 #include "json.h"
 #include "log.h"
 #include "mem.h"
@@ -306,6 +307,8 @@ static void telegram_close(struct channel *c)
     if (!x)
         return;
     drop(x);
+    tg_fetch_end(x);
+    chan_fetch_end(c);
     tg_calls_end(x);
     tg_in_drop(x, true);
     loop_undefer(channel_loop(c), &x->save);
@@ -356,12 +359,15 @@ const struct channel_ops channel_platform = {
     .needs = CHANNEL_NEEDS_HTTP,
     .caps = CHANNEL_CAN_EDIT | CHANNEL_CAN_DELETE | CHANNEL_CAN_REACT | CHANNEL_CAN_TYPE |
             CHANNEL_CAN_THREAD | CHANNEL_CAN_REPLY | CHANNEL_CAN_POLL | CHANNEL_CAN_GROUP |
-            CHANNEL_CAN_STREAM | CHANNEL_CAN_BUTTONS,
+            CHANNEL_CAN_STREAM | CHANNEL_CAN_BUTTONS | CHANNEL_CAN_MEDIA,
     .dialect = DIALECT_HTML,
     .unit = UNIT_UTF16,
     .text_limit = 4096,
     .caption_limit = 1024,
     .media_max_mb = 100,
+    .fetch_max_mb = TG_DOWNLOAD_MB,
+    .upload_max_mb = TG_UPLOAD_MB,
+    .album = TG_ALBUM_MAX,
     .typing_ms = 5000,
     .edit_ms = 1000,
     .stale_ms = TG_STALE_MS,
@@ -380,6 +386,7 @@ const struct channel_ops channel_platform = {
     .remove = tg_remove,
     .react = tg_react,
     .typing = tg_typing,
+    .fetch_media = tg_fetch,
     .hook = tg_hook,
     .probe = telegram_probe,
     .group_conf = tg_group_conf,

@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 enum {
-    ANSWER_BYTES = 4 << 20, /* 100 updates are below 1 MB */
+    UPLOAD_MS = 15 * 60 * 1000, /* 50 MB at 60 KB/s */
+    ANSWER_BYTES = 4 << 20,     /* 100 updates are below 1 MB */
     URL_BYTES = TG_ROOT_BYTES + TG_TOKEN_BYTES + 64,
 };
 
@@ -52,7 +53,8 @@ int tg_call(struct telegram *x, const char *method, struct view body,
                                   .body = body,
                                   .parts = parts,
                                   .part_n = part_n,
-                                  .timeout_ms = timeout_ms,
+                                  .timeout_ms = part_n ? UPLOAD_MS : timeout_ms,
+                                  .idle_ms = part_n ? 2 * timeout_ms : 0,
                                   .max_bytes = ANSWER_BYTES};
     struct tg_call *k;
     int r;

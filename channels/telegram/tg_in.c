@@ -80,7 +80,7 @@ static int offer_album(struct tg_album *a, struct err *e)
         tg_update_read(&us[i], a->docs[i], &a->x->bot);
         if (us[i].ev.media_n)
             media[n++] = us[i].media;
-        if (us[i].ev.text.n && !(us[i].ev.media_n && view_starts(us[i].ev.text, V("<media:")))) {
+        if (us[i].ev.text.n) {
             if (text.n)
                 buf_put_char(&text, '\n');
             buf_put_view(&text, us[i].ev.text);

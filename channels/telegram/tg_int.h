@@ -5,6 +5,7 @@
 #include "chan_http.h"
 #include "channel.h"
 #include "jw.h"
+#include "tg_media.h"
 #include "tg_reply.h"
 #include "tg_state.h"
 #include "tg_update.h"
@@ -17,7 +18,6 @@ enum {
     TG_CALL_MS = 30 * 1000,
     TG_STALE_MS = 120 * 1000,
     TG_ALBUMS_MAX = 16,
-    TG_ALBUM_MAX = 10, /* Telegram's own limit */
     TG_ALBUM_MS = 500,
     TG_HOOKS_MAX = 256, /* Telegram has at most 100 connections */
 };
@@ -51,6 +51,7 @@ struct tg_ticket {
 
 struct tg_call;
 struct tg_send;
+struct tg_fetch;
 
 /* A request of Telegram's that waits for its update to be safe. */
 struct tg_hook {
@@ -91,6 +92,7 @@ struct telegram {
 
     struct tg_album albums[TG_ALBUMS_MAX];
     struct tg_send *sends;
+    struct tg_fetch *fetches; /* files whose place is being asked for */
     struct tg_hook hooks[TG_HOOKS_MAX];
     uint64_t hook_seq;
 };
@@ -145,6 +147,10 @@ void tg_in_init(struct telegram *x);
 int tg_in_update(struct telegram *x, json_t *doc, const struct tg_ticket *t,
                  struct err *e) MUST_USE;
 void tg_in_drop(struct telegram *x, bool all); /* albums that were not offered; or all */
+
+/* ---- tg_fetch.c: files of messages ---- */
+void tg_fetch(struct channel *c, struct view ref, uint64_t max_bytes, void *ticket);
+void tg_fetch_end(struct telegram *x);
 
 /* ---- tg_out.c ---- */
 void tg_send(struct channel *c, struct channel_op *op);

@@ -13,7 +13,7 @@ static const struct {
     {"sticker", {"image/webp", 10}},
 };
 
-/* Sizes of the same picture, the largest one last; take the largest that may be fetched. */
+/* Sizes of the same picture; take the largest that may be fetched. */
 static const json_t *photo_of(const json_t *m)
 {
     const json_t *p, *best = NULL;
@@ -24,7 +24,8 @@ static const json_t *photo_of(const json_t *m)
     {
         int64_t bytes = json_i64(p, "file_size", 0);
 
-        if (json_view(p, "file_id").n && bytes >= best_bytes && bytes <= TG_DOWNLOAD_MAX) {
+        if (json_view(p, "file_id").n && bytes >= best_bytes &&
+            bytes <= (int64_t)TG_DOWNLOAD_MB << 20) {
             best = p;
             best_bytes = bytes;
         }
@@ -32,7 +33,7 @@ static const json_t *photo_of(const json_t *m)
     return best;
 }
 
-static bool put(const json_t *f, struct view type, struct channel_media *out)
+static bool put(const json_t *f, const char *kind, struct view type, struct channel_media *out)
 {
     int64_t bytes = json_i64(f, "file_size", 0);
     struct view said = json_view(f, "mime_type"), id = json_view(f, "file_id");
@@ -40,6 +41,7 @@ static bool put(const json_t *f, struct view type, struct channel_media *out)
     if (!id.n || id.n > 256)
         return false;
     *out = (struct channel_media){.ref = id,
+                                  .kind = view_str(kind),
                                   .type = said.n ? said : type,
                                   .name = json_view(f, "file_name"),
                                   .bytes = bytes > 0 ? (uint64_t)bytes : 0};
@@ -51,21 +53,11 @@ bool tg_media_read(const json_t *m, struct channel_media *out)
     const json_t *f = photo_of(m);
 
     if (f)
-        return put(f, V("image/jpeg"), out);
+        return put(f, "image", V("image/jpeg"), out);
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if ((f = json_object_get(m, kinds[i].member)))
-            return put(f, kinds[i].type, out);
+            return put(f, kinds[i].member, kinds[i].type, out);
     return false;
-}
-
-struct view tg_media_word(const json_t *m)
-{
-    if (photo_of(m))
-        return V("image");
-    for (size_t i = 0; i < COUNT_OF(kinds); i++)
-        if (json_object_get(m, kinds[i].member))
-            return view_str(kinds[i].member);
-    return VIEW_EMPTY;
 }
 
 struct tg_method tg_media_method(const struct channel_blob *b, bool as_file)
@@ -82,14 +74,45 @@ struct tg_method tg_media_method(const struct channel_blob *b, bool as_file)
     };
     bool photo = view_starts(b->type, V("image/"));
 
-    if (as_file || b->document || (photo && b->bytes.n > TG_PHOTO_MAX))
+    if (as_file || b->document || (photo && b->bytes > TG_PHOTO_MAX))
         return (struct tg_method){"sendDocument", "document"};
     if (b->voice && (view_starts(b->type, V("audio/ogg")) || view_starts(b->type, V("audio/opus"))))
         return (struct tg_method){"sendVoice", "voice"};
+    if (b->gif && view_starts(b->type, V("video/mp4")))
+        return (struct tg_method){"sendAnimation", "animation"};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (view_starts(b->type, view_str(rows[i].type)))
             return rows[i].how;
     return (struct tg_method){"sendDocument", "document"};
+}
+
+/* What may stand in one album with each other: pictures with films, files with files, music with
+ * music. 0: nothing may. */
+static char album_of(const struct tg_method *how)
+{
+    static const struct {
+        const char *field;
+        char kind;
+    } rows[] = {{"photo", 'v'}, {"video", 'v'}, {"document", 'd'}, {"audio", 'a'}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(how->field, rows[i].field) == 0)
+            return rows[i].kind;
+    return 0;
+}
+
+unsigned tg_media_batch(const struct channel_blob *b, unsigned n, bool as_file)
+{
+    struct tg_method how = n ? tg_media_method(&b[0], as_file) : (struct tg_method){"", ""};
+    char kind = album_of(&how);
+    unsigned k = n ? 1 : 0;
+
+    for (; kind && k < n && k < TG_ALBUM_MAX; k++) {
+        how = tg_media_method(&b[k], as_file);
+        if (album_of(&how) != kind)
+            break;
+    }
+    return k;
 }
 
 bool tg_media_path(struct view path, char out[TG_PATH_BYTES])

@@ -171,7 +171,8 @@ static void on_called(void *ctx, const struct chan_http_answer *a, const struct 
         refused(s, r, words);
         return;
     }
-    id = json_i64(r->result, "message_id", 0);
+    id = json_i64(json_is_array(r->result) ? json_array_get(r->result, 0) : r->result, "message_id",
+                  0);
     if (id > 0 && !s->message_id[0])
         (void)snprintf(s->message_id, sizeof(s->message_id), "%lld", (long long)id);
     if (tg_more(s))

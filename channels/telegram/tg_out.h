@@ -5,7 +5,11 @@
 #include "tg_int.h"
 #include "tg_target.h"
 
-enum { TG_PARTS_MAX = 12, TG_BODY_BYTES = 4 * CHANNEL_TEXT_BYTES };
+enum {
+    TG_FIELDS_MAX = 11,
+    TG_PARTS_MAX = TG_FIELDS_MAX + TG_ALBUM_MAX,
+    TG_BODY_BYTES = 4 * CHANNEL_TEXT_BYTES
+};
 
 enum tg_send_kind {
     TG_SEND_MESSAGE,
@@ -26,7 +30,7 @@ struct tg_send {
     struct loop_timer wait;
     unsigned tries;
     bool plain, no_reply, no_thread, as_file, caption; /* how it is said by now */
-    unsigned media_at;                                 /* files that are there */
+    unsigned media_at, batch; /* files that are there; that go with the request under way */
     bool text_done;
     char message_id[TG_ID_BYTES]; /* of the first that is there */
 };

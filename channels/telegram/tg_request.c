@@ -9,11 +9,13 @@
 #include "json.h"
 #include "mem.h"
 
+#include <stdio.h>
+
 enum {
-    FIELDS_MAX = TG_PARTS_MAX - 1,
     CAPTION_MAX = 1024,
     POLL_OPTIONS_MAX = 12,
-    POLL_SECONDS_MAX = 604800
+    POLL_SECONDS_MAX = 604800,
+    NAME_MAX_BYTES = 200,
 };
 
 /* Parameters, their values one behind the other in the request's buffer. */
@@ -24,7 +26,7 @@ struct fields {
         const char *name;
         size_t at, n;
         bool text; /* else JSON */
-    } row[FIELDS_MAX];
+    } row[TG_FIELDS_MAX];
 };
 
 static void begin_field(struct fields *f, const char *name, bool text)
@@ -82,17 +84,39 @@ static void as_json(const struct fields *f, struct tg_request *q)
     *q->body = out;
 }
 
-static void as_form(const struct fields *f, struct tg_request *q, const char *file_field,
-                    const struct channel_blob *b, const char *name, const char *type)
+/* The file's name and type as strings behind the parameters. */
+static void put_file(struct fields *f, const struct channel_blob *b, size_t *name_at,
+                     size_t *type_at)
 {
-    unsigned n = 0;
+    *name_at = f->b->n;
+    buf_put_view(f->b, b->name.n && b->name.n <= NAME_MAX_BYTES ? b->name : V("file"));
+    buf_put_char(f->b, '\0');
+    *type_at = f->b->n;
+    buf_put_view(f->b, b->type.n && b->type.n < 128 ? b->type : V("application/octet-stream"));
+    buf_put_char(f->b, '\0');
+}
 
+/* Parameters, then the files: fields names them. */
+static void as_form(struct fields *f, struct tg_request *q, const char *const *fields,
+                    const struct channel_blob *b, unsigned n)
+{
+    size_t name_at[TG_ALBUM_MAX], type_at[TG_ALBUM_MAX];
+    const char *words;
+
+    for (unsigned i = 0; i < n; i++)
+        put_file(f, &b[i], &name_at[i], &type_at[i]);
+    if (f->b->failed)
+        return;
+    words = buf_view(f->b).p; /* it stands still now */
     for (unsigned i = 0; i < f->n; i++)
-        q->parts[n++] = (struct chan_http_part){
-            .name = f->row[i].name, .value = view_of(buf_view(f->b).p + f->row[i].at, f->row[i].n)};
-    q->parts[n++] = (struct chan_http_part){
-        .name = file_field, .value = b->bytes, .filename = name, .type = type};
-    q->part_n = n;
+        q->parts[q->part_n++] = (struct chan_http_part){
+            .name = f->row[i].name, .value = view_of(words + f->row[i].at, f->row[i].n)};
+    for (unsigned i = 0; i < n; i++)
+        q->parts[q->part_n++] = (struct chan_http_part){.name = fields[i],
+                                                        .filename = words + name_at[i],
+                                                        .type = words + type_at[i],
+                                                        .fd = b[i].fd,
+                                                        .bytes = b[i].bytes};
 }
 
 /* ---- what many have ---- */
@@ -169,36 +193,66 @@ static bool fits_caption(const struct channel_op *op)
     return op->text.n && render_cost(DIALECT_HTML, UNIT_UTF16, op->text) <= CAPTION_MAX;
 }
 
-static bool make_file(struct tg_send *s, struct fields *f, struct tg_request *q)
+/* One picture after the other in one message; its words stand below the first. */
+static void make_album(struct tg_send *s, struct fields *f, struct tg_request *q)
+{
+    static const char *const names[TG_ALBUM_MAX] = {"f0", "f1", "f2", "f3", "f4",
+                                                    "f5", "f6", "f7", "f8", "f9"};
+    const struct channel_blob *b = &s->op->media[s->media_at];
+    struct jw w = JW_INIT(f->b);
+    char attach[16];
+
+    q->method = "sendMediaGroup";
+    put_place(f, s);
+    begin_field(f, "media", false);
+    jw_arr(&w);
+    for (unsigned i = 0; i < s->batch; i++) {
+        jw_obj(&w);
+        jw_kcstr(&w, "type", tg_media_method(&b[i], s->as_file).field);
+        (void)snprintf(attach, sizeof(attach), "attach://%s", names[i]);
+        jw_kcstr(&w, "media", attach);
+        if (s->media_at == 0 && i == 0 && fits_caption(s->op)) {
+            jw_kstr(&w, "caption", s->plain ? s->op->plain : s->op->text);
+            if (!s->plain)
+                jw_kcstr(&w, "parse_mode", "HTML");
+        }
+        jw_obj_end(&w);
+    }
+    jw_arr_end(&w);
+    end_field(f);
+    as_form(f, q, names, b, s->batch);
+}
+
+static void make_file(struct tg_send *s, struct fields *f, struct tg_request *q)
 {
     const struct channel_blob *b = &s->op->media[s->media_at];
     struct tg_method how = tg_media_method(b, s->as_file);
-    size_t type_at, name_at;
 
     q->method = how.method;
-    if (b->bytes.n > TG_UPLOAD_MAX) {
-        q->why = "Telegram: the file is larger than 50 MB";
-        return false;
-    }
     put_place(f, s);
     if (s->media_at == 0 && fits_caption(s->op)) {
         put_words(f, s, "caption");
         if (s->op->media_n == 1)
             put_buttons(f, s);
     }
-    if (!b->bytes.n) { /* an address, or the id of a file that Telegram has */
-        put_text(f, how.field, b->ref);
-        as_json(f, q);
-        return true;
-    }
-    name_at = f->b->n;
-    buf_put_view(f->b, b->name.n && b->name.n < 200 ? b->name : V("file"));
-    buf_put_char(f->b, '\0');
-    type_at = f->b->n;
-    buf_put_view(f->b, b->type.n && b->type.n < 100 ? b->type : V("application/octet-stream"));
-    buf_put_char(f->b, '\0');
-    if (!f->b->failed)
-        as_form(f, q, how.field, b, buf_view(f->b).p + name_at, buf_view(f->b).p + type_at);
+    as_form(f, q, &how.field, b, 1);
+}
+
+static bool make_files(struct tg_send *s, struct fields *f, struct tg_request *q)
+{
+    const struct channel_blob *b = &s->op->media[s->media_at];
+
+    /* refused as what they are: these go as files, the others as what they are */
+    s->batch = tg_media_batch(b, s->as_file ? s->batch : s->op->media_n - s->media_at, s->as_file);
+    for (unsigned i = 0; i < s->batch; i++)
+        if (b[i].bytes > (uint64_t)TG_UPLOAD_MB << 20) {
+            q->why = "Telegram: the file is larger than 50 MB";
+            return false;
+        }
+    if (s->batch > 1)
+        make_album(s, f, q);
+    else
+        make_file(s, f, q);
     return true;
 }
 
@@ -324,7 +378,7 @@ bool tg_request_make(struct tg_send *s, struct tg_request *q)
     case TG_SEND_MESSAGE:
         break;
     }
-    return s->media_at < s->op->media_n ? make_file(s, &f, q) : make_text(s, &f, q);
+    return s->media_at < s->op->media_n ? make_files(s, &f, q) : make_text(s, &f, q);
 }
 
 bool tg_more(struct tg_send *s)
@@ -337,7 +391,7 @@ bool tg_more(struct tg_send *s)
         s->text_done = true;
         return false;
     }
-    s->media_at++;
+    s->media_at += s->batch;
     s->as_file = false;
     if (s->media_at < op->media_n)
         return true;

@@ -164,10 +164,8 @@ static bool read_words(struct tg_update *u, const json_t *m, const struct tg_bot
         u->ev.media_n = 1;
     }
     put_things(u, m);
-    if (!u->text.n && u->ev.media_n)
-        buf_printf(&u->text, "<media:%.*s>", VIEW_FMT(tg_media_word(m)));
     u->ev.text = buf_view(&u->text);
-    return u->ev.text.n && !u->text.failed;
+    return (u->ev.text.n || u->ev.media_n) && !u->text.failed;
 }
 
 /* Messages that the platform writes when something happens; a topic's messages "reply" to its
@@ -186,6 +184,22 @@ static bool is_service(const json_t *m)
     return false;
 }
 
+/* "What is this?", below a picture: it comes along when the message has none of its own. */
+static void read_quoted_file(struct tg_update *u, const json_t *to)
+{
+    struct channel_media media;
+
+    if (!tg_media_read(to, &media))
+        return;
+    if (!u->quote.n)
+        buf_printf(&u->quote, "<media:%.*s>", VIEW_FMT(media.kind));
+    if (u->ev.media_n || u->ev.reply_to_self)
+        return;
+    u->media = media;
+    u->ev.media = &u->media;
+    u->ev.media_n = 1;
+}
+
 static void read_quote(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
 {
     const json_t *to = json_object_get(m, "reply_to_message"), *quote = json_object_get(m, "quote");
@@ -199,9 +213,10 @@ static void read_quote(struct tg_update *u, const json_t *m, const struct tg_bot
         text = json_view(to, json_object_get(to, "text") ? "text" : "caption");
     buf_put_view(&u->quote, text);
     u->ev.reply_to = number(u->quoted, id);
-    u->ev.reply_text = u->quote.failed ? VIEW_EMPTY : buf_view(&u->quote);
     u->ev.reply_sender = name_of(chat ? chat : from, u->quoted_name);
     u->ev.reply_to_self = !chat && json_i64(from, "id", 0) == bot->id;
+    read_quoted_file(u, to);
+    u->ev.reply_text = u->quote.failed ? VIEW_EMPTY : buf_view(&u->quote);
 }
 
 static void read_message(struct tg_update *u, const json_t *m, const struct tg_bot *bot)

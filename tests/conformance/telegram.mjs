@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import assert from "node:assert/strict";
 import http from "node:http";
 import { fileURLToPath } from "node:url";
-import { Bot, GrammyError, InlineKeyboard, InputFile, webhookCallback } from "grammy";
+import { Bot, GrammyError, InlineKeyboard, InputFile, InputMediaBuilder, webhookCallback } from "grammy";
 
 const TOKEN = "4242:good-token_of-a-bot";
 const here = (p) => fileURLToPath(new URL(p, import.meta.url));
@@ -119,6 +119,50 @@ const cases = {
     const back = Buffer.from(await (await fetch(`${base}/file/bot${TOKEN}/${file.file_path}`)).arrayBuffer());
     assert.deepEqual(back, data);
     await refused(bot.api.sendPhoto(7, new InputFile(data, "a.png"), { caption: "x".repeat(1025) }), 400, "too long");
+  },
+  async "albums, documents, voices"() {
+    const bot = newBot();
+    const png = () => new InputFile(Buffer.from("89504e470d0a1a0a0000", "hex"), "a.png");
+    const pdf = () => new InputFile(Buffer.from("%PDF-1.7"), "b.pdf");
+    const album = await bot.api.sendMediaGroup(7, [InputMediaBuilder.photo(png(), { caption: "<b>two</b>", parse_mode: "HTML" }), InputMediaBuilder.photo(png())]);
+    assert.equal(album.length, 2);
+    assert.equal(album[0].media_group_id, album[1].media_group_id);
+    assert.equal(album[0].caption, "two");
+    assert.equal(album[0].caption_entities[0].type, "bold");
+    assert.equal(album[1].caption, undefined);
+    assert.equal(album[1].photo[0].file_size, 10);
+    await refused(bot.api.sendMediaGroup(7, [InputMediaBuilder.photo(png()), InputMediaBuilder.document(pdf())]), 400, "mixed");
+    await refused(bot.api.sendMediaGroup(7, [InputMediaBuilder.photo(png())]), 400, "2-10");
+    await refused(bot.api.sendMediaGroup(7, [InputMediaBuilder.photo(png()), InputMediaBuilder.photo(pdf())]), 400, "IMAGE_PROCESS_FAILED");
+    await refused(bot.api.sendPhoto(7, pdf()), 400, "IMAGE_PROCESS_FAILED");
+    const doc = await bot.api.sendDocument(7, pdf(), { caption: "file" });
+    assert.equal(doc.document.file_name, "b.pdf");
+    assert.equal(doc.document.file_size, 8);
+    assert.equal((await bot.api.sendDocument(7, doc.document.file_id)).document.file_id, doc.document.file_id);
+    assert.ok((await bot.api.sendVoice(7, new InputFile(Buffer.from("OggS"), "v.ogg"))).voice.file_id);
+    assert.ok((await bot.api.sendAnimation(7, new InputFile(Buffer.from("GIF89a"), "g.gif"))).document.file_id);
+    assert.equal((await bot.api.editMessageCaption(7, doc.message_id, { caption: "other" })).caption, "other");
+    await refused(bot.api.editMessageText(7, doc.message_id, "x"), 400, "no text in the message to edit");
+    await refused(bot.api.sendDocument(7, new InputFile(Buffer.alloc(0), "e")), 400, "non-empty");
+  },
+  async "files of people: what getFile gives, and what comes of it"() {
+    const bot = newBot();
+    const { message } = await say({ caption: "look", file: { kind: "document", name: "a.txt", type: "text/plain", hex: "616263" } });
+    const id = message.document.file_id;
+    const url = async () => `${base}/file/bot${TOKEN}/${(await bot.api.getFile(id)).file_path}`;
+    assert.equal((await bot.api.getFile(id)).file_size, 3);
+    assert.equal(await (await fetch(await url())).text(), "abc");
+    await order("fault", { method: "file", fault: "half" });
+    await assert.rejects(async () => (await fetch(await url())).text());
+    await order("fault", { method: "file", fault: "500" });
+    assert.equal((await fetch(await url())).status, 500);
+    assert.equal((await fetch((await url()) + "x")).status, 404);
+    await order("fault", { method: "getFile", fault: "429", retry_after: 2 });
+    await assert.rejects(bot.api.getFile(id), (e) => e.error_code === 429 && e.parameters.retry_after === 2);
+    await refused(bot.api.getFile("Fnone"), 400, "invalid file_id");
+    const big = await say({ file: { kind: "video", bytes: (20 << 20) + 1 } });
+    await refused(bot.api.getFile(big.message.video.file_id), 400, "file is too big");
+    await bot.api.getUpdates({ offset: big.update_id + 1 }); // nothing is left for the other cases
   },
   async "commands menu"() {
     const bot = newBot();

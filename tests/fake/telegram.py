@@ -4,7 +4,8 @@
 A bot exists when it was named with --bot ID:SECRET or POST /fake/bot {"token": T, "username": U, "keep": the bot that had another token}; other tokens get 401.
 Orders beside those of web.py (JSON bodies; bot is the part of the token before the colon):
     POST /fake/say     {"bot", "chat": {"id", "type", "title", "is_forum"}, "from": {"id", ...}, "text", ...}   somebody writes; further
-                       members (message_thread_id, reply_to_message_id, entities, photo: true, media_group_id, ...) become the message's
+                       members (message_thread_id, reply_to_message_id, entities, media_group_id, file: {"kind": "photo", "name", "type",
+                       "hex", "bytes", "claims"}, ...) become the message's
     POST /fake/chat    {"id", "type", ...}             a chat that bots may write to, before anybody has written there
     POST /fake/update  {"bot", "update": {...}}        any other update; without update_id it gets the next one
     POST /fake/repeat  {"bot", "update_id"}            the same update is delivered again
@@ -15,13 +16,14 @@ Orders beside those of web.py (JSON bodies; bot is the part of the token before 
     GET  /fake/shown?bot=B&chat=C                      the messages of the chat as people see them now, bots' and people's
     GET  /fake/state?bot=B                             offset, how many updates wait, webhook, commands, pollers
 Faults beside those of web.py: a number (429 with retry_after=S, 500, 403, ...), parse (400 can't parse entities), migrate (to=ID),
-conflict (409). "chat" restricts a fault to one chat.
+conflict (409). "chat" restricts a fault to one chat. "method": "file" is the download of a file.
 
 Usage: telegram.py [--port N] [--host 127.0.0.1] [--bot TOKEN ...] [--limits]; prints "port N". --limits: one message a second a chat.
 Standard library only. ../conformance/telegram.mjs holds it against grammy.
 """
 import argparse
 import asyncio
+import hashlib
 import json
 import re
 import time
@@ -36,6 +38,10 @@ DEFAULT_UPDATES = {"message", "edited_message", "channel_post", "edited_channel_
                    "chat_join_request"}
 MEDIA = {"sendPhoto": "photo", "sendDocument": "document", "sendVideo": "video", "sendAudio": "audio", "sendVoice": "voice",
          "sendAnimation": "animation", "sendVideoNote": "video_note", "sendSticker": "sticker"}
+# what may be in one album with each other
+ALBUMS = {"photo": "pictures", "video": "pictures", "document": "files", "audio": "music"}
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"BM")
+UPLOAD_MAX, PHOTO_MAX = 50 << 20, 10 << 20
 EMOJI = set("👍👎❤🔥🥰👏😁🤔🤯😱🤬😢🎉🤩🤮💩🙏👌🕊🤡🥱🥴😍🐳🌚🌭💯🤣⚡🍌🏆💔🤨😐🍓🍾💋🖕😈😴😭🤓👻👀🎃🙈😇😨🤝✍🤗🫡🎅🎄☃💅🤪🗿🆒💘🙉🦄😘💊🙊😎👾😡")
 
 
@@ -63,7 +69,7 @@ class Telegram(Web):
 
     def forget(self):
         super().forget()
-        self.chats, self.messages, self.files, self.last_sent, self.next_message = {}, {}, {}, {}, 1
+        self.chats, self.messages, self.files, self.last_sent, self.next_message, self.albums = {}, {}, {}, {}, 1, 0
         for b in self.bots.values():
             b.clear()
 
@@ -81,15 +87,14 @@ class Telegram(Web):
         if bot is None or not bot.good or bot.token != "%s:%s" % (m.group(2), m.group(3)):
             return 401 if m else 404, self.no(401 if m else 404, "Unauthorized" if m else "Not Found")
         if m.group(1):
-            f = self.files.get(m.group(4))
-            return (200, f) if f is not None else (404, self.no(404, "Not Found"))
+            return await self.give_file(bot, m.group(4), req)
         try:
             params = {k: self.value(v) for k, v in req.params().items()}
         except ValueError:
             return 400, self.no(400, "Bad Request: can't parse JSON object")
         method = m.group(4)
         row = self.log(method, {"bot": bot.id, **params})
-        row["files"] = {k: {"name": f[0], "type": f[1], "bytes": len(f[2])} for k, f in req.files.items()}
+        row["files"] = {k: {"name": f[0], "type": f[1], "bytes": len(f[2]), "sha256": hashlib.sha256(f[2]).hexdigest()} for k, f in req.files.items()}
 
         async def act():
             return await self.act(bot, method, params, req)
@@ -107,6 +112,27 @@ class Telegram(Web):
         row["status"] = status
         if isinstance(doc, dict) and doc.get("ok") and isinstance(doc["result"], dict):
             row["message_id"] = doc["result"].get("message_id")
+        self.tell()
+        return status, doc
+
+    async def give_file(self, bot, path, req):
+        row = self.log("file", {"bot": bot.id, "path": path})
+
+        async def act():
+            data = self.files.get(path)
+            return (200, data) if data is not None else (404, self.no(404, "Not Found"))
+        f = self.fault("file", bot=bot.id)
+        done = None
+        if f:
+            row["fault"] = f["fault"]
+            try:
+                done = await self.misbehave(f, req, act) or self.said_no(f)
+            except BaseException:
+                row["status"] = -1
+                self.tell()
+                raise
+        status, doc = done or await act()
+        row["status"] = status
         self.tell()
         return status, doc
 
@@ -143,8 +169,12 @@ class Telegram(Web):
         try:
             if method == "getUpdates":
                 return 200, {"ok": True, "result": await self.get_updates(bot, params, req)}
+            if len(req.body) > UPLOAD_MAX:
+                raise Refused(413, "Request Entity Too Large")
             if method in MEDIA:
                 result = self.send_media(bot, method, params, req)
+            elif method == "sendMediaGroup":
+                result = self.send_album(bot, params, req)
             else:
                 call = getattr(self, "do_" + method, None)
                 if call is None:
@@ -331,20 +361,58 @@ class Telegram(Web):
         text, entities = message_text(p)
         return self.send(bot, p, {"text": text, **({"entities": entities} if entities else {})})
 
+    def file_of(self, kind, said, req):
+        """The members of a message about a file that a bot sends: uploaded, or one the platform has already."""
+        part = said[9:] if said.startswith("attach://") else kind
+        name, mime, data = req.files.get(part) or ("file", "application/octet-stream", None)
+        if data is None and (not said or said.startswith("attach://")):
+            raise Refused(400, "Bad Request: there is no %s in the request" % kind.replace("_", " "))
+        if data is not None and not data:
+            raise Refused(400, "Bad Request: file must be non-empty")
+        if kind == "photo" and data is not None and len(data) > PHOTO_MAX:
+            raise Refused(400, "Bad Request: file is too big for a photo")
+        if kind == "photo" and data is not None and not data.startswith(PICTURES):
+            raise Refused(400, "Bad Request: IMAGE_PROCESS_FAILED")
+        ref = self.store(name, data, mime) if data is not None else {"file_id": said, "file_unique_id": said[-8:]}
+        if kind == "photo":
+            return {kind: [{**ref, "width": 1, "height": 1}]}
+        own = {kind: {**ref, "file_name": name, "mime_type": mime}}
+        return {**own, "document": own[kind]} if kind == "animation" else own
+
     def send_media(self, bot, method, p, req):
         kind = MEDIA[method]
         caption, entities = message_text(p, "caption", CAPTION_MAX)
-        part = str(p.get(kind, ""))[9:] if str(p.get(kind, "")).startswith("attach://") else kind
-        name, mime, data = req.files.get(part) or ("file", "application/octet-stream", None)
-        if data is None and not p.get(kind):
-            raise Refused(400, "Bad Request: there is no %s in the request" % kind.replace("_", " "))
-        ref = self.store(name, data or b"", mime) if data is not None else {"file_id": p[kind], "file_unique_id": p[kind][-8:]}
-        body = {kind: [{**ref, "width": 1, "height": 1}] if kind == "photo" else {**ref, "file_name": name, "mime_type": mime}}
+        body = self.file_of(kind, str(p.get(kind, "")), req)
         if caption:
             body["caption"] = caption
             if entities:
                 body["caption_entities"] = entities
         return self.send(bot, p, body)
+
+    def send_album(self, bot, p, req):
+        media = p["media"]
+        if not 2 <= len(media) <= 10:
+            raise Refused(400, "Bad Request: group of messages must have 2-10 messages")
+        if len({ALBUMS.get(m["type"]) for m in media}) != 1 or media[0]["type"] not in ALBUMS:
+            raise Refused(400, "Bad Request: these types of media can't be mixed in one album")
+        if "reply_markup" in p:
+            raise Refused(400, "Bad Request: an album has no keyboard")
+        bodies = []
+        for i, m in enumerate(media):
+            try:
+                body = self.file_of(m["type"], m["media"], req)
+            except Refused as e:
+                raise Refused(e.code, "Bad Request: failed to send message #%d with the error message \"%s\"" % (i + 1, e.description)) from e
+            caption, entities = message_text(m, "caption", CAPTION_MAX)
+            bodies.append({**body, **({"caption": caption} if caption else {}), **({"caption_entities": entities} if entities else {})})
+        self.albums += 1
+        group = "%d%d" % (bot.id, self.albums)
+        sent = []
+        for body in bodies:  # counted as one by --limits, as one call is
+            sent.append(self.send(bot, p, {**body, "media_group_id": group}))
+            self.last_sent.pop(sent[-1]["chat"]["id"], None)
+        self.last_sent[sent[-1]["chat"]["id"]] = time.monotonic()
+        return sent
 
     def store(self, name, data, mime):
         path = "%s/file_%d%s" % (mime.split("/")[0], len(self.files), "." + name.rsplit(".", 1)[1] if "." in name else "")
@@ -377,6 +445,8 @@ class Telegram(Web):
 
     def do_editMessageText(self, bot, p):
         m, (text, entities) = self.own(bot, p, "edit"), message_text(p)
+        if "text" not in m:
+            raise Refused(400, "Bad Request: there is no text in the message to edit")
         markup = self.keyboard(p["reply_markup"]) if "reply_markup" in p else None
         if (m.get("text"), m.get("entities", []), m.get("reply_markup")) == (text, entities, markup):
             raise Refused(400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same")
@@ -385,6 +455,13 @@ class Telegram(Web):
         m.update({"reply_markup": markup} if markup else {})
         m["edits"] = m.get("edits", 0) + 1
         return {k: v for k, v in m.items() if k != "edits"}
+
+    def do_editMessageCaption(self, bot, p):
+        m, (text, entities) = self.own(bot, p, "edit"), message_text(p, "caption", CAPTION_MAX)
+        if m.get("caption", "") == text and m.get("caption_entities", []) == entities:
+            raise Refused(400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same")
+        m.update({"caption": text, "caption_entities": entities, "edit_date": int(time.time())})
+        return m
 
     def do_editMessageReplyMarkup(self, bot, p):
         m = self.own(bot, p, "edit")
@@ -439,11 +516,14 @@ class Telegram(Web):
         if "reply_to_message_id" in doc:
             to = self.messages.get((chat["id"], doc.pop("reply_to_message_id")))
             doc["reply_to_message"] = {k: v for k, v in to.items() if k != "reply_to_message"}
-        if "file" in doc:  # {"kind": "photo", "name": ..., "type": ..., "hex" or "bytes": ...}
+        if "file" in doc:  # {"kind": "photo", "name": ..., "type": ..., "hex" and "bytes": in all, "claims": what is said of its size}
             f = doc.pop("file")
-            data = bytes.fromhex(f["hex"]) if "hex" in f else b"\0" * f.get("bytes", 0)
-            ref = self.store(f.get("name", "file.bin"), data, f.get("type", "application/octet-stream"))
-            doc[f["kind"]] = [{**ref, "width": 1, "height": 1}] if f["kind"] == "photo" else {**ref, "file_name": f.get("name"), "mime_type": f.get("type")}
+            data = bytes.fromhex(f.get("hex", "")).ljust(f.get("bytes", 0), b"\0")
+            ref = self.store(f.get("name") or "file.bin", data, f.get("type", "application/octet-stream"))
+            if "claims" in f:
+                ref["file_size"] = f["claims"]
+            about = {k: v for k, v in (("file_name", f.get("name")), ("mime_type", f.get("type"))) if v}
+            doc[f["kind"]] = [{**ref, "width": 1, "height": 1}] if f["kind"] == "photo" else {**ref, **about}
         m = self.put(chat, {**({} if chat["type"] == "channel" else {"from": sender}), **doc})
         up = {kind: m} if update_id is None else {"update_id": update_id, kind: m}
         return {"update_id": self.update(bot, up), "message_id": m["message_id"], "message": m}

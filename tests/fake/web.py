@@ -12,6 +12,10 @@ Faults that need no knowledge of the platform:
     reset   like cut, by RST          hang    no answer ever
     slow    answers after delay=S     html    502 with a page, as a proxy in between does
     badjson 200 with half a document
+    stall   reads so many bytes=N of the body, and the rest after delay=S (logged at once, as "stall METHOD")
+And of what is answered with bytes (a file):
+    half    half of them, and the connection ends
+    endless goes on behind its end, without a length, until the client leaves
 Standard library only.
 """
 import asyncio
@@ -131,7 +135,9 @@ class Web:
         if fields.get("transfer-encoding", "").lower() == "chunked":
             body = await self.chunks(reader)
         else:
-            body = await reader.readexactly(int(fields.get("content-length", "0")))
+            length = int(fields.get("content-length", "0"))
+            body = await self.stall(reader, target, length)
+            body += await reader.readexactly(length - len(body))
         req = Request(method, target, fields, body)
         req.writer = writer
         req.gone = reader.at_eof
@@ -141,6 +147,18 @@ class Web:
             status, doc = await self.handle(req)
         await self.answer(writer, status, doc)
         return fields.get("connection", "").lower() != "close"
+
+    async def stall(self, reader, target, length):
+        method = urllib.parse.urlsplit(target).path.rsplit("/", 1)[-1]
+        f = next((f for f in self.faults if f["fault"] == "stall" and f["method"] == method), None)
+        if f is None or target.startswith("/fake/"):
+            return b""
+        self.fault(method, fault="stall")
+        body = await reader.readexactly(min(int(f.get("bytes", 65536)), length))
+        self.log("stall " + method, {})["status"] = -1
+        self.tell()
+        await asyncio.sleep(float(f.get("delay", 3600)))
+        return body
 
     @staticmethod
     async def chunks(reader):
@@ -185,6 +203,17 @@ class Web:
             return 502, b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
         if kind == "badjson":
             return 200, b'{"ok":true,"result":{"mess'
+        if kind in ("half", "endless"):
+            status, data = await act()
+            head = "Content-Length: %d" % len(data) if kind == "half" else "Transfer-Encoding: chunked"
+            req.writer.write(("HTTP/1.1 %d OK\r\nContent-Type: application/octet-stream\r\n%s\r\n\r\n" % (status, head)).encode())
+            if kind == "half":
+                req.writer.write(data[:len(data) // 2])
+                await req.writer.drain()
+            while kind == "endless":
+                req.writer.write(b"10000\r\n" + data[:65536].ljust(65536, b"\0") + b"\r\n")
+                await req.writer.drain()
+            raise Gone
         return None
 
     async def order(self, what, req):

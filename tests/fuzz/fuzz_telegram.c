@@ -29,7 +29,8 @@ static void one(struct tg_seen *seen, const json_t *doc)
     if (u.kind == TG_MESSAGE) {
         must(u.ev.update_id.n > 0 && u.ev.update_id.n < CHANNEL_ID_BYTES);
         must(u.ev.peer.n > 0 && u.ev.peer.n < CHANNEL_ID_BYTES && u.ev.target.n > 0);
-        must(u.ev.from.id.n > 0 && u.ev.from.id.n < TG_ID_BYTES && u.ev.text.n > 0);
+        must(u.ev.from.id.n > 0 && u.ev.from.id.n < TG_ID_BYTES);
+        must(u.ev.text.n > 0 || u.ev.media_n > 0);
         must(!u.ev.media_n || (u.ev.media->ref.n > 0 && u.ev.media->ref.n <= 256));
         tg_update_rename(&u, INT64_MIN);
         must(u.ev.peer.n > 0 && u.ev.peer.n < CHANNEL_ID_BYTES);

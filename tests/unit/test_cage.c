@@ -82,7 +82,7 @@ static const struct class
     {"front", ROLE_FRONT, front_rows, COUNT_OF(front_rows), 25},
     {"hub", ROLE_HUB, hub_rows, COUNT_OF(hub_rows), 25},
     {"agent", ROLE_AGENT, agent_rows, COUNT_OF(agent_rows), 32},
-    {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 33},
+    {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 35}, /* files, and a program */
     {"whois", ROLE_WHOIS, whois_rows, COUNT_OF(whois_rows), 25},
     {"fetch", ROLE_FETCH, fetch_rows, COUNT_OF(fetch_rows), 33},
 };
@@ -184,8 +184,9 @@ enum {
     AGENT = 4,
     WHOIS = 8,
     FETCH = 16,
-    NET = AGENT | FETCH,
-    ALL = 31,
+    CHAN = 32,
+    NET = AGENT | CHAN | FETCH,
+    ALL = 63,
     NOBODY = 0
 };
 
@@ -260,8 +261,8 @@ static const struct {
     {"terminal input", SYS_ioctl, {0, 0x5412}, 0, NET},
     {"seals", SYS_fcntl, {3, F_ADD_SEALS}, HUB | NET, 0},
     {"non-blocking", SYS_fcntl, {3, F_SETFL}, ALL, 0},
-    {"memory file", SYS_memfd_create, {0}, HUB | FETCH, 0},
-    {"write", SYS_write, {3}, HUB | FETCH, 0},
+    {"memory file", SYS_memfd_create, {0}, HUB | CHAN | FETCH, 0},
+    {"write", SYS_write, {3}, HUB | CHAN | FETCH, 0},
     {"positioned write", SYS_pwrite64, {3}, HUB, 0},
     {"durable", SYS_fdatasync, {3}, HUB, 0},
     {"delete", SYS_unlinkat, {0}, 0, 0},
@@ -276,7 +277,7 @@ static const struct {
 
 START_TEST(test_try)
 {
-    static const unsigned bit[] = {FRONT, HUB, AGENT, AGENT, WHOIS, FETCH};
+    static const unsigned bit[] = {FRONT, HUB, AGENT, CHAN, WHOIS, FETCH};
 
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         struct seccomp_data d = {.nr = tries[_i].nr, .arch = SECCOMP_ARCH};

@@ -188,7 +188,7 @@ static const struct {
      TG_MESSAGE, "message:7:3", "7", "7", "", "", "7", "look"},
     {"a picture alone",
      "{'message':{'message_id':3," FROM "," DIRECT ",'photo':[{'file_id':'F','file_size':5}]}}",
-     TG_MESSAGE, "message:7:3", "7", "7", "", "", "7", "<media:image>"},
+     TG_MESSAGE, "message:7:3", "7", "7", "", "", "7", ""},
     {"location",
      "{'message':{'message_id':3," FROM "," DIRECT ",'location':{'latitude':1.5,'longitude':-2}}}",
      TG_MESSAGE, "message:7:3", "7", "7", "", "", "7", "[location 1.500000, -2.000000]"},
@@ -254,6 +254,68 @@ START_TEST(test_update)
                       VIEW_FMT(got[i]));
     tg_update_fini(&u);
     json_decref(doc);
+}
+END_TEST
+
+/* What file a message brings, and which one when it brings several sizes or only quotes one. */
+static const struct {
+    const char *name, *members, *want; /* kind ref type name bytes */
+} files[] = {
+    {"no file", "'text':'x'", ""},
+    {"a picture's largest size",
+     "'photo':[{'file_id':'S','file_size':5},{'file_id':'L','file_size':500}]",
+     "image L image/jpeg  500"},
+    {"the largest that may be fetched",
+     "'photo':[{'file_id':'S','file_size':5},{'file_id':'L','file_size':20971521}]",
+     "image S image/jpeg  5"},
+    {"a document",
+     "'document':{'file_id':'D','file_name':'a.pdf','mime_type':'application/pdf','file_size':9}",
+     "document D application/pdf a.pdf 9"},
+    {"a large document", "'document':{'file_id':'D','file_size':31000000}",
+     "document D   31000000"},
+    {"an animation comes as a document, too",
+     "'document':{'file_id':'D'},'animation':{'file_id':'A','file_name':'g.mp4'}",
+     "animation A video/mp4 g.mp4 0"},
+    {"a voice", "'voice':{'file_id':'V','mime_type':'audio/ogg'}", "voice V audio/ogg  0"},
+    {"music", "'audio':{'file_id':'M','file_name':'m.mp3'}", "audio M audio/mpeg m.mp3 0"},
+    {"a film", "'video':{'file_id':'F'}", "video F video/mp4  0"},
+    {"a round film", "'video_note':{'file_id':'N'}", "video_note N video/mp4  0"},
+    {"a sticker", "'sticker':{'file_id':'T','is_animated':false}", "sticker T image/webp  0"},
+    {"no id", "'text':'x','document':{'file_name':'a'}", ""},
+    {"quoted",
+     "'text':'what is it','reply_to_message':{'message_id':2,'from':{'id':5},"
+     "'photo':[{'file_id':'Q','file_size':5}]}",
+     "image Q image/jpeg  5"},
+    {"its own before a quoted one",
+     "'voice':{'file_id':'V'},'reply_to_message':{'message_id':2,'from':{'id':5},"
+     "'photo':[{'file_id':'Q','file_size':5}]}",
+     "voice V audio/ogg  0"},
+    {"ours, quoted",
+     "'text':'x','reply_to_message':{'message_id':2,'from':{'id':99},"
+     "'photo':[{'file_id':'Q','file_size':5}]}",
+     ""},
+};
+
+START_TEST(test_file)
+{
+    struct buf b = BUF_INIT(4096);
+    struct tg_update u;
+    char got[256] = "";
+    json_t *doc;
+
+    buf_printf(&b, "{'message':{'message_id':3," FROM "," DIRECT ",%s}}", files[_i].members);
+    buf_put_char(&b, '\0');
+    doc = doc_of(buf_view(&b).p);
+    tg_update_read(&u, doc, &bot);
+    ck_assert_msg(u.kind == TG_MESSAGE, "%s", files[_i].name);
+    if (u.ev.media_n)
+        (void)snprintf(got, sizeof(got), "%.*s %.*s %.*s %.*s %llu", VIEW_FMT(u.ev.media->kind),
+                       VIEW_FMT(u.ev.media->ref), VIEW_FMT(u.ev.media->type),
+                       VIEW_FMT(u.ev.media->name), (unsigned long long)u.ev.media->bytes);
+    ck_assert_msg(strcmp(got, files[_i].want) == 0, "%s: %s", files[_i].name, got);
+    tg_update_fini(&u);
+    json_decref(doc);
+    buf_fini(&b);
 }
 END_TEST
 
@@ -615,73 +677,6 @@ START_TEST(test_emoji)
 }
 END_TEST
 
-static const struct {
-    const char *path, *want;
-} paths[] = {
-    {"photos/file_1.jpg", "photos/file_1.jpg"},
-    {"a b?c#d%41", "a%20b%3Fc%23d%2541"},
-    {"/etc/passwd", NULL},
-    {"a/../b", NULL},
-    {"", NULL},
-    {"a\r\nb", NULL},
-};
-
-START_TEST(test_path)
-{
-    char out[TG_PATH_BYTES];
-    bool ok = tg_media_path(view_str(paths[_i].path), out);
-
-    ck_assert_msg(ok == (paths[_i].want != NULL), "%s", paths[_i].path);
-    if (ok)
-        ck_assert_str_eq(out, paths[_i].want);
-}
-END_TEST
-
-START_TEST(test_path_long)
-{
-    char path[TG_PATH_BYTES], out[TG_PATH_BYTES];
-
-    memset(path, ' ', sizeof(path));
-    ck_assert_msg(!tg_media_path(view_of(path, sizeof(path)), out), "escaped it has no room");
-    memset(path, 'a', sizeof(path));
-    ck_assert(tg_media_path(view_of(path, TG_PATH_BYTES - 4), out));
-    ck_assert(!tg_media_path(view_of(path, TG_PATH_BYTES), out));
-}
-END_TEST
-
-static const struct {
-    const char *type;
-    bool voice, document, as_file;
-    size_t bytes;
-    const char *method;
-} methods[] = {
-    {"image/png", false, false, false, 10, "sendPhoto"},
-    {"image/png", false, true, false, 10, "sendDocument"},
-    {"image/png", false, false, true, 10, "sendDocument"},
-    {"image/jpeg", false, false, false, TG_PHOTO_MAX, "sendPhoto"},
-    {"image/jpeg", false, false, false, TG_PHOTO_MAX + 1, "sendDocument"},
-    {"image/gif", false, false, false, 10, "sendAnimation"},
-    {"image/svg+xml", false, false, false, 10, "sendDocument"},
-    {"video/mp4", false, false, false, 10, "sendVideo"},
-    {"audio/mpeg", false, false, false, 10, "sendAudio"},
-    {"audio/ogg", true, false, false, 10, "sendVoice"},
-    {"audio/ogg; codecs=opus", true, false, false, 10, "sendVoice"},
-    {"audio/mpeg", true, false, false, 10, "sendAudio"},
-    {"text/plain", false, false, false, 10, "sendDocument"},
-    {"", false, false, false, 10, "sendDocument"},
-};
-
-START_TEST(test_method)
-{
-    struct channel_blob b = {.type = view_str(methods[_i].type),
-                             .bytes = {"", methods[_i].bytes},
-                             .voice = methods[_i].voice,
-                             .document = methods[_i].document};
-
-    ck_assert_str_eq(tg_media_method(&b, methods[_i].as_file).method, methods[_i].method);
-}
-END_TEST
-
 #define LOOP(test, rows) tcase_add_loop_test(t, test, 0, (int)(sizeof(rows) / sizeof(*(rows))))
 
 static void add_cases(TCase *t)
@@ -689,6 +684,7 @@ static void add_cases(TCase *t)
     LOOP(test_place, places);
     LOOP(test_said, said);
     LOOP(test_update, updates);
+    LOOP(test_file, files);
     tcase_add_test(t, test_update_more);
     LOOP(test_reply, replies);
     tcase_add_test(t, test_seen);
@@ -700,9 +696,6 @@ static void add_cases(TCase *t)
     LOOP(test_buttons, buttons);
     LOOP(test_pressed, pressed);
     tcase_add_test(t, test_emoji);
-    LOOP(test_path, paths);
-    tcase_add_test(t, test_path_long);
-    LOOP(test_method, methods);
 }
 
 CK_MAIN("telegram")
