@@ -41,6 +41,9 @@ static void put_row(const json_t *d)
     put(json_view(d, "accountId"), 32);
     (void)fputs("  to ", stdout);
     put(json_view(d, "to"), 40);
+    if (json_array_size(json_object_get(d, "media")))
+        (void)printf("  +%zu file%s", json_array_size(json_object_get(d, "media")),
+                     json_array_size(json_object_get(d, "media")) == 1 ? "" : "s");
     if (json_view(d, "error").n) {
         (void)fputs("  ", stdout);
         put(json_view(d, "error"), ERROR_SHOWN);
@@ -59,9 +62,30 @@ static void put_field(const json_t *d, const char *key, const char *label)
     (void)putchar('\n');
 }
 
+static void put_file(const json_t *f)
+{
+    struct view name = json_view(f, "fileName"), url = json_view(f, "url");
+
+    (void)fputs("file         ", stdout);
+    put(name.n ? name : url.n ? url : json_view(f, "id"), 256);
+    if (json_view(f, "contentType").n) {
+        (void)fputs(", ", stdout);
+        put(json_view(f, "contentType"), 64);
+        (void)printf(", %" PRId64 " bytes, part %" PRId64, json_i64(f, "sizeBytes", 0),
+                     json_i64(f, "part", 0));
+    } else if (!name.n) {
+        (void)fputs(" (not fetched yet)", stdout);
+    }
+    if (name.n && url.n) {
+        (void)fputs(", from ", stdout);
+        put(url, 256);
+    }
+    (void)putchar('\n');
+}
+
 static void put_whole(const json_t *d)
 {
-    json_t *text;
+    json_t *text, *file;
     size_t i;
 
     put_row(d);
@@ -74,6 +98,8 @@ static void put_whole(const json_t *d)
     put_time(d, "updatedAt", "changed");
     put_time(d, "nextAt", "next attempt");
     put_time(d, "expiresAt", "expires");
+    json_array_foreach(json_object_get(d, "media"), i, file) put_file(file);
+    put_field(d, "mediaNote", "without");
     json_array_foreach(json_object_get(d, "texts"), i, text)
     {
         (void)printf("\n--- part %zu\n", i);

@@ -3,13 +3,18 @@
  */
 #include "ctl.h"
 
+#include "b64.h"
+#include "fd.h"
 #include "mem.h"
 #include "rand.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 /* How a flag's value goes into the parameters. */
-enum how { TEXT, MORE, JSON, ON }; /* text; one more of a list; a document; the flag alone */
+/* text; one more of a list; a document; the flag alone; a file or an address */
+enum how { TEXT, MORE, JSON, ON, FILES };
 
 static const struct flag {
     const char *flag, *name;
@@ -22,6 +27,10 @@ static const struct flag {
     {"--thread-id", "threadId", TEXT},
     {"--reply-to", "replyTo", TEXT},
     {"--message-id", "messageId", TEXT},
+    {"--media", "mediaUrls", FILES},
+    {"--as-voice", "asVoice", ON},
+    {"--gif-playback", "gifPlayback", ON},
+    {"--force-document", "forceDocument", ON},
     {"--emoji", "emoji", TEXT},
     {"--remove", "remove", ON},
     {"--silent", "silent", ON},
@@ -37,6 +46,8 @@ static const struct flag {
     {"--poll-duration-seconds", "pollDurationSeconds", TEXT},
 };
 
+enum { FILE_BYTES = 18 << 20 }; /* in base64 a frame of 25 MiB holds it */
+
 struct ask {
     const char *action;
     json_t *params;                      /* owned */
@@ -51,6 +62,44 @@ static const struct flag *flag_of(const char *word)
     return NULL;
 }
 
+static bool is_address(const char *s)
+{
+    static const char *const known[] = {"http://", "https://", "data:", "media://"};
+
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (strncmp(s, known[i], strlen(known[i])) == 0)
+            return true;
+    return false;
+}
+
+/* An address as it is; of a file its bytes, with its name. 0, or the exit code. */
+static int put_file(json_t *list, const char *value)
+{
+    struct buf bytes = BUF_INIT(FILE_BYTES), text = BUF_INIT(2 * FILE_BYTES);
+    const char *name = strrchr(value, '/');
+    struct err e = ERR_INIT;
+    int r = 0;
+
+    if (is_address(value))
+        return json_array_append_new(list, json_string(value)) < 0;
+    if (fd_read_file(value, FILE_BYTES, &bytes, &e) < 0) {
+        (void)fprintf(stderr, "openclawctl: %s: %s\n", value, e.text);
+        r = 1;
+        goto out;
+    }
+    buf_put_str(&text, "data:;name=");
+    for (name = name ? name + 1 : value; *name; name++)
+        buf_put_char(&text, strchr(";,\"\\", *name) ? '_' : *name);
+    buf_put_str(&text, ";base64,");
+    b64_put(&text, buf_view(&bytes));
+    r = buf_check(&text, &e) < 0 ||
+        json_array_append_new(list, json_stringn(buf_view(&text).p, text.n)) < 0;
+out:
+    buf_fini(&bytes);
+    buf_fini(&text);
+    return r;
+}
+
 /* 0, or the exit code. */
 static int put(struct ask *a, const struct flag *f, const char *value)
 {
@@ -59,6 +108,11 @@ static int put(struct ask *a, const struct flag *f, const char *value)
     switch (f->how) {
     case ON:
         return json_object_set_new(a->params, f->name, json_true()) < 0;
+    case FILES:
+        list = json_object_get(a->params, f->name);
+        if (!list)
+            (void)json_object_set_new(a->params, f->name, list = json_array());
+        return put_file(list, value);
     case TEXT:
         return json_object_set_new(a->params, f->name, json_string(value)) < 0;
     case MORE:

@@ -42,7 +42,8 @@ const struct ctl_command ctl_commands[] = {
      "accounts of chat platforms: how they are, and their switch", cmd_channels},
     {"message",
      "send|poll|react|edit|delete --target WHERE [--channel C] [--account A] [--message TEXT] "
-     "[--message-id ID] [--emoji E] [--poll-question Q --poll-option O ...] [--buttons JSON]",
+     "[--media FILE|URL ...] [--as-voice] [--gif-playback] [--force-document] [--message-id ID] "
+     "[--emoji E] [--poll-question Q --poll-option O ...] [--buttons JSON]",
      "say something on a platform, ask a question there, change what was said", cmd_message},
     {"pairing", "list|approve|dismiss [CHANNEL] [CODE] [--account A] [--notify]",
      "who asks to be let in on a channel", cmd_pairing},

@@ -8,6 +8,7 @@ GET /f/NAME?size=N[&type=T][&disposition=D]  N bytes made of the name: body(name
     /bomb?size=N       N zeros, as gzip      /gzip?size=N       body("gzip", N), as gzip
     /garbage           says gzip and is none /hang              nothing
     /empty             200 without a byte    /cut               half of an answer
+    /gate/NAME?size=N  the first request hangs, later ones get body(NAME, N)
     /flaky?times=N     503 for the first N, then body("flaky", 1000)
 Every request is in .log: (path, fields).
 """
@@ -107,6 +108,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             while not self.server.freed.is_set():
                 self.wfile.write(b"x" * 65536)
+        elif kind == "gate":
+            if sum(1 for p, _ in self.server.log if p == self.path) == 1:
+                self.server.freed.wait(120)
+            self.answer(body(url.path.split("/")[-1], size))
         elif kind == "flaky":
             n = sum(1 for p, _ in self.server.log if p == self.path)
             self.answer(b"", 503) if n <= int(q["times"]) else self.answer(body("flaky", 1000))

@@ -103,6 +103,8 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         if ((rc = with_files(o.text, &files, &said, e)) == 0 && (rc = buf_check(&said, e)) == 0) {
             o.text = buf_view(&said);
             o.media = buf_view(&files.json);
+            o.files = files.m;
+            o.file_n = files.n;
             rc = deliveries_add_anyway(r->hub, &o, e);
         }
         taken = rc == 0;

@@ -4,6 +4,7 @@
 #include "deliver_table.h"
 #include "json.h"
 #include "log.h"
+#include "media.h"
 
 enum {
     PRUNE_MS = 60 * 1000,
@@ -93,8 +94,10 @@ static void on_prune(void *ctx)
         (prune_held(h, &e) < 0 || store_deliveries_prune(h->store, clock_wall_ms() - DONE_KEPT_MS,
                                                          DONE_KEPT, PRUNE_ROWS, &dropped, &e) < 0))
         log_warn("deliveries.prune", KV("why", e.text));
-    if (dropped)
+    if (dropped) {
         hub_changed(h);
+        media_look(h);
+    }
     loop_timer_set(&ds->prune, PRUNE_MS);
 }
 

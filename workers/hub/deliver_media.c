@@ -291,17 +291,12 @@ int deliver_send_files(struct hub *h, struct link *to, const struct delivery *x,
     return r;
 }
 
-int deliver_keep_files(struct hub *h, uint64_t id, struct view media, struct err *e)
+int deliver_keep_files(struct hub *h, uint64_t id, const struct media *m, unsigned n, struct err *e)
 {
-    struct deliver_file f[DELIVER_FILES_MAX];
-    json_t *doc = NULL;
-    struct media m;
-    unsigned n = 0;
-    int r = media.n ? deliver_files_read(media, &doc, f, &n, e) : 0;
+    int r = 0;
 
     for (unsigned i = 0; i < n && r == 0; i++)
-        if (f[i].id.n && media_find(h, f[i].id, &m))
-            r = media_keep(h, &m, MEDIA_OF_DELIVERY, id, e);
-    json_decref(doc);
+        if (m[i].id[0])
+            r = media_keep(h, &m[i], MEDIA_OF_DELIVERY, id, e);
     return r;
 }

@@ -19,6 +19,7 @@ void deliver_prep_free(struct delivery *x);
 int deliver_send_files(struct hub *h, struct link *to, const struct delivery *x,
                        const struct deliver_piece *p, struct err *e) MUST_USE;
 /* Those that are in the store belong to it, with this turn's batch. */
-int deliver_keep_files(struct hub *h, uint64_t id, struct view media, struct err *e) MUST_USE;
+int deliver_keep_files(struct hub *h, uint64_t id, const struct media *m, unsigned n,
+                       struct err *e) MUST_USE;
 
 #endif

@@ -96,6 +96,26 @@ int deliver_plan_write(struct deliver_file *f, unsigned n, uint32_t texts, unsig
     return buf_check(out, e);
 }
 
+int deliver_plan_read(struct view plan, json_t **doc, struct deliver_file f[DELIVER_FILES_MAX],
+                      unsigned *ret_n, struct view *ret_note, struct err *e)
+{
+    json_t *o;
+    size_t i;
+    int r;
+
+    *ret_n = 0;
+    *ret_note = VIEW_EMPTY;
+    if ((r = json_parse(plan, doc, e)) < 0)
+        return r;
+    *ret_note = json_view(*doc, "note");
+    json_array_foreach(json_object_get(*doc, "files"), i, o)
+    {
+        if (i < DELIVER_FILES_MAX)
+            read_file(o, &f[(*ret_n)++]);
+    }
+    return 0;
+}
+
 int deliver_piece_read(const struct store_delivery *row, uint32_t i, struct deliver_piece *out,
                        struct err *e)
 {

@@ -39,6 +39,10 @@ int deliver_plan_write(struct deliver_file *f, unsigned n, uint32_t texts, unsig
                        struct view note, struct buf *out, uint32_t *ret_parts,
                        struct err *e) MUST_USE;
 
+/* All of a plan; the views point into *doc, which is the caller's. */
+int deliver_plan_read(struct view plan, json_t **doc, struct deliver_file f[DELIVER_FILES_MAX],
+                      unsigned *ret_n, struct view *ret_note, struct err *e) MUST_USE;
+
 struct deliver_piece {
     struct view text;
     struct deliver_file file[DELIVER_FILES_MAX];

@@ -4,19 +4,59 @@
 #include "deliver_split.h"
 #include "deliveries.h"
 #include "json.h"
+#include "media.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
-/* What goes along: as asked for, with the part and the name once it is here. */
-static void write_files(struct jw *w, const struct store_delivery *d)
+static void write_file(struct hub *h, struct jw *w, const struct deliver_file *f, bool planned)
 {
-    if (deliver_unready(d))
-        jw_kraw(w, "media", d->add.media);
-    else if (d->state.plan.n)
-        jw_kraw(w, "mediaPlan", d->state.plan);
+    static const char *const forms[] = {"voice", "document", "gif"}; /* bits of MEDIA_* */
+    struct media m;
+
+    jw_obj(w);
+    if (planned)
+        jw_ku64(w, "part", f->part);
+    if (f->url.n)
+        jw_kstr(w, "url", f->url);
+    if (f->id.n)
+        jw_kstr(w, "id", f->id);
+    if (f->id.n && media_find(h, f->id, &m)) {
+        jw_kcstr(w, "fileName", m.name);
+        jw_kcstr(w, "contentType", m.type);
+        jw_ku64(w, "sizeBytes", m.bytes);
+    }
+    for (size_t i = 0; i < COUNT_OF(forms); i++)
+        if (f->flags >> i & 1)
+            jw_kcstr(w, "as", forms[i]);
+    jw_obj_end(w);
 }
 
-static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
+/* What goes along: as asked for, and once it is here with its part and name. */
+static void write_files(struct hub *h, struct jw *w, const struct store_delivery *d)
+{
+    struct deliver_file f[DELIVER_FILES_MAX];
+    bool planned = d->state.plan.n > 0;
+    struct view note = VIEW_EMPTY;
+    struct err ignored = ERR_INIT;
+    json_t *doc = NULL;
+    unsigned n;
+
+    if (!d->add.media.n)
+        return;
+    if ((planned ? deliver_plan_read(d->state.plan, &doc, f, &n, &note, &ignored)
+                 : deliver_files_read(d->add.media, &doc, f, &n, &ignored)) == 0) {
+        jw_key(w, "media");
+        jw_arr(w);
+        for (unsigned i = 0; i < n; i++)
+            write_file(h, w, &f[i], planned);
+        jw_arr_end(w);
+        if (note.n)
+            jw_kstr(w, "mediaNote", note);
+    }
+    json_decref(doc);
+}
+
+static void write_row(struct hub *h, struct jw *w, const struct store_delivery *d, bool whole)
 {
     static const char *const kinds[] = {"text", "poll", "edit", "remove", "react"};
     struct view part;
@@ -37,7 +77,7 @@ static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
     jw_kstr(w, "key", d->add.key);
     jw_kstr(w, "clientId", d->add.client_id);
     jw_ku64(w, "parts", deliver_parts(d));
-    write_files(w, d);
+    write_files(h, w, d);
     jw_ku64(w, "partsSent", d->state.part);
     jw_ku64(w, "attempts", d->state.attempts);
     jw_ki64(w, "createdAt", d->add.created_at);
@@ -64,6 +104,7 @@ static void write_row(struct jw *w, const struct store_delivery *d, bool whole)
 }
 
 struct listing {
+    struct hub *hub;
     struct jw *w;
     struct view state, channel;
     int64_t left;
@@ -79,14 +120,15 @@ static int on_row(void *ctx, const struct store_delivery *d)
         (l->channel.n && !view_eq(l->channel, d->add.channel)))
         return 0;
     l->left--;
-    write_row(l->w, d, false);
+    write_row(l->hub, l->w, d, false);
     return 0;
 }
 
 int rpc_deliveries_list(struct call *c)
 {
     struct store *s = c->hub->store;
-    struct listing l = {.state = json_view(c->params, "state"),
+    struct listing l = {.hub = c->hub,
+                        .state = json_view(c->params, "state"),
                         .channel = json_view(c->params, "channel"),
                         .left = json_i64(c->params, "limit", LIST_DEFAULT)};
     uint64_t open = 0, held = 0, after = (uint64_t)json_i64(c->params, "after", 0);
@@ -120,7 +162,7 @@ int rpc_deliveries_get(struct call *c)
 
     if (store_delivery_get(c->hub->store, (uint64_t)json_i64(c->params, "id", 0), &d, &e) < 0)
         return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
-    write_row(call_ok(c), &d, true);
+    write_row(c->hub, call_ok(c), &d, true);
     return call_end(c);
 }
 
@@ -137,7 +179,7 @@ static int by_hand(struct call *c, enum deliver_event ev)
         return call_error(
             c, r == ERR_NOT_FOUND || r == ERR_CONFLICT ? RPC_INVALID_REQUEST : RPC_UNAVAILABLE,
             "%s", e.text);
-    write_row(call_ok(c), &d, false);
+    write_row(c->hub, call_ok(c), &d, false);
     return call_end(c);
 }
 

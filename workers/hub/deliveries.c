@@ -7,6 +7,7 @@
 #include "deliver_table.h"
 #include "json.h"
 #include "log.h"
+#include "media.h"
 #include "metrics.h"
 #include "rand.h"
 #include "session.h"
@@ -474,7 +475,7 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
                                                .media = o->media,
                                                .body = buf_view(&body)}};
     if (r == 0 && (r = hub_put(ds->hub, rec, e)) == 0)
-        r = deliver_keep_files(ds->hub, rec->delivery_add.id, o->media, e);
+        r = deliver_keep_files(ds->hub, rec->delivery_add.id, o->files, o->file_n, e);
     buf_fini(&body);
     return r;
 }
@@ -497,6 +498,7 @@ int deliveries_add(struct hub *h, const struct deliver_order *o, uint64_t *ret_i
         (r = deliver_enter(ds, &row, &x, e)) < 0) {
         if (hub_put(h, &undo, &ignored) < 0)
             log_error("delivery.undo", KV("why", ignored.text));
+        media_look(h);
         return r;
     }
     deliver_wait_on(ds, x);

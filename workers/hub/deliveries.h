@@ -22,6 +22,7 @@ enum {
 };
 
 /* What is to be sent. text is cut into parts here; kind DELIVERY_POLL: one part, as it is. */
+struct media;
 struct deliver_order {
     struct view key; /* the same key is the same delivery, for two days at least */
     struct view channel, account, target, thread, reply_to, session_key, text;
@@ -32,6 +33,9 @@ struct deliver_order {
     struct view shown; /* the message that shows that */
     struct view extra; /* JSON object for the channel (ipc.def: deliver); empty: none */
     struct view media; /* its files: deliver_files_write; empty: none */
+    const struct media
+        *files; /* of these, what is in the store: it keeps them; others have no id */
+    unsigned file_n;
 };
 
 int deliveries_open(struct hub *h, struct err *e) MUST_USE;

@@ -63,8 +63,9 @@ static int put(struct outfiles *o, struct view bytes, struct view type, struct v
     return 0;
 }
 
-/* data:[type][;parameters];base64,... */
-static int data_parts(struct view ref, struct view *type, struct view *base64, struct err *e)
+/* data:[type][;name=N];base64,... */
+static int data_parts(struct view ref, struct view *type, struct view *name, struct view *base64,
+                      struct err *e)
 {
     struct view head = view_of(ref.p, view_find(ref, ','));
     size_t end;
@@ -75,6 +76,11 @@ static int data_parts(struct view ref, struct view *type, struct view *base64, s
     head = view_from(head, 5);
     end = view_find(head, ';');
     *type = view_of(head.p, end);
+    for (head = view_from(head, end); head.n; head = view_from(head, view_find(head, ';'))) {
+        head = view_from(head, 1);
+        if (begins(head, "name="))
+            *name = view_of(head.p + 5, view_find(head, ';') - 5);
+    }
     return 0;
 }
 
@@ -82,19 +88,21 @@ int outfiles_bytes(struct outfiles *o, struct view base64, struct view type, str
                    uint32_t flags, struct err *e)
 {
     struct buf bytes = BUF_INIT(BYTES_MAX);
-    struct view said = type;
+    struct view said = type, called = name;
     int r;
 
     if ((r = room(o, e)) < 0)
         return r;
     if (begins(base64, "data:")) {
-        if ((r = data_parts(base64, &said, &base64, e)) < 0)
+        if ((r = data_parts(base64, &said, &called, &base64, e)) < 0)
             return r;
         if (type.n)
             said = type;
+        if (name.n)
+            called = name;
     }
     if (b64_get(base64, &bytes))
-        r = put(o, buf_view(&bytes), said, name, flags, e);
+        r = put(o, buf_view(&bytes), said, called, flags, e);
     else if (bytes.failed)
         r = err_set(e, ERR_LIMIT, "a file is larger than %d MiB", (int)(BYTES_MAX / MIB));
     else
@@ -117,6 +125,7 @@ int outfiles_ref(struct outfiles *o, struct view ref, uint32_t flags, struct err
         if (ref.n > DELIVER_URL_MAX)
             return err_set(e, ERR_LIMIT, "an address of %zu bytes, limit %d", ref.n,
                            (int)DELIVER_URL_MAX);
+        o->m[o->n].id[0] = '\0';
         o->file[o->n++] = (struct deliver_file){.id = VIEW_EMPTY, .url = ref, .flags = flags};
         return 0;
     }

@@ -251,6 +251,8 @@ static int send_text(struct call *c, const json_t *p, struct send *s, struct vie
     if (r == 0 && (r = outfiles_params(&files, p, &e)) == 0)
         r = outfiles_write(&files, &e);
     s->o.media = buf_view(&files.json);
+    s->o.files = files.m;
+    s->o.file_n = files.n;
     s->files = buf_view(&files.said);
     r = r < 0 ? send_refused(c, &e) : send_message(c, p, s, key);
     outfiles_fini(&files, s->taken);
