@@ -3,13 +3,16 @@ history, gone with their session."""
 import base64
 import json
 import os
+import socket
 import struct
+import urllib.parse
 import uuid
 import zlib
 
 from client import Client, text_of
 from gateway import config_for, until
 from test_delivery import setup
+from test_http import ask
 
 
 def png(width, height, extra=0):
@@ -338,3 +341,98 @@ def test_channel_and_hub_die(t):
     g.wait_replaced("hub", old)
     g.client_soon()
     assert len(files_of(g)) == 12, files_of(g)
+
+
+# -- over HTTP
+
+def url_of(fact, **query):
+    return "/__openclaw__/assistant-media?" + urllib.parse.urlencode(dict(source=fact["url"], **query))
+
+
+def test_over_http(t):
+    g = t.gateway({"gateway": {"mode": "local"}})
+    c = g.client()
+    pic, page = png(30, 20), b"<html><script>alert(1)</script></html>"
+    film = b"\0\0\0\x18ftypmp42" + os.urandom(3000000)
+    c.turn("agent:main:a", "these", attachments=[
+        att(pic, "image/png", "a.png"), att(page, "text/html", "evil.html"), att(PDF, "application/pdf", "p \u00e4.pdf"),
+        att(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml", "i.svg"), att(film, "video/mp4", "f.mp4"),
+        att(bytes(range(256)), "", "x")])
+    facts = media_of(c.history("agent:main:a")[0])
+    assert [f["kind"] for f in facts] == ["image", "document", "document", "document", "video", "document"], facts
+    # only with the token, or a pass
+    assert ask(g, url_of(facts[0]), token=False)[0] == 401
+    assert ask(g, url_of(facts[0]), token="wrong")[0] == 401
+    for wrong in ("v1.9999999999999.AAAA", "v1..", "v2.9.9", "v1.99999999999999." + "A" * 43, ""):
+        assert ask(g, url_of(facts[0], mediaTicket=wrong), token=False)[0] == 401, wrong
+    s, h, b = ask(g, url_of(facts[0]))
+    assert (s, b, h["content-type"], h["x-content-type-options"]) == (200, pic, "image/png", "nosniff"), (s, h)
+    assert "sandbox" in h["content-security-policy"] and h["content-disposition"].startswith("inline"), h
+    tag = h["etag"]
+    assert ask(g, url_of(facts[0]), If_None_Match=tag)[0] == 304
+    meta = json.loads(ask(g, url_of(facts[0], meta=1))[2])
+    assert meta["available"] and meta["sizeBytes"] == len(pic) and (meta["width"], meta["height"]) == (30, 20), meta
+    assert ask(g, url_of(facts[0], mediaTicket=meta["mediaTicket"]), token=False)[2] == pic
+    assert ask(g, url_of(facts[1], mediaTicket=meta["mediaTicket"]), token=False)[0] == 401  # of another file
+    got = c.ask("assistant.media.get", {"source": facts[0]["url"]})
+    assert ask(g, url_of(facts[0], mediaTicket=got["mediaTicket"]), token=False)[2] == pic
+    assert c.ask("assistant.media.get", {"source": "media://inbound/" + str(uuid.uuid4())})["available"] is False
+    # nothing that runs
+    s, h, b = ask(g, url_of(facts[1]))
+    assert (s, b, h["content-type"]) == (200, page, "text/plain; charset=utf-8"), h
+    s, h, b = ask(g, url_of(facts[2]))
+    assert h["content-type"] == "application/pdf" and h["content-disposition"] == \
+        "attachment; filename*=UTF-8''p%20%C3%A4.pdf", h
+    s, h, b = ask(g, url_of(facts[3]))
+    assert h["content-type"] == "text/plain; charset=utf-8", h
+    s, h, b = ask(g, url_of(facts[5]))
+    assert (h["content-type"], b) == ("application/octet-stream", bytes(range(256))), h
+    # in pieces
+    assert ask(g, url_of(facts[4]))[2] == film
+    s, h, b = ask(g, url_of(facts[4]), Range="bytes=100-199")
+    assert (s, b, h["content-range"]) == (206, film[100:200], "bytes 100-199/%d" % len(film)), (s, h)
+    s, h, b = ask(g, url_of(facts[4]), Range="bytes=0-")
+    assert s == 206 and b == film[:len(b)] and h["content-range"] == "bytes 0-%d/%d" % (len(b) - 1, len(film)), h
+    assert ask(g, url_of(facts[4]), Range="bytes=-10")[2] == film[-10:]
+    assert ask(g, url_of(facts[4]), Range="bytes=99999999-")[0] == 416
+    assert ask(g, url_of(facts[4]), "HEAD")[::2] == (200, b"")
+    # by the id, and what is not there
+    name = facts[0]["url"].split("/")[-1]
+    assert ask(g, "/api/chat/media/inbound/" + name)[2] == pic
+    assert ask(g, "/api/chat/media/outgoing/agent%3Amain%3Aa/" + name.split(".")[0] + "/full")[2] == pic
+    for path in ("/api/chat/media/", "/api/chat/media/../../state.mdb", "/api/chat/media/inbound/..%2f..%2fstate.mdb",
+                 "/api/chat/media/" + str(uuid.uuid4()), "/__openclaw__/assistant-media", "/__openclaw__/assistant-media?source=/etc/passwd",
+                 "/__openclaw__/assistant-media?source=media://inbound/../state.mdb"):
+        assert ask(g, path)[0] == 404, path
+
+
+def test_slow_readers_of_files(t):
+    """Many slow readers of a large file cost next to nothing, and one that leaves leaves nothing behind."""
+    g = t.gateway({"gateway": {"mode": "local"}})
+    c = g.client()
+    data = os.urandom(12 << 20)
+    c.turn("agent:main:a", "large", attachments=[att(data, name="l.bin")])
+    fact, = media_of(c.history("agent:main:a")[0])
+    hub = g.worker("hub")
+    def memory():
+        with open("/proc/%d/smaps_rollup" % hub) as f:
+            return sum(int(l.split()[1]) for l in f if l.startswith(("Private_Dirty", "Anonymous:")))
+    before = memory()
+    socks = []
+    for _ in range(40):
+        s = socket.create_connection(("127.0.0.1", g.port))
+        s.sendall(("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (url_of(fact), g.token)).encode())
+        assert s.recv(12) == b"HTTP/1.1 200"
+        socks.append(s)
+    assert c.turn("agent:main:b", "others go on")[1]["state"] == "final"
+    assert memory() - before < 40 << 10, (before, memory())  # KiB
+    for s in socks[1:]:
+        s.close()
+    rest = b""
+    socks[0].settimeout(30)
+    while len(rest) < len(data):
+        got = socks[0].recv(1 << 20)
+        assert got, len(rest)
+        rest += got
+    assert g.worker("hub") == hub
+    assert ask(g, url_of(fact))[2] == data

@@ -371,9 +371,10 @@ int http_on_ask(struct hub *h, struct link *from, struct ipc_http_ask *m, struct
         return msg_send_http_answer(from, &busy, e);
     }
     loop_timer_init(&r->late, h->w.loop, on_late, r);
-    in = r->route->auth == ROUTE_BEARER   ? judge(r, m->credential)
-         : r->route->mount == ROUTE_HOOKS ? http_hook_judge(r, m->credential)
-                                          : true;
+    in = r->route->auth == ROUTE_BEARER         ? judge(r, m->credential)
+         : r->route->mount == ROUTE_HOOKS       ? http_hook_judge(r, m->credential)
+         : handlers[r->route->id] == http_media ? http_media_pass(r) || judge(r, m->credential)
+                                                : true;
     mem_wipe((char *)(uintptr_t)m->credential.p, m->credential.n); /* in the line's buffer */
     if (!in)
         return 0;

@@ -89,6 +89,9 @@ void http_break(struct http_request *r);
 /* Of a request below hooks.path: it has its answer when this is false. */
 bool http_hook_judge(struct http_request *r, struct view credential);
 
+/* Of a request for a file: it shows a pass for it. */
+bool http_media_pass(struct http_request *r);
+
 /* A header's value, or empty. name in lower case. */
 struct view http_header(const struct http_request *r, struct view name);
 /* A member of the query, decoded into out; false: absent or malformed. */
