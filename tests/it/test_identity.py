@@ -8,6 +8,7 @@ import time
 
 from client import Client, Refused
 from gateway import config_for, until
+from test_http import ask
 
 SCOPES = ["operator.read", "operator.write"]
 CLI = {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}
@@ -83,10 +84,22 @@ def test_devices(t):
     ctl(t, g, "devices", "rename", two.id[:10], "The other one")
     assert "The other one" in ctl(t, g, "devices", "list")
     ctl(t, g, "devices", "approve", "nosuch", code=1)
+    # its token reads over HTTP, and no more than that
+    reads = ("/control-ui-config.json", "/v1/models", "/metrics")
+    for path in reads:
+        assert ask(g, path, token=token)[0] == 200, path
+    assert ask(g, path, token=token[:-1] + ("A" if token[-1] != "A" else "B"))[0] == 401  # wrong ones wait: few are tried
+    assert ask(g, path, token=token, Origin="https://evil.example")[0] == 401
+    assert ask(g, "/tools/invoke", "POST", {"tool": "agents_list"}, token=token)[0] == 401
+    three = Device(g.folder, "three")
+    narrow = three.connect(g, {"token": g.token}, scopes=["operator.approvals"]).hello["auth"]["deviceToken"]
+    s, h, b = ask(g, "/metrics", token=narrow)
+    assert s == 403 and json.loads(b)["error"]["message"] == "missing scope: operator.read", (s, b)
     # rotated: the connection ends, the old token is nothing
     ctl(t, g, "devices", "rotate", one.id[:12])
     assert c.ws.wait_close()[0] == 4001
     refused(lambda: one.connect(g, {"deviceToken": token}), "AUTH_DEVICE_TOKEN_MISMATCH")
+    assert ask(g, reads[0], token=token)[0] == 401
     fresh = one.connect(g, {"token": g.token}).hello["auth"]["deviceToken"]
     assert fresh != token
     # the hub dies: the same store, the same token, the same connection
@@ -97,6 +110,7 @@ def test_devices(t):
     ctl(t, g, "devices", "remove", one.id[:12])
     assert c.ws.wait_close()[0] == 4001
     refused(lambda: one.connect(g, {"deviceToken": fresh}), "AUTH_DEVICE_TOKEN_MISMATCH")
+    assert ask(g, reads[0], token=fresh)[0] == 401
     # nothing of a token is in the store or the log
     searched = 0
     for folder, _, names in os.walk(g.state_dir):

@@ -309,6 +309,18 @@ static bool may_try(const struct settings *s, bool local)
     return s->have_password && (s->auth_mode == AUTH_PASSWORD || local);
 }
 
+/* A device may be paired for less than what the route asks for. */
+static bool may_read(struct http_request *r)
+{
+    if (r->scopes & r->route->scope)
+        return true;
+    http_reply_json(
+        r, 403,
+        V("{\"ok\":false,\"error\":{\"type\":\"forbidden\",\"message\":\"missing scope: "
+          "operator.read\"}}"));
+    return false;
+}
+
 /* True: let in, with r->scopes. Else it has been, or will be, answered. */
 static bool judge(struct http_request *r, struct view credential)
 {
@@ -318,13 +330,15 @@ static bool judge(struct http_request *r, struct view credential)
     struct door door = auth_door(h);
     enum door_verdict v = DOOR_WRONG;
     uint64_t wait = 0;
+    bool waits = r->local && !page && h->settings->exempt_loopback;
     bool welcome = !r->origin.n || !origin_refused(h->settings, r->origin, r->host, r->local);
 
     if (welcome && h->settings->auth_mode == AUTH_NONE)
         v = DOOR_RIGHT;
+    else if (welcome && http_by_device(r, page ? r->origin : r->peer, waits, credential))
+        return may_read(r);
     else if (welcome && credential.n && may_try(h->settings, r->local))
-        v = door_try(&door, page ? r->origin : r->peer,
-                     r->local && !page && h->settings->exempt_loopback, credential, &wait);
+        v = door_try(&door, page ? r->origin : r->peer, waits, credential, &wait);
     if (v == DOOR_RIGHT) {
         r->scopes = scope_expand(SCOPE_ADMIN);
         return true;

@@ -86,6 +86,9 @@ void http_part(struct http_request *r, struct view part);
 void http_end(struct http_request *r, struct view part);
 void http_break(struct http_request *r);
 
+/* A device's token, with r->scopes then: where something is only read. key, waits: who is counted,
+ * as in door_try. */
+bool http_by_device(struct http_request *r, struct view key, bool waits, struct view credential);
 /* Of a request below hooks.path: it has its answer when this is false. */
 bool http_hook_judge(struct http_request *r, struct view credential);
 
