@@ -325,22 +325,58 @@ export async function webchat(browser) {
     await v.close();
 }
 
+/* A picture of one pixel. */
+const DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/* The newest picture of a message has come from the gateway. */
+const shown = (page) => page.waitForFunction(() => {
+    const img = [...document.querySelectorAll(".msg.user .picture")].pop();
+    return img?.src.includes("/__openclaw__/assistant-media?") && img.complete && img.naturalWidth === 1;
+});
+
 export async function files(browser) {
     const v = await visitor(browser);
     await enter(v.page, "/#/chat/agent:main:files");
     await v.page.locator(".hello h2").waitFor();
-    await v.page.evaluate(() => {
+    await v.page.evaluate((dot) => {
         const data = new DataTransfer();
-        data.items.add(new File([Uint8Array.from(atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="), (c) => c.charCodeAt(0))], "dot.png", {type: "image/png"}));
+        data.items.add(new File([Uint8Array.from(atob(dot), (c) => c.charCodeAt(0))], "dot.png", {type: "image/png"}));
+        data.items.add(new File(["some words"], "notes.txt", {type: "text/plain"}));
         document.querySelector("main").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
-    });
+    }, DOT);
     await v.page.locator(".chip", {hasText: "dot.png"}).waitFor();
     await v.page.locator(".chip img").waitFor();
     await sound(v.page, "a file in the box");
     await say(v.page, "with a picture [fake ok chunks=2 text=seen]");
-    /* sent, or refused with the gateway's reason beside it: never lost silently */
     await v.page.locator(".msg.user .picture").first().waitFor();
-    await v.page.locator(".msg.assistant:not(.live), .msg.failed .bad").first().waitFor();
+    await answer(v.page, "seen1");
+    await v.page.reload(); /* from here on the gateway shows what it keeps */
+    await shown(v.page);
+    await v.page.locator(".msg.user button.file", {hasText: "notes.txt"}).waitFor();
+    await sound(v.page, "files of the history");
+    await shot(v.page, "files");
+    const [tab] = await Promise.all([v.context.waitForEvent("page"), v.page.click(".msg.user button.file")]);
+    await tab.waitForFunction(() => document.body?.innerText.includes("some words"));
+    for (const url of v.requests) truth(!url.includes(TOKEN), "the token is in an address");
     await v.close();
 }
 
+export async function pasted_picture(browser) {
+    const v = await visitor(browser);
+    await enter(v.page, "/#/chat/agent:main:paste");
+    await v.page.locator(".hello h2").waitFor();
+    await v.page.focus("#message");
+    await v.page.evaluate((dot) => {
+        const data = new DataTransfer();
+        data.items.add(new File([Uint8Array.from(atob(dot), (c) => c.charCodeAt(0))], "image.png", {type: "image/png"}));
+        document.activeElement.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+    }, DOT);
+    await v.page.locator(".chip img").waitFor();
+    await v.page.press("#message", "Enter"); /* a message of a picture alone */
+    await v.page.locator(".msg.user .picture").first().waitFor();
+    await v.page.locator(".msg.assistant:not(.live)").first().waitFor();
+    await v.page.reload();
+    await shown(v.page);
+    equal(await v.page.locator(".msg.user").count(), 1, "messages");
+    await v.close();
+}

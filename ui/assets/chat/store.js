@@ -4,6 +4,8 @@
  * A message is safe once chat.send was answered; until then it stays in the outbox and is sent again, with the same
  * key, after every new connection: the gateway takes a key once.
  */
+import {filesOf} from "./media.js";
+
 const PAGE = 60, AGAIN = 400;
 const STOPPED = new Set(["aborted", "rpc", "timeout", "restart"]);
 
@@ -27,7 +29,7 @@ export function textOf(message) {
 
 function fromWire(m) {
     const own = m.__openclaw || {};
-    return {id: own.id || `${m.role}-${m.timestamp}`, seq: own.seq, role: m.role, parts: parts(m), at: m.timestamp || own.recordTimestampMs,
+    return {files: filesOf(own), id: own.id || `${m.role}-${m.timestamp}`, seq: own.seq, role: m.role, parts: parts(m), at: m.timestamp || own.recordTimestampMs,
             runId: own.runId, key: m.idempotencyKey || own.idempotencyKey, model: m.model, provider: m.provider, usage: m.usage,
             stop: STOPPED.has(m.stopReason) ? "aborted" : m.stopReason, error: m.stopReason === "error" ? m.errorMessage || textOf(m) : null, toolCallId: m.toolCallId,
             isError: m.isError, raw: m};
@@ -138,7 +140,7 @@ export class Conversation extends EventTarget {
         if (m.role === "toolResult") return void this.results.set(m.toolCallId, m);
         const i = this.messages.findIndex((x) => x.id === m.id || (m.key && x.key === m.key));
         if (i < 0) return void this.messages.push(m);
-        if (this.messages[i].files) m.files = this.messages[i].files;
+        if (this.messages[i].files?.length) m.files = this.messages[i].files;
         m.view = this.messages[i].view; /* it keeps its place and node */
         this.messages[i] = m;
     }

@@ -3,6 +3,7 @@
  */
 import {clock, copyText, count, dateTime, day, h, icon, iconButton, put, span} from "../lib/dom.js";
 import {render} from "../lib/markdown.js";
+import {keptFile} from "./media.js";
 
 const PHASE = {
     sending: "Sending", saved: "Received. Waiting for a free agent", preparing_workspace: "An agent has it", preparing_context: "Reading the conversation",
@@ -53,9 +54,9 @@ function picture(p) {
     return h("img", {class: "picture", src: `data:${p.mime};base64,${p.data}`, alt: "Picture in this message", loading: "lazy"});
 }
 
-function files(list) {
+function files(list, gw) {
     if (!list?.length) return null;
-    return h("div", {class: "files"}, list.map((f) => f.url ? h("img", {class: "picture", src: f.url, alt: f.name}) : h("span", {class: "file"}, icon("file", 16), f.name)));
+    return h("div", {class: "files"}, list.map((f) => f.source ? keptFile(gw, f) : f.url ? h("img", {class: "picture", src: f.url, alt: f.name}) : h("span", {class: "file"}, icon("file", 16), f.name)));
 }
 
 function body(el, partsOf, conversation) {
@@ -91,7 +92,7 @@ function user(m, c, act) {
     const el = h("div", {class: "bubble"});
     if (text) el.append(h("div", {class: "said"}, text));
     for (const p of m.parts) if (p.type === "image") el.append(picture(p));
-    if (m.files?.length) el.append(files(m.files));
+    if (m.files?.length) el.append(files(m.files, c.gw));
     const state = m.state === "failed" ? h("p", {class: "bad"}, icon("warn", 16), `Not sent: ${m.error}`) :
         m.state === "waiting" ? h("p", {class: "soft"}, "Will be sent when the connection is back") : null;
     return [el, state, h("div", {class: "acts"}, h("time", {title: dateTime(m.at)}, clock(m.at, false)),
