@@ -56,8 +56,9 @@ enum {
     DRAFT_TEXT = 1,
     DRAFT_END = 2,
     DRAFT_GROUP = 4,
-    DRAFT_NEW = 8, /* a new message may be made of it now: nothing waits for its chat */
-};                 /* draft.flags; no DRAFT_TEXT: only that it is begun */
+    DRAFT_NEW = 8,  /* a new message may be made of it now: nothing waits for its chat */
+    DRAFT_SAID = 16 /* with DRAFT_END: the answer was sent, in blocks */
+};                  /* draft.flags; no DRAFT_TEXT: only that it is begun */
 enum { CHANNEL_DO_PROBE = 1, CHANNEL_DO_LOGOUT = 2 }; /* channel_do.command */
 /* deliver.kind, as enum delivery_kind of the store */
 enum {

@@ -16,7 +16,7 @@ struct config_part {
     size_t index;
 };
 
-enum { CONFIG_ROWS_MAX = 768 }; /* bits of a set of rows of conf/keys.def */
+enum { CONFIG_ROWS_MAX = 1024 }; /* bits of a set of rows of conf/keys.def */
 
 struct config_path {
     unsigned n;

@@ -1,5 +1,6 @@
 #include "draft.h"
 
+#include "blocks.h"
 #include "chunk.h"
 #include "json.h"
 #include "log.h"
@@ -26,6 +27,7 @@ struct draft {
     struct buf text, rendered, plain;
     struct channel_op typing, preview, ack;
     enum op_of under_way;
+    bool unack; /* the reaction goes as soon as it is there */
     bool typing_now, ack_now, acked, stopped, taken, ended, dirty;
     bool may_begin; /* the hub says that its chat is free for a new message */
     unsigned typing_failures;
@@ -40,16 +42,6 @@ struct drafts {
 };
 
 /* ---- settings ---- */
-
-static bool streams(const struct channel *c)
-{
-    const json_t *s = json_object_get(c->conf, "streaming");
-    struct view mode = json_is_object(s) ? json_view(s, "mode") : json_view_of(s);
-
-    if (!(c->ops->caps & CHANNEL_CAN_STREAM) || !(c->ops->caps & CHANNEL_CAN_EDIT))
-        return false;
-    return mode.n == 0 || view_eq(mode, V("partial"));
-}
 
 static uint32_t edit_ms(const struct channel *c)
 {
@@ -185,7 +177,8 @@ static void text_is(struct draft *d, struct view text)
         buf_put_char(&d->text, ' ');
     }
     buf_put_view(&d->text, text);
-    if (d->text.failed || text.n < FIRST_CHARS || !streams(d->c) || d->stopped || d->taken)
+    if (d->text.failed || text.n < FIRST_CHARS || !blocks_preview(d->c->ops, d->c->conf, NULL) ||
+        d->stopped || d->taken)
         return;
     d->dirty = true;
     if (now >= due)
@@ -253,6 +246,10 @@ bool draft_op_done(struct channel *c, struct channel_op *op, const struct channe
             d->typing_failures = r->outcome == CHANNEL_SENT ? 0 : d->typing_failures + 1;
         } else if (op == &d->ack) {
             d->ack_now = false;
+            if (d->unack) {
+                d->unack = false;
+                ack(d, true);
+            }
         } else if (op == &d->preview) {
             preview_done(d, r);
         } else {
@@ -328,7 +325,9 @@ int draft_on_message(void *ctx, struct link *from, struct ipc_draft *m, struct e
     if (!m->draft)
         return err_set(e, ERR_INVALID, "draft: draft: 0");
     if (m->flags & DRAFT_END) {
-        if (d)
+        if (d && m->flags & DRAFT_SAID)
+            draft_done(c, m->draft);
+        else if (d)
             end(d);
         return 0;
     }
@@ -366,8 +365,10 @@ void draft_done(struct channel *c, uint64_t id)
 
     if (!d)
         return;
-    if (d->acked && json_flag(c->conf, "removeAckAfterReply", false))
+    if (d->acked && json_flag(c->conf, "removeAckAfterReply", false)) {
+        d->unack = d->ack_now;
         ack(d, true);
+    }
     d->ended = d->taken = true;
     quiet(d);
     free_when_idle(d);

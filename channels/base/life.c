@@ -1,6 +1,7 @@
 /* channels/base/life.c - the account's connection: begun when the hub has said what it needs, tried
  * again with a growing wait, judged by signs of life of the transport. What the hub is told of it.
  */
+#include "blocks.h"
 #include "channel_int.h"
 #include "draft.h"
 #include "media.h"
@@ -37,9 +38,12 @@ static uint32_t flags(const struct channel *c)
     static const struct {
         unsigned can;
         uint32_t flag;
-    } map[] = {{CHANNEL_CAN_CLIENT_IDS, CHANNEL_CLIENT_IDS}, {CHANNEL_CAN_EDIT, CHANNEL_EDITS},
-               {CHANNEL_CAN_DELETE, CHANNEL_DELETES},        {CHANNEL_CAN_REACT, CHANNEL_REACTS},
-               {CHANNEL_CAN_STREAM, CHANNEL_DRAFTS},         {CHANNEL_CAN_TYPE, CHANNEL_DRAFTS}};
+    } map[] = {{CHANNEL_CAN_CLIENT_IDS, CHANNEL_CLIENT_IDS},
+               {CHANNEL_CAN_EDIT, CHANNEL_EDITS},
+               {CHANNEL_CAN_DELETE, CHANNEL_DELETES},
+               {CHANNEL_CAN_REACT, CHANNEL_REACTS | CHANNEL_DRAFTS}, /* the ack */
+               {CHANNEL_CAN_STREAM, CHANNEL_DRAFTS},
+               {CHANNEL_CAN_TYPE, CHANNEL_DRAFTS}};
     uint32_t f = CHANNEL_BASE | CHANNEL_CHUNKS | CHANNEL_POLLS; /* as text where there are none */
 
     for (size_t i = 0; i < COUNT_OF(map); i++)
@@ -87,7 +91,7 @@ static void write_state(const struct channel *c, struct buf *out)
 
 static void tell_state(struct channel *c, struct link *hub)
 {
-    struct buf ids = BUF_INIT(WORK_BYTES), state = BUF_INIT(STATE_BYTES);
+    struct buf ids = BUF_INIT(WORK_BYTES), state = BUF_INIT(STATE_BYTES), blocks = BUF_INIT(1024);
     const struct channel_pace *p = &c->ops->pace;
     bool media = c->ops->caps & CHANNEL_CAN_MEDIA;
     struct ipc_channel_state m = {.flags = flags(c),
@@ -105,11 +109,14 @@ static void tell_state(struct channel *c, struct link *hub)
     out_under_way(c, &ids);
     write_state(c, &state);
     m.under_way = buf_view(&ids);
+    blocks_wish(c->ops, c->conf, &blocks);
+    m.blocks = blocks.failed ? VIEW_EMPTY : buf_view(&blocks);
     m.state = state.failed ? V("{}") : buf_view(&state);
     if (msg_send_channel_state(hub, &m, &e) < 0)
         log_warn("channel.state_untold", KV("why", e.text));
     buf_fini(&ids);
     buf_fini(&state);
+    buf_fini(&blocks);
 }
 
 static void on_tell(void *ctx)

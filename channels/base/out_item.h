@@ -32,8 +32,8 @@ struct item {
     char message_id[CHANNEL_ID_BYTES], error[ITEM_ERROR_BYTES];
     struct loop_timer again;
     uint8_t kind;
-    bool answer;     /* of the agent: goes under the responsePrefix */
-    const char *off; /* the switch of the configuration that forbids it */
+    bool answer, later; /* of the agent: under the responsePrefix; its beginning was said already */
+    const char *off;    /* the switch of the configuration that forbids it */
     struct view text, source;
     struct buf prefixed, words_instead;
     struct media_part *media;   /* owned; NULL: no files */

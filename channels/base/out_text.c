@@ -37,11 +37,12 @@ static void reply_mode(struct item *it, uint32_t options)
     if (!(options & DELIVER_ANSWER))
         return;
     it->answer = true;
+    it->later = options & DELIVER_LATER;
     tags_read(it->text, &it->said, &t);
     if (!it->said.failed)
         it->text = buf_view(&it->said);
     if (!(it->c->ops->caps & CHANNEL_CAN_REPLY) ||
-        !(all || (it->from == 0 && (first || t.reply_to_current || t.reply_to.n))))
+        !(all || (it->from == 0 && ((first && !it->later) || t.reply_to_current || t.reply_to.n))))
         it->op.reply_to = VIEW_EMPTY;
     else if (t.reply_to.n)
         it->op.reply_to = t.reply_to;
@@ -150,7 +151,8 @@ struct view out_prefix(const struct channel *c, struct view text)
 /* What goes in front of the text: files that the platform does not take, as words; the prefix. */
 static void put_front(const struct item *it, struct buf *out)
 {
-    struct view prefix = it->answer && it->from == 0 ? out_prefix(it->c, it->text) : VIEW_EMPTY;
+    struct view prefix =
+        it->answer && !it->later && it->from == 0 ? out_prefix(it->c, it->text) : VIEW_EMPTY;
 
     if (it->media && !it->op.media_n) {
         media_say(it->media, it->c->ops->text_limit / 2, out);

@@ -26,6 +26,7 @@ FAULT (default ok)
     turned        in another order          notjson    half a document           flood   an answer without end
 keys
     chunks=20 delay=0 (ms between chunks) first=0 (ms before the first) text=word (prefix of each chunk)
+    para=N        a blank line behind every N chunks             letters=TEXT   that text instead, a letter a chunk
     times=N       only the first N requests with this prompt misbehave, later ones are ok
     gate=NAME     after at=1 chunks wait until POST /gate {"name": NAME}: makes "mid-stream" an event, not a time
 
@@ -406,7 +407,9 @@ class Server:
         fault, model = plan["fault"], doc.get("model", "mock-1")
         n, delay = int(plan.get("chunks", 20)), int(plan.get("delay", 0)) / 1000
         word = plan.get("text", "word")
-        pieces = ["%s%d " % (word, i) for i in range(n)] if fault != "echo" else [prompt_of(doc)]
+        para = int(plan.get("para", 0))
+        pieces = ["%s%d%s" % (word, i, "\n\n" if para and i % para == para - 1 else " ") for i in range(n)] if fault != "echo" else [prompt_of(doc)]
+        pieces = list(plan["letters"]) if "letters" in plan else pieces
         if fault == "call":
             last = doc["messages"][-1]
             result = text_of(last.get("content")) if last.get("role") == "tool" else None

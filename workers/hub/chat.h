@@ -133,6 +133,7 @@ struct run {
     struct tool_turn *tools; /* owned; the same under way, or NULL */
     unsigned rounds;         /* answers that asked for tools */
     struct draft *draft;     /* owned; what its channel shows of it, or NULL */
+    struct blocks *blocks;   /* owned; paragraphs that its channel says already, or NULL */
 };
 
 /* A session with turns. */

@@ -1,5 +1,6 @@
 /* workers/hub/deliver_answer.c - what a turn said goes back to where its message came from: the
  * member "origin" of the run's options (inbound.c). */
+#include "blocks.h"
 #include "chat.h"
 #include "deliveries.h"
 #include "draft.h"
@@ -69,23 +70,49 @@ static int with_files(struct view text, struct outfiles *files, struct buf *out,
     return outfiles_write(files, e);
 }
 
+int deliver_said(struct hub *h, struct deliver_order *o, bool anyway, struct err *e)
+{
+    struct buf said = BUF_INIT(33 * MIB);
+    struct outfiles files;
+    uint64_t id;
+    int rc;
+
+    outfiles_init(&files, h);
+    if ((rc = with_files(o->text, &files, &said, e)) == 0 && (rc = buf_check(&said, e)) == 0) {
+        o->text = buf_view(&said);
+        o->media = buf_view(&files.json);
+        o->files = files.m;
+        o->file_n = files.n;
+        rc = anyway ? deliveries_add_anyway(h, o, e) : deliveries_add(h, o, &id, e);
+    }
+    outfiles_fini(&files, rc == 0);
+    o->text = o->media = VIEW_EMPTY;
+    o->files = NULL;
+    o->file_n = 0;
+    buf_fini(&said);
+    return rc;
+}
+
 int deliver_answer(struct run *r, struct view text, struct err *e)
 {
-    struct buf whole = BUF_INIT(32 * MIB), said = BUF_INIT(33 * MIB);
-    struct outfiles files;
-    bool taken = false;
+    struct buf whole = BUF_INIT(32 * MIB), rest = BUF_INIT(32 * MIB);
     struct deliver_order o = {.digest = "", .kind = DELIVERY_TEXT};
     const json_t *origin;
     json_t *options = NULL;
     char key[320];
+    bool later;
     int rc;
 
     if (!strstr(r->options, "\"origin\"") || r->result.end == END_ABORTED)
         return 0;
-    o.text = with_reason(r, text, &whole);
-    if (view_trim(o.text).n == 0)
-        return 0;
-    outfiles_init(&files, r->hub);
+    if ((rc = blocks_rest(r, text, &rest, &later, e)) < 0)
+        goto out;
+    o.text = with_reason(r, buf_view(&rest), &whole);
+    if (view_trim(o.text).n == 0) {
+        if (later) /* all of it was said while it was made */
+            draft_said(r);
+        goto out;
+    }
     if ((rc = buf_check(&whole, e)) < 0 || (rc = parse(r, &options, e)) < 0)
         goto out;
     if ((origin = json_object_get(options, "origin")) && answered(r, origin, text)) {
@@ -97,17 +124,10 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         o.thread = json_view(origin, "thread");
         o.reply_to = json_view(origin, "replyTo");
         o.session_key = view_str(r->live->s.key);
-        o.options = DELIVER_ANSWER;
+        o.options = DELIVER_ANSWER | (later ? DELIVER_LATER : 0);
         o.draft = r->draft ? r->job_id : 0;
         o.shown = draft_shown(r);
-        if ((rc = with_files(o.text, &files, &said, e)) == 0 && (rc = buf_check(&said, e)) == 0) {
-            o.text = buf_view(&said);
-            o.media = buf_view(&files.json);
-            o.files = files.m;
-            o.file_n = files.n;
-            rc = deliveries_add_anyway(r->hub, &o, e);
-        }
-        taken = rc == 0;
+        rc = deliver_said(r->hub, &o, true, e);
         if (rc == 0)
             draft_end(r, true);
         if (rc == ERR_LIMIT)
@@ -117,9 +137,8 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
                      */
     }
 out:
-    outfiles_fini(&files, taken);
     json_decref(options);
     buf_fini(&whole);
-    buf_fini(&said);
+    buf_fini(&rest);
     return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef DELIVER_TABLE_H
 #define DELIVER_TABLE_H
 
+#include "blocks.h"
 #include "deliver_heap.h"
 #include "deliveries.h"
 #include "pace.h"
@@ -56,6 +57,7 @@ struct account {
     unsigned sending_n;
     struct target *ready, *ready_last;
     json_t *state; /* owned; may be NULL */
+    struct blocks_wish blocks;
 };
 
 struct waiter;

@@ -393,6 +393,7 @@ int deliveries_on_state(struct hub *h, struct link *from, struct ipc_channel_sta
     deliver_pace_limits(a, m);
     a->album = m->album;
     a->media_max_mb = m->media_max_mb;
+    blocks_wish_read(m->blocks, &a->blocks);
     if (!a->spoke) {
         a->spoke = true;
         if (m->flags & CHANNEL_BASE && (r = channels_begin(h, from, a->channel, a->name, e)) < 0)
@@ -501,6 +502,7 @@ int deliveries_add(struct hub *h, const struct deliver_order *o, uint64_t *ret_i
         media_look(h);
         return r;
     }
+    x->due_ms += o->wait_ms;
     deliver_wait_on(ds, x);
     kick(ds, x->target, false);
     return 0;

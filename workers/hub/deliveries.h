@@ -31,6 +31,7 @@ struct deliver_order {
     uint32_t options;  /* DELIVER_* of msg.h */
     uint64_t draft;    /* of which it is the end; 0: none */
     struct view shown; /* the message that shows that */
+    uint32_t wait_ms;  /* not before that */
     struct view extra; /* JSON object for the channel (ipc.def: deliver); empty: none */
     struct view media; /* its files: deliver_files_write; empty: none */
     const struct media
@@ -94,6 +95,9 @@ void deliver_wait_free(struct hub *h);
 
 /* -- deliver_answer.c -- */
 struct run;
+/* What an agent said: its files (MEDIA lines) leave the text and go along. *o is without text and
+ * media afterwards. anyway: as deliveries_add_anyway. */
+int deliver_said(struct hub *h, struct deliver_order *o, bool anyway, struct err *e) MUST_USE;
 /* The answer of a turn that came from a channel goes back there. */
 int deliver_answer(struct run *r, struct view text, struct err *e) MUST_USE;
 

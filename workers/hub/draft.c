@@ -1,5 +1,6 @@
 #include "draft.h"
 
+#include "blocks.h"
 #include "chat.h"
 #include "deliver_table.h"
 #include "json.h"
@@ -106,7 +107,7 @@ void draft_text(struct run *r)
     struct media_lines ignored;
     struct buf shown;
 
-    if (!r->draft || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
+    if (!r->draft || blocks_on(r) || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
         return;
     r->draft->told_ms = now;
     buf_init(&shown, TEXT_BYTES);
@@ -119,6 +120,15 @@ void draft_text(struct run *r)
 struct view draft_shown(const struct run *r)
 {
     return r->draft ? view_str(r->draft->shown) : VIEW_EMPTY;
+}
+
+void draft_said(struct run *r)
+{
+    if (!r->draft)
+        return;
+    tell(r, DRAFT_END | DRAFT_SAID, VIEW_EMPTY);
+    mem_free(r->draft);
+    r->draft = NULL;
 }
 
 void draft_end(struct run *r, bool delivered)

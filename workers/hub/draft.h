@@ -18,6 +18,8 @@ void draft_text(struct run *r);
 /* The message that shows it; "" none. Valid until the next call. */
 struct view draft_shown(const struct run *r);
 /* The run is over; told only when no delivery tells it (delivered: one does). */
+/* All of the answer was said in blocks: nothing else ends it. */
+void draft_said(struct run *r);
 void draft_end(struct run *r, bool delivered);
 int draft_on_shown(struct hub *h, struct link *from, struct ipc_draft_shown *m, struct err *e);
 

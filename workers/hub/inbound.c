@@ -1,5 +1,6 @@
 #include "inbound.h"
 
+#include "blocks.h"
 #include "brought.h"
 #include "chat.h"
 #include "clock.h"
@@ -232,6 +233,8 @@ static int obey(struct hub *h, const struct message *m, enum command cmd, struct
         command_do(h, cmd, l, args, &say);
         if ((rc = command_save(r, m->text, buf_view(&say), e)) == 0)
             rc = deliver_answer(r, buf_view(&say), e);
+        if (rc == 0)
+            rc = blocks_over(r, e);
         run_free(r);
     }
     live_put(h, l);

@@ -2,6 +2,7 @@
  * it. */
 #include "run.h"
 
+#include "blocks.h"
 #include "chat.h"
 #include "clock.h"
 #include "compact.h"
@@ -97,7 +98,7 @@ static int save_end(struct run *r, struct err *e)
     struct buf summary = BUF_INIT(60000);
     int rc;
 
-    if ((rc = run_part(r, e)) < 0)
+    if ((rc = run_part(r, e)) < 0 || (rc = blocks_over(r, e)) < 0)
         return rc;
     run_summary(r, &summary);
     rc = run_save(r, states[r->result.end], buf_view(&summary), e);

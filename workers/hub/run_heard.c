@@ -1,6 +1,7 @@
 /* workers/hub/run_heard.c - the news that agents send about turns under way. */
 #include "run.h"
 
+#include "blocks.h"
 #include "chat.h"
 #include "clock.h"
 #include "compact.h"
@@ -88,6 +89,7 @@ int run_on_begin(struct hub *h, struct link *from, struct ipc_run_begin *m, stru
     if (r) {
         model_is(r, m->provider, m->model);
         draft_begin(r);
+        blocks_begin(r);
     }
     return 0;
 }
@@ -129,6 +131,7 @@ int run_on_delta(struct hub *h, struct link *from, struct ipc_run_delta *m, stru
     chat_text(r);
     run_watch_text(r);
     draft_text(r);
+    blocks_text(r);
     return 0;
 }
 
@@ -143,12 +146,14 @@ int run_on_resume(struct hub *h, struct link *from, struct ipc_run_resume *m, st
     r->began = true; /* clients saw that from the hub before us */
     model_is(r, m->provider, m->model);
     draft_begin(r);
+    blocks_begin(r);
     /* what clients saw of it before we were here is unknown to us */
     if (r->shown.n == r->shown_seg)
         r->replace = true;
     text_is(r, m->text);
     chat_text(r);
     run_watch_text(r);
+    blocks_text(r);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* workers/hub/run_table.c - turns and their sessions in memory: found by run id, job id and session
  * key. */
+#include "blocks.h"
 #include "chat.h"
 #include "compact.h"
 #include "draft.h"
@@ -178,6 +179,7 @@ void run_free(struct run *r)
 
     tool_turn_drop(r);
     draft_end(r, false);
+    blocks_free(r);
     run_watch_end(r); /* the last chance to hear of it; usually nobody is left */
     compact_leave(r);
     while (*at != r)

@@ -7,6 +7,7 @@
  * (protocol 5.2, trace chat-busy-steer). Injection between two tool calls of one answer comes with
  * tools.
  */
+#include "blocks.h"
 #include "chat.h"
 #include "clock.h"
 #include "json.h"
@@ -161,7 +162,7 @@ bool run_continue(struct run *r)
         goto out;
     for (struct run *in = l->waiting; in && steers(r, in) && rc == 0; in = in->next)
         rc = merge(in, r, &e);
-    if (rc < 0)
+    if (rc < 0 || (rc = blocks_over(r, &e)) < 0)
         goto out;
     run_acked(r);
     next_segment(r);
