@@ -40,6 +40,9 @@ static const char *const whois_paths[] = {
 static const char *const fetch_paths[] = {
 #include "sandbox/fetch.def"
     NULL};
+static const char *const files_paths[] = {
+#include "sandbox/files.def"
+    NULL};
 #undef READ_PATH
 #define READ_PATH(path, why)
 
@@ -62,6 +65,9 @@ static const unsigned short whois_ports[] = {
     0};
 static const unsigned short fetch_ports[] = {
 #include "sandbox/fetch.def"
+    0};
+static const unsigned short files_ports[] = {
+#include "sandbox/files.def"
     0};
 #undef CONNECT
 #define CONNECT(port, why)
@@ -86,6 +92,9 @@ static const struct cage_limit whois_limits[] = {
 static const struct cage_limit fetch_limits[] = {
 #include "sandbox/fetch.def"
 };
+static const struct cage_limit files_limits[] = {
+#include "sandbox/files.def"
+};
 #undef LIMIT
 #define LIMIT(what, value, why)
 
@@ -109,6 +118,9 @@ enum {
     ,
     fetch_memory = 0
 #include "sandbox/fetch.def"
+    ,
+    files_memory = 0
+#include "sandbox/files.def"
 };
 #undef MEMORY
 #define MEMORY(bytes, why)
@@ -137,6 +149,9 @@ enum {
     ,
     fetch_namespaces = 0
 #include "sandbox/fetch.def"
+    ,
+    files_namespaces = 0
+#include "sandbox/files.def"
 };
 #undef PRIVATE
 #define PRIVATE(what, why)
@@ -161,6 +176,9 @@ static const bool whois_empty_root = false
 static const bool fetch_empty_root = false
 #include "sandbox/fetch.def"
     ;
+static const bool files_empty_root = false
+#include "sandbox/files.def"
+    ;
 #undef EMPTY_ROOT
 #define EMPTY_ROOT(why)
 
@@ -184,6 +202,9 @@ static const bool whois_host_socket = false
 static const bool fetch_host_socket = false
 #include "sandbox/fetch.def"
     ;
+static const bool files_host_socket = false
+#include "sandbox/files.def"
+    ;
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
@@ -198,6 +219,7 @@ const struct cage *cage_of(enum role r)
     static const struct cage cages[ROLE_COUNT] = {
         [ROLE_FRONT] = ROW(front),     [ROLE_HUB] = ROW(hub),     [ROLE_AGENT] = ROW(agent),
         [ROLE_CHANNEL] = ROW(channel), [ROLE_WHOIS] = ROW(whois), [ROLE_FETCH] = ROW(fetch),
+        [ROLE_FILES] = ROW(files),
     };
 
     return r > ROLE_SUPERVISOR && r < ROLE_COUNT ? &cages[r] : NULL;

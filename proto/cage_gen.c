@@ -114,6 +114,11 @@ static void fetch(scmp_filter_ctx c)
 #include "sandbox/fetch.def"
 }
 
+static void files(scmp_filter_ctx c)
+{
+#include "sandbox/files.def"
+}
+
 static void print(const char *name, void (*rows)(scmp_filter_ctx), uint32_t otherwise)
 {
     static struct sock_filter op[OPS_MAX];
@@ -166,5 +171,6 @@ int main(int argc, char **argv)
     print("channel", channel, otherwise);
     print("whois", whois, otherwise);
     print("fetch", fetch, otherwise);
+    print("files", files, otherwise);
     return failed;
 }

@@ -25,6 +25,13 @@ enum {
 enum { CONN_PROXIED = 4 }; /* connect.flags: a trusted proxy's headers were present */
 /* connect.flags: shaped as tailscale serve on this machine forwards; proves nothing by itself */
 enum { CONN_TAILSCALE = 16 };
+/* connect.flags: it asked at the canvas's address, its credential is the params: a ticket
+ * (canvas.h) or nothing */
+enum { CONN_CANVAS = 32 };
+enum { CONN_TLS = 64 }; /* connect.flags: its connection to us is encrypted */
+enum { FOLDER_CANVAS = 0, FOLDER_A2UI = 1, FOLDER_COUNT = 2 }; /* folder.which */
+/* file_answer.result; FILE_FOLDER: a folder, asked for without the "/" at its end */
+enum { FILE_FOUND = 0, FILE_MISSING = 1, FILE_FOLDER = 2, FILE_BUSY = 3 };
 /* whois_answer.result */
 enum { WHOIS_FOUND = 1, WHOIS_NOBODY = 2, WHOIS_FAILED = 3 };
 /* fetch_failed.kind: by our rules never; not at that address; perhaps another time */
@@ -103,6 +110,7 @@ enum {
     AUD_RUNS = 1 << 10,    /* read and not cap session-scoped-events: runs of every session */
     AUD_RUNS_4 = 1 << 11,  /* of those: clients of protocol 4, which has more run events */
     AUD_RUNS_3 = 1 << 12,  /* and those of protocol 3, where some look different */
+    AUD_CANVAS = 1 << 13,  /* pages of the canvas: they hear nothing else, AUD_ALL neither */
 };
 #define AUD_ALL 0xffffffffu
 

@@ -11,6 +11,7 @@
 #define OPEN   ROUTE_OPEN
 #define BEARER ROUTE_BEARER
 #define OWN    ROUTE_OWN
+#define TICKET ROUTE_TICKET
 #define LIT(s)                                                                                     \
     {                                                                                              \
         (s), sizeof(s) - 1                                                                         \

@@ -23,7 +23,7 @@ enum http_method {
 };
 #define HTTP_BIT(m) (1u << (m))
 
-enum route_auth { ROUTE_OPEN, ROUTE_BEARER, ROUTE_OWN };
+enum route_auth { ROUTE_OPEN, ROUTE_BEARER, ROUTE_OWN, ROUTE_TICKET };
 enum route_mount { ROUTE_ROOT, ROUTE_UI, ROUTE_HOOKS, ROUTE_LISTED, ROUTE_MOUNT_COUNT };
 enum route_owner { ROUTE_LIVE, ROUTE_READY, ROUTE_MOVED, ROUTE_HUB };
 

@@ -131,6 +131,9 @@ static int start_proc(struct proc *p, struct err *e)
         return r;
     if (p->role == ROLE_FRONT && f->conf.keys && (r = f->conf.keys(f->conf.ctx, p->link, e)) < 0)
         return r;
+    if (p->role == ROLE_FILES && f->conf.folders &&
+        (r = f->conf.folders(f->conf.ctx, p->link, e)) < 0)
+        return r;
     buf_init(&slice, SLICE_MAX);
     slice.secret = true;
     r = p->channel ? channels_slice(p, &slice, e) : f->conf.slice(f->conf.ctx, p->role, &slice, e);
@@ -291,6 +294,7 @@ void fleet_hub_done(struct fleet *f)
     stop_role(f, ROLE_CHANNEL);
     stop_role(f, ROLE_WHOIS);
     stop_role(f, ROLE_FETCH);
+    stop_role(f, ROLE_FILES);
 }
 
 static const char *why_ended(int status)

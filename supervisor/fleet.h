@@ -87,6 +87,8 @@ struct fleet_conf {
     int (*on_config_write)(void *ctx, struct link *from, struct ipc_config_write *m, struct err *e);
     /* What a front needs before its slice (TLS keys); may be NULL. */
     int (*keys)(void *ctx, struct link *front, struct err *e);
+    /* The folders that openclaw-files may read, before its slice; may be NULL. */
+    int (*folders)(void *ctx, struct link *files, struct err *e);
     /* Every process is up for the first time (us: the slowest one's start). */
     void (*on_ready)(void *ctx);
     /* All are gone after fleet_stop. */

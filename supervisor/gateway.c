@@ -6,6 +6,7 @@
 #include "confine.h"
 #include "fd.h"
 #include "fleet.h"
+#include "folders.h"
 #include "greet.h"
 #include "log.h"
 #include "logsink.h"
@@ -185,6 +186,13 @@ static int send_keys(void *ctx, struct link *front, struct err *e)
     if ((r = msg_send_site(front, &site, e)) < 0)
         fd_close(&site.pack);
     return r;
+}
+
+static int send_folders(void *ctx, struct link *files, struct err *e)
+{
+    struct gateway *g = ctx;
+
+    return folders_send(config_conf(g->config), g->state_dir, files, e);
 }
 
 /* Read the control page's folder, or keep what was there when that fails. */
@@ -495,6 +503,7 @@ static int start(struct gateway *g, struct err *e)
                              .start_ms = (uint32_t)conf->workers_start_timeout_ms,
                              .slice = write_slice,
                              .keys = send_keys,
+                             .folders = send_folders,
                              .on_ready = on_ready,
                              .on_stopped = on_stopped,
                              .on_uncaged = on_uncaged,

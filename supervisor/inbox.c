@@ -124,11 +124,14 @@ static int on_channel_run(void *ctx, struct link *from, struct ipc_channel_run *
 
 static int on_worker_want(void *ctx, struct link *from, struct ipc_worker_want *m, struct err *e)
 {
+    static const enum role may[] = {ROLE_FETCH,
+                                    ROLE_FILES}; /* the others are not the hub's to say */
+
     (void)from;
-    if (!view_eq(m->role,
-                 view_str(role_name(ROLE_FETCH)))) /* the others are not the hub's to say */
-        return err_set(e, ERR_INVALID, "worker_want: role");
-    return fleet_want(((struct proc *)ctx)->fleet, ROLE_FETCH, m->wanted, e);
+    for (size_t i = 0; i < COUNT_OF(may); i++)
+        if (view_eq(m->role, view_str(role_name(may[i]))))
+            return fleet_want(((struct proc *)ctx)->fleet, may[i], m->wanted, e);
+    return err_set(e, ERR_INVALID, "worker_want: role");
 }
 
 static int on_job_submit(void *ctx, struct link *from, struct ipc_job_submit *m, struct err *e)

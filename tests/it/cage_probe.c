@@ -45,8 +45,9 @@ enum {
     AGENT = 4,
     WHOIS = 8,
     FETCH = 16,
+    FILES = 32,
     NET = AGENT | FETCH,
-    ALL = 31,
+    ALL = 63,
     NOBODY = 0,
     LINE_FD = 3,  /* a socket pair's end, as every worker has */
     STORE_FD = 4, /* the hub's database, opened before */
@@ -506,11 +507,9 @@ static const struct {
     const char *name;
     enum role role;
     unsigned bit;
-} classes[] = {{"front", ROLE_FRONT, FRONT},
-               {"hub", ROLE_HUB, HUB},
-               {"agent", ROLE_AGENT, AGENT},
-               {"whois", ROLE_WHOIS, WHOIS},
-               {"fetch", ROLE_FETCH, FETCH}};
+} classes[] = {{"front", ROLE_FRONT, FRONT}, {"hub", ROLE_HUB, HUB},
+               {"agent", ROLE_AGENT, AGENT}, {"whois", ROLE_WHOIS, WHOIS},
+               {"fetch", ROLE_FETCH, FETCH}, {"files", ROLE_FILES, FILES}};
 
 #ifdef CAGE_PROBE_DEEP
 /* The linker puts this before the C library's (--wrap): seccomp is not entered. */

@@ -69,10 +69,10 @@ class Tls:
 class WebSocket:
     """frames: every JSON message in order of arrival. close_code is set when the peer closed."""
 
-    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None, name=None, mux=None):
-        """name: what Host says, where that is not the address. mux: a connection of HTTP/2 that carries it (h2mux.py)."""
+    def __init__(self, port, host="127.0.0.1", path="/", headers=(), handshake=True, tls=None, name=None, mux=None, text=False):
+        """text: messages are no JSON. name: what Host says, where that is not the address. mux: a connection of HTTP/2 that carries it (h2mux.py)."""
         self.cond = threading.Condition()
-        self.frames, self.times = [], []
+        self.frames, self.times, self.text = [], [], text
         self.ended, self.close_code, self.close_reason = False, None, None
         self.reading = threading.Event()
         self.reading.set()
@@ -139,7 +139,8 @@ class WebSocket:
                 elif op != PONG:
                     message += data
                     if a & 128:
-                        frame, message = json.loads(message.decode("utf-8")), b""
+                        frame, message = message.decode("utf-8"), b""
+                        frame = frame if self.text else json.loads(frame)
                         with self.cond:
                             self.frames.append(frame)
                             self.times.append(time.monotonic())

@@ -70,6 +70,9 @@ static const struct row whois_rows[] = {
 static const struct row fetch_rows[] = {
 #include "sandbox/fetch.def"
 };
+static const struct row files_rows[] = {
+#include "sandbox/files.def"
+};
 
 static const struct class
 {
@@ -85,6 +88,7 @@ static const struct class
     {"channel", ROLE_CHANNEL, channel_rows, COUNT_OF(channel_rows), 35}, /* files, and a program */
     {"whois", ROLE_WHOIS, whois_rows, COUNT_OF(whois_rows), 25},
     {"fetch", ROLE_FETCH, fetch_rows, COUNT_OF(fetch_rows), 33},
+    {"files", ROLE_FILES, files_rows, COUNT_OF(files_rows), 24},
 };
 
 static unsigned calls(const struct class *c)
@@ -122,7 +126,8 @@ START_TEST(test_layers)
                  classes[_i].role == ROLE_FETCH;
 
     ck_assert_ptr_nonnull(c);
-    ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_WHOIS   ? 32 /* P4 */
+    ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_WHOIS || classes[_i].role == ROLE_FILES
+                                      ? 32 /* P4 */
                                   : classes[_i].role == ROLE_FRONT ? 64
                                                                    : 128) *
                                      MIB);
@@ -185,8 +190,9 @@ enum {
     WHOIS = 8,
     FETCH = 16,
     CHAN = 32,
+    FILES = 64,
     NET = AGENT | CHAN | FETCH,
-    ALL = 63,
+    ALL = 127,
     NOBODY = 0
 };
 
@@ -210,7 +216,10 @@ static const struct {
     {"open to read and write", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDWR}, 0, 0},
     {"create", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_CREAT | O_RDONLY}, 0, 0},
     {"truncate", SYS_openat, {(uint64_t)AT_FDCWD, 0, O_TRUNC | O_RDONLY}, 0, 0},
-    {"openat2", SYS_openat2, {0}, 0, 0},
+    {"openat2", SYS_openat2, {0}, FILES, 0},
+    {"watch", SYS_inotify_add_watch, {3}, FILES, 0},
+    {"list", SYS_getdents64, {3}, FILES, 0},
+    {"change folder", SYS_fchdir, {3}, FILES, 0},
     {"exec", SYS_execve, {0}, 0, 0},
     {"execveat", SYS_execveat, {0}, 0, 0},
 #if defined(__x86_64__) /* elsewhere there is only clone and openat */
@@ -277,7 +286,7 @@ static const struct {
 
 START_TEST(test_try)
 {
-    static const unsigned bit[] = {FRONT, HUB, AGENT, CHAN, WHOIS, FETCH};
+    static const unsigned bit[] = {FRONT, HUB, AGENT, CHAN, WHOIS, FETCH, FILES};
 
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         struct seccomp_data d = {.nr = tries[_i].nr, .arch = SECCOMP_ARCH};

@@ -242,7 +242,7 @@ static const struct {
     {"{gatewy:{}}", "gatewy: unknown key; did you mean gateway?"},
     {"{port:1}", "did you mean gateway.port?"},
     {"{gateway:{zzzzzzzz:1}}", "gateway.zzzzzzzz: unknown key\n"},
-    {"{canvasHost:{port:1}}", "canvasHost: known, not supported by this build"},
+    {"{acp:{port:1}}", "acp: known, not supported by this build"},
     {"{plugins:{},hooks:{},cron:{},skills:{},tools:{},browser:{},ui:{}}",
      "ui: known, not supported"},
     {"{agents:{defaults:{heartbeat:{every:'30m'}}}}", "agents.defaults.heartbeat: known"},

@@ -31,6 +31,17 @@ struct port_attr {
     uint64_t access, port;
 };
 
+static int add_to_read(int set, int fd, struct err *e)
+{
+    struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE |
+                                                                LANDLOCK_ACCESS_FS_READ_DIR,
+                                              .parent_fd = fd};
+
+    if (fd >= 0 && syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+        return err_sys(e, "sandbox: Landlock, a folder");
+    return 0;
+}
+
 static int add_path(int set, const char *path, struct err *e)
 {
     struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE};
@@ -145,6 +156,8 @@ int landlock_enter(const struct cage *c, const struct sandbox *s, struct err *e)
         r = add_path(set, c->paths[i], e);
     if (r == 0 && (s->allow & SB_FOLDER))
         r = add_folder(set, s->folder, e);
+    for (unsigned i = 0; i < s->folder_count && r == 0; i++)
+        r = add_to_read(set, s->folders[i], e);
     if (abi >= ABI_NET) {
         for (unsigned i = 0; c->ports[i] && r == 0; i++)
             r = add_port(set, c->ports[i], e);

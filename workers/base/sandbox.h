@@ -29,7 +29,9 @@ struct sandbox {
     unsigned allow;        /* SB_* */
     const uint16_t *ports; /* SB_CONNECT: to these and the class's own; borrowed */
     unsigned port_count;
-    int folder; /* SB_FOLDER: its descriptor */
+    int folder;         /* SB_FOLDER: its descriptor */
+    const int *folders; /* descriptors, -1: none there: what lies below may be read; borrowed */
+    unsigned folder_count;
 };
 
 /* The layers of this process's class, in the order in which each still allows the next.

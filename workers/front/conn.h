@@ -59,6 +59,7 @@ struct conn {
     bool local;    /* the address is loopback, and nobody asks through it */
     bool tailnet;  /* so does tailscale serve, or somebody here who writes what it would */
     bool proxied;  /* a trusted proxy asks for it; peer is whom it asks for */
+    bool canvas;   /* a page of the canvas that waits for "reload": no client of the gateway */
     bool inner;    /* there is a stream (over) instead of a socket */
     bool secure;   /* TLS, begun or not */
     bool watched;  /* its hanging up is noticed while it is paused */

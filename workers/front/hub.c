@@ -19,7 +19,8 @@ static void send_connect(struct conn *c)
                             /* of the socket itself: a proxy of this machine is one, too */
                             .flags = (c->local || ip_loopback(&c->from) ? CONN_LOCAL : 0u) |
                                      (c->proxied ? CONN_PROXIED : 0u) |
-                                     (c->tailnet ? CONN_TAILSCALE : 0u),
+                                     (c->tailnet ? CONN_TAILSCALE : 0u) |
+                                     (c->canvas ? CONN_CANVAS : 0u) | (c->secure ? CONN_TLS : 0u),
                             .nonce = view_str(h->nonce),
                             .host = buf_view(&h->host),
                             .origin = buf_view(&h->origin),
@@ -168,7 +169,7 @@ static void on_back(struct front *f)
 
     log_info("hub.linked", KV("conns", f->conns.count), KV("requests", f->reqs.count));
     while ((c = cmap_next(&f->conns, &at))) {
-        if (c->state == CONN_OPEN)
+        if (c->state == CONN_OPEN && !c->canvas)
             resume(c);
         else if (c->state == CONN_CONNECTING && !c->hello->asked)
             send_connect(c);
@@ -334,7 +335,9 @@ int hub_on_event(void *ctx, struct link *from, struct ipc_event *m, struct err *
         struct conn *c = LIST_OF(l, struct conn, on_open);
 
         next = l->next; /* a slow one leaves the list */
-        if (m->audience == AUD_ALL || (c->audience & m->audience))
+        if (c->canvas && m->audience == AUD_CANVAS)
+            conn_text(c, &m->frame, 1, true);
+        else if (!c->canvas && (m->audience == AUD_ALL || (c->audience & m->audience)))
             put_event(c, m->frame, m->flags);
     }
     return 0;

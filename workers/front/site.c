@@ -1,5 +1,6 @@
 #include "site.h"
 
+#include "media_type.h"
 #include "num.h"
 #include "xchg.h"
 
@@ -456,7 +457,7 @@ void site_find(const struct front *f, const struct http_req *q, struct site_answ
         return;
     }
     *out = (struct site_answer){.site = f->site};
-    out->a.type = site_type(file->path);
+    out->a.type = media_type(file->path);
     out->a.policy =
         f->site ? buf_view(&f->site->policy) : view_of(own_policy, sizeof(own_policy) - 1);
     /* names in assets/ hold a hash of what is in them */

@@ -47,9 +47,6 @@ void site_find(const struct front *f, const struct http_req *q, struct site_answ
 /* The page that says so. */
 void site_missing(const struct front *f, const struct http_req *q, struct site_answer *out);
 
-/* By the ending of its name; what has none that is known is octet-stream. */
-const char *site_type(struct view path);
-
 /* Generated from ui/ (scripts/embed-ui): sorted by path. */
 extern const struct site_file site_embedded[];
 extern const size_t site_embedded_n;

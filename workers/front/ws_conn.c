@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 
+enum { CANVAS_MESSAGE_MAX = 4096 };
+
 static void on_message(struct conn *c, struct view text);
 
 void ws_conn_start(struct conn *c)
@@ -18,6 +20,15 @@ void ws_conn_start(struct conn *c)
     char text[256];
     int n;
 
+    if (c->canvas) { /* its credential came with the request, and it has nothing to say */
+        c->state = CONN_CONNECTING;
+        c->ws.max = CANVAS_MESSAGE_MAX;
+        conn_due(c, c->f->lim.handshake_ms);
+        places_spoke(&c->place);
+        conn_touch(c); /* that it is a WebSocket now */
+        hub_connect(c);
+        return;
+    }
     c->state = CONN_CHALLENGED;
     /* a first message in a binary frame is what some clients send, and is read as text */
     c->ws.accept_binary = true;
@@ -140,7 +151,8 @@ void ws_conn_accepted(struct conn *c, uint32_t audience, struct view body)
     c->state = CONN_OPEN;
     conn_give_place(c);
     c->audience = audience;
-    c->ws.max = f->lim.message_bytes;
+    if (!c->canvas)
+        c->ws.max = f->lim.message_bytes;
     c->ws.accept_binary = false;
     list_del(&c->on_open);
     list_add(&f->open, &c->on_open);
@@ -151,7 +163,8 @@ void ws_conn_accepted(struct conn *c, uint32_t audience, struct view body)
                  f->w.sup, &(struct ipc_conn_state){.conn_id = c->id, .state = CONN_STATE_AUTH},
                  &e) < 0)
         log_warn("conn.untold", KV("conn", c->id), KV("why", e.text));
-    ws_conn_answer(c, buf_view(&h->id), body);
+    if (!c->canvas)
+        ws_conn_answer(c, buf_view(&h->id), body);
     while (h->pending.n && c->state == CONN_OPEN) {
         uint32_t n;
 
@@ -209,6 +222,8 @@ static void on_message(struct conn *c, struct view text)
 {
     struct frame fr;
 
+    if (c->canvas)
+        return;
     if (c->state == CONN_CHALLENGED) {
         on_first(c, text);
         return;

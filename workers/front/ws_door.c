@@ -34,9 +34,30 @@ struct view ws_door_protocol(const struct http_req *q)
     return first;
 }
 
+/* /__openclaw__/ws, with a ticket before it or in the query. */
+static bool is_canvas(const struct http_req *q, struct view *ticket)
+{
+    struct view path = q->path, cap = V("/__openclaw__/cap/"), all = q->query;
+
+    *ticket = VIEW_EMPTY;
+    if (view_starts(path, cap)) {
+        path = view_from(path, cap.n);
+        *ticket = view_of(path.p, view_find(path, '/'));
+        path = view_from(path, ticket->n);
+    }
+    while (all.n && !ticket->n) {
+        struct view part = view_of(all.p, view_find(all, '&'));
+
+        all = view_from(all, part.n + 1);
+        if (view_starts(part, V("oc_cap=")))
+            *ticket = view_from(part, 7);
+    }
+    return view_eq(path, V("/__openclaw__/ws"));
+}
+
 static int keep(struct conn *c, const struct http_req *q, struct err *e)
 {
-    struct view agent = xchg_header(q, V("user-agent"));
+    struct view agent = xchg_header(q, V("user-agent")), ticket;
     int r;
 
     if ((r = mem_new(&c->hello, sizeof(*c->hello), e)) < 0)
@@ -53,6 +74,10 @@ static int keep(struct conn *c, const struct http_req *q, struct err *e)
     buf_put_view(&c->hello->host, q->host);
     buf_put_view(&c->hello->origin, q->origin);
     buf_put_view(&c->hello->agent, agent);
+    if (is_canvas(q, &ticket)) {
+        c->canvas = true;
+        buf_put_view(&c->hello->params, ticket);
+    }
     if (c->proxied)
         proxy_claims(q, &c->hello->claims);
     if ((r = buf_check(&c->hello->claims, e)) < 0 || (r = buf_check(&c->hello->host, e)) < 0 ||

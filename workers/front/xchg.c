@@ -383,6 +383,8 @@ void xchg_answer(struct xchg *x, const struct ipc_http_answer *m)
     struct http_answer a = {.status = m->status,
                             .fields = m->fields,
                             .policy = m->policy,
+                            /* the control page may show it */
+                            .frames = x->route && x->route->auth == ROUTE_TICKET,
                             .body = m->body,
                             .head = x->head,
                             /* a body that came with it is not read any more */

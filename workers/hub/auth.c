@@ -2,6 +2,7 @@
 
 #include "admit.h"
 #include "call.h"
+#include "canvas.h"
 #include "health.h"
 #include "hello.h"
 #include "json.h"
@@ -234,6 +235,7 @@ static int accept_conn(struct hub *h, struct link *front, struct attempt *a,
     struct auth *au = h->auth;
     struct ipc_connect_ok ok = {.conn_id = a->m->conn_id};
     struct conn *c = NULL, *known;
+    struct buf base = BUF_INIT(CANVAS_URL_MAX);
     int r;
 
     if ((r = conn_new(&c, link_instance(front), a->m->conn_id, e)) < 0)
@@ -243,6 +245,10 @@ static int accept_conn(struct hub *h, struct link *front, struct attempt *a,
     c->local = a->local;
     c->protocol = a->protocol;
     copy_text(c->peer, sizeof(c->peer), a->m->peer);
+    canvas_base(h, a->m, &base);
+    if (base.n && !base.failed)
+        c->base_url = mem_dup(buf_view(&base).p, base.n); /* without it there is no canvas */
+    buf_fini(&base);
     rand_uuid(c->conn_uuid);
     known = c;
     if ((r = list(a, c, buf_view(&au->scopes), e)) < 0 || (r = conn_add(h, &c, e)) < 0)
@@ -422,6 +428,8 @@ int auth_on_connect(struct hub *h, struct link *from, struct ipc_connect *m, str
 {
     struct tailnet_who who;
 
+    if (m->flags & CONN_CANVAS)
+        return canvas_on_connect(h, from, m, e);
     tailnet_look(h, m->flags & CONN_TAILSCALE ? m->peer : VIEW_EMPTY, &who);
     return auth_on_connect_known(h, from, m, &who, e);
 }

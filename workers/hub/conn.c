@@ -84,6 +84,7 @@ void conn_free(struct conn **cp)
         mem_free(c->sub_keys[i]);
     mem_free(c->listed_key);
     mem_free(c->listed);
+    mem_free(c->base_url);
     mem_free(c);
     *cp = NULL;
 }

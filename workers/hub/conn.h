@@ -49,6 +49,8 @@ struct conn {
     bool local;
     char *listed_key;  /* who it is in the presence list (device, instance or connection); NULL: not
                           listed. Owned */
+    char *base_url;    /* where it reached us, for its canvas's address; NULL: unknown. Owned */
+    int64_t canvas_ms; /* when its ticket was used last; wall clock */
     char *listed;      /* its entry there: JSON members without braces, reason and ts. Owned */
     bool sub_sessions; /* sessions.subscribe */
     char *sub_keys[CONN_SUBS_MAX]; /* sessions.messages.subscribe: full session keys, owned */

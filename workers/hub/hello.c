@@ -1,5 +1,6 @@
 #include "hello.h"
 
+#include "canvas.h"
 #include "clock.h"
 #include "health.h"
 #include "presence.h"
@@ -179,7 +180,9 @@ void hello_write(struct hub *h, const struct conn *c, struct view auth, struct b
     buf_put_view(out, buf_view(&he->defaults));
     if (c->who.scopes & SCOPE_ADMIN)
         buf_put_view(out, buf_view(&he->admin));
-    buf_put_view(out, V("},\"auth\":"));
+    buf_put_char(out, '}');
+    canvas_hello(h, c, out);
+    buf_put_view(out, V(",\"auth\":"));
     buf_put_view(out, auth);
     buf_put_view(out, buf_view(&he->policy));
 }

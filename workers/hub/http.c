@@ -386,6 +386,7 @@ int http_on_ask(struct hub *h, struct link *from, struct ipc_http_ask *m, struct
     }
     loop_timer_init(&r->late, h->w.loop, on_late, r);
     in = r->route->auth == ROUTE_BEARER         ? judge(r, m->credential)
+         : r->route->auth == ROUTE_TICKET       ? http_by_ticket(r) || judge(r, m->credential)
          : r->route->mount == ROUTE_HOOKS       ? http_hook_judge(r, m->credential)
          : handlers[r->route->id] == http_media ? http_media_pass(r) || judge(r, m->credential)
                                                 : true;

@@ -39,6 +39,7 @@ struct http_request {
     bool local;       /* this machine asks for itself */
     bool going;       /* its body is on its way */
     bool begun;       /* the head of the answer has gone */
+    bool by_ticket;   /* a ticket in its address let it in */
     unsigned scopes;  /* what who asks may do, expanded */
     /* text of the request; they live as long as it does */
     struct view peer, host, rest, query, headers, trace, origin;
@@ -91,6 +92,8 @@ void http_break(struct http_request *r);
 bool http_by_device(struct http_request *r, struct view key, bool waits, struct view credential);
 /* Of a request below hooks.path: it has its answer when this is false. */
 bool http_hook_judge(struct http_request *r, struct view credential);
+/* Of a request for the canvas: whether a ticket in its address lets it in. */
+bool http_by_ticket(struct http_request *r);
 
 /* Of a request for a file: it shows a pass for it. */
 bool http_media_pass(struct http_request *r);

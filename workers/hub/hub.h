@@ -27,6 +27,7 @@ struct tailnet;        /* connects that wait for tailscaled's word (tailnet.h) *
 struct http_channels;  /* requests that channels answer (http_channel.h) */
 struct apis;           /* turns that OpenAI's interfaces asked for (api.h) */
 struct embeds;         /* requests for vectors (api_embed.h) */
+struct file_gets;      /* files that openclaw-files reads (file_get.h) */
 struct hello;          /* the constant parts of hello-ok (hello.h) */
 struct dispatch;       /* compiled method table (dispatch.h) */
 struct devices;        /* paired devices (devices.h) */
@@ -57,6 +58,7 @@ struct hub {
     struct tailnet *tailnet;
     struct apis *apis;
     struct embeds *embeds;
+    struct file_gets *file_gets;
     struct http_channels *http_channels;
     struct metrics *metrics;
     struct tools *tools;

@@ -1,13 +1,14 @@
-/* workers/front/site_type.c - media types of files, by their endings (RFC 9110, 8.3). */
-#include "mem.h"
-#include "site.h"
+#include "media_type.h"
 
-const char *site_type(struct view path)
+#include "mem.h"
+
+const char *media_type(struct view path)
 {
     static const struct {
         const char *end, *type;
     } rows[] = {
         {".html", "text/html; charset=utf-8"},
+        {".htm", "text/html; charset=utf-8"},
         {".js", "text/javascript; charset=utf-8"},
         {".mjs", "text/javascript; charset=utf-8"},
         {".css", "text/css; charset=utf-8"},
@@ -25,6 +26,12 @@ const char *site_type(struct view path)
         {".woff", "font/woff"},
         {".ttf", "font/ttf"},
         {".wasm", "application/wasm"},
+        {".avif", "image/avif"},
+        {".csv", "text/csv; charset=utf-8"},
+        {".xml", "application/xml"},
+        {".webm", "video/webm"},
+        {".ogg", "audio/ogg"},
+        {".wav", "audio/wav"},
         {".mp3", "audio/mpeg"},
         {".mp4", "video/mp4"},
         {".pdf", "application/pdf"},
