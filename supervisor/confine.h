@@ -64,9 +64,10 @@ void confine_init(struct confine *c, const char *exe_dir);
 uid_t confine_uid(const struct confine *c, enum role role);
 /* In the child. Returns 0, or an exit code: a step failed half way. *root_ready: CAGE_ENV_ROOT. */
 int confine_child(const struct confine *c, enum role role, bool *root_ready);
-/* Of a process that said READY with these CAGE_SAID_* bits. */
+/* Of a process that said READY with these CAGE_SAID_* bits. copied: it has its fork server's filter
+ * beneath its own. */
 void confine_look(struct confine_view *v, const struct confine *c, enum role role, pid_t pid,
-                  uint32_t said);
+                  uint32_t said, bool copied);
 /* Names of the layers in the set, joined by spaces. */
 const char *confine_names(uint32_t set, char out[256]);
 /* An object with what was seen. */

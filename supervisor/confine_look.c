@@ -128,7 +128,7 @@ static unsigned own_filters(void)
 }
 
 static void look_status(struct confine_view *v, const struct confine *c, enum role role,
-                        struct view status)
+                        struct view status, unsigned inherited)
 {
     struct view uids = line_of(status, "Uid:"), groups = line_of(status, "Groups:");
     char want[96];
@@ -144,8 +144,8 @@ static void look_status(struct confine_view *v, const struct confine *c, enum ro
     v->seccomp_mode = number(line_of(status, "Seccomp:"));
     v->filters = number(line_of(status, "Seccomp_filters:"));
     v->threads = number(line_of(status, "Threads:"));
-    /* a service manager's filter is inherited: the worker's own is one more than ours */
-    set(v, LAYER_SECCOMP, v->seccomp_mode == 2 && v->filters > own_filters());
+    /* a service manager's filter is inherited: the worker's own is one more */
+    set(v, LAYER_SECCOMP, v->seccomp_mode == 2 && v->filters > inherited);
 }
 
 /* Every file of a process that may be dumped belongs to its user, else to root. */
@@ -224,7 +224,7 @@ static uint32_t wanted(const struct confine *c, enum role role)
 }
 
 void confine_look(struct confine_view *v, const struct confine *c, enum role role, pid_t pid,
-                  uint32_t said)
+                  uint32_t said, bool copied)
 {
     char text[TEXT_MAX];
     struct view status = read_proc(pid, "status", text);
@@ -232,7 +232,7 @@ void confine_look(struct confine_view *v, const struct confine *c, enum role rol
     *v = (struct confine_view){.wanted = wanted(c, role)};
     if (status.n) {
         v->looked = true;
-        look_status(v, c, role, status);
+        look_status(v, c, role, status, own_filters() + copied);
         look_limits(v, pid);
         look_namespaces(v, role, pid);
     }

@@ -99,6 +99,7 @@ static int give_birth(struct proc *p, const char *program, int *line, struct err
         if (r < 0)
             fd_close(&s[0]);
     } while (r < 0 && copied && !(copied = false));
+    p->copied = copied;
     if (r == 0)
         *line = s[0];
     return r;

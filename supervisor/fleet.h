@@ -59,6 +59,7 @@ struct proc {
     unsigned restarts;
     unsigned conns;               /* fronts: connections they hold */
     bool awaits;                  /* STARTING, but its program's fork server is not ready */
+    bool copied;                  /* from a fork server */
     bool linked;                  /* announced in this life */
     bool suspect;                 /* lost a line while both ends lived */
     uint64_t memory, memory_told; /* bytes of its own, and what the hub knows */

@@ -28,7 +28,7 @@ static bool caged(struct proc *p, uint32_t said)
     char name[64], have[256], lack[256];
     uint32_t missing;
 
-    confine_look(v, &f->conf.cage, p->role, p->pid, said);
+    confine_look(v, &f->conf.cage, p->role, p->pid, said, p->copied);
     p->by_cgroup =
         cgroup_holds(&f->cgroups, (unsigned)(p - f->proc), p->pid, recycle_hard(f, p->role));
     missing = v->wanted & ~v->in_force;

@@ -3,8 +3,12 @@
 #include "forkline.h"
 
 #include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -39,6 +43,89 @@ static void answer(int32_t what)
 {
     if (send(LINE, &what, sizeof(what), MSG_NOSIGNAL) != (ssize_t)sizeof(what))
         _exit(0); /* nobody is there any more */
+}
+
+/*
+ * What neither this process nor any copy, nor a program that a copy starts, has to do with. Copies
+ * add their class's own list of what is allowed; this one stands for the time before, and is the
+ * only one that lets them set themselves up.
+ */
+#define DENIED(X)                                                                                  \
+    X(ptrace)                                                                                      \
+    X(process_vm_readv)                                                                            \
+    X(process_vm_writev)                                                                           \
+    X(kcmp)                                                                                        \
+    X(mount)                                                                                       \
+    X(umount2)                                                                                     \
+    X(pivot_root)                                                                                  \
+    X(chroot)                                                                                      \
+    X(open_tree)                                                                                   \
+    X(move_mount)                                                                                  \
+    X(fsopen)                                                                                      \
+    X(fsconfig)                                                                                    \
+    X(fsmount)                                                                                     \
+    X(setns)                                                                                       \
+    X(unshare)                                                                                     \
+    X(open_by_handle_at)                                                                           \
+    X(bpf)                                                                                         \
+    X(perf_event_open)                                                                             \
+    X(userfaultfd)                                                                                 \
+    X(io_uring_setup)                                                                              \
+    X(io_uring_enter)                                                                              \
+    X(io_uring_register)                                                                           \
+    X(add_key)                                                                                     \
+    X(request_key)                                                                                 \
+    X(keyctl)                                                                                      \
+    X(init_module)                                                                                 \
+    X(finit_module)                                                                                \
+    X(delete_module)                                                                               \
+    X(kexec_load)                                                                                  \
+    X(kexec_file_load)                                                                             \
+    X(reboot)                                                                                      \
+    X(swapon)                                                                                      \
+    X(swapoff)                                                                                     \
+    X(acct)                                                                                        \
+    X(quotactl)                                                                                    \
+    X(syslog)                                                                                      \
+    X(settimeofday)                                                                                \
+    X(clock_settime)                                                                               \
+    X(adjtimex)                                                                                    \
+    X(clock_adjtime)                                                                               \
+    X(sethostname)                                                                                 \
+    X(setdomainname)                                                                               \
+    X(personality)                                                                                 \
+    X(vhangup)
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#error "which architecture's system calls are these? AUDIT_ARCH_*"
+#endif
+enum { OTHER_ABI = 0x40000000 }; /* x32 has the same calls under other numbers */
+
+static void filter(void)
+{
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, OTHER_ABI, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+#define X(name)                                                                                    \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1),                                         \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        DENIED(X)
+#undef X
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {.len = sizeof(code) / sizeof(*code), .filter = code};
+
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 && errno != ENOSYS &&
+        errno != EINVAL)
+        _exit(1);
 }
 
 /* False: it was no request. */
@@ -101,8 +188,9 @@ void forkserver_run(int argc, char **argv)
     (void)argc;
     (void)prctl(PR_SET_NAME, "openclaw-fork"); /* started by descriptor it would be called "5" */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        _exit(1);
+    filter();
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
