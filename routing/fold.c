@@ -181,11 +181,19 @@ static bool is_blank(uint32_t c)
            c == 0x205f || c == 0x3000 || c == 0xfeff;
 }
 
+/* Of ASCII, and no blank. */
+static bool is_solid(char c)
+{
+    return c > ' ' && c < 0x7f;
+}
+
 struct view fold_trim(struct view v)
 {
     uint32_t c;
     size_t len;
 
+    if (v.n && is_solid(v.p[0]) && is_solid(v.p[v.n - 1]))
+        return v; /* nearly always */
     while (v.n && (len = take_char(v.p, v.n, &c)) && is_blank(c)) {
         v.p += len;
         v.n -= len;
