@@ -3,6 +3,7 @@
  */
 #include "ctl.h"
 
+#include "b64.h"
 #include "clock.h"
 #include "jw.h"
 #include "mem.h"
@@ -22,8 +23,9 @@ struct check {
     int fd;
     struct buf in;
     unsigned passed, failed;
-    bool json;
-    json_t *rows; /* owned */
+    bool json, media; /* media: it says that it takes files */
+    json_t *rows;     /* owned */
+    json_t *file;     /* owned: the first file that somebody sent while we asked */
 };
 
 static void row(struct check *k, bool ok, const char *what, const char *more)
@@ -109,6 +111,15 @@ static json_t *next(struct check *k, int64_t until, const char **why)
     }
 }
 
+/* A file of a message that comes by itself is worth a try. */
+static void look(struct check *k, const json_t *doc)
+{
+    json_t *media = json_object_get(json_object_get(doc, "params"), "media");
+
+    if (!k->file && json_view(json_array_get(media, 0), "ref").n)
+        k->file = json_incref(json_array_get(media, 0));
+}
+
 /* The answer to this id; notifications before it are looked at and left. */
 static json_t *answer(struct check *k, int id, const char **why)
 {
@@ -118,6 +129,7 @@ static json_t *answer(struct check *k, int id, const char **why)
     while ((doc = next(k, until, why))) {
         if (!json_object_get(doc, "method") && json_i64(doc, "id", 0) == id)
             return doc;
+        look(k, doc);
         json_decref(doc);
     }
     return NULL;
@@ -141,6 +153,8 @@ static void check_initialize(struct check *k, json_t *conf)
                                 "account", "default", "config", conf)),
            *result = json_object_get(doc, "result");
     int64_t limit = json_i64(result, "textLimit", 4000);
+    const json_t *cap;
+    size_t i;
 
     if (!doc)
         return;
@@ -151,7 +165,83 @@ static void check_initialize(struct check *k, json_t *conf)
         !json_object_get(result, "capabilities") ||
             json_is_array(json_object_get(result, "capabilities")),
         "capabilities is a list", NULL);
+    json_array_foreach(json_object_get(result, "capabilities"), i, cap) k->media |=
+        view_eq(json_view_of(cap), V("media"));
     json_decref(doc);
+}
+
+/* ---- files ---- */
+
+static bool refuses(struct check *k, const char *what, const char *method, int id, json_t *params)
+{
+    json_t *doc = ask(k, what, method, id, params), *error = json_object_get(doc, "error");
+    bool ok = json_view(error, "message").n > 0;
+
+    if (doc)
+        row(k, ok, what, NULL);
+    json_decref(doc);
+    return ok;
+}
+
+static bool put(struct check *k, int id, int offset, const char *data, bool end)
+{
+    json_t *doc = ask(k, "a piece of a file is taken", "media.put", id,
+                      json_pack("{s:s, s:i, s:s, s:b}", "ref", "check-file", "offset", offset,
+                                "data", data, "end", end));
+    bool ok = doc && !json_object_get(doc, "error");
+
+    if (doc)
+        row(k, ok, "a piece of a file is taken", NULL);
+    json_decref(doc);
+    return ok;
+}
+
+/* All of a file, in pieces of at most so many bytes. */
+static void check_fetch(struct check *k, int id)
+{
+    enum { PIECE = 1000, FILE_MAX = 64 << 20 };
+    struct buf got = BUF_INIT(FILE_MAX);
+    int64_t said = json_i64(k->file, "bytes", 0);
+    bool end = false, ok = true;
+
+    while (ok && !end) {
+        size_t before = got.n;
+        json_t *doc = ask(k, "a file that somebody sent comes in pieces", "media.fetch", id++,
+                          json_pack("{s:O, s:I, s:i}", "ref", json_object_get(k->file, "ref"),
+                                    "offset", (json_int_t)got.n, "limit", (int)PIECE)),
+               *result = json_object_get(doc, "result");
+
+        end = json_flag(result, "end", false);
+        ok = b64_get(json_view(result, "data"), &got) && got.n - before <= PIECE &&
+             (got.n > before || end);
+        json_decref(doc);
+    }
+    row(k, ok, "a file that somebody sent comes in pieces", NULL);
+    row(k, !said || (uint64_t)said == got.n, "it has as many bytes as were said", NULL);
+    buf_fini(&got);
+}
+
+static void check_media(struct check *k)
+{
+    json_t *doc;
+
+    if (put(k, 10, 0, "aGVsbG8g", false) && put(k, 11, 6, "eW91", true)) {
+        doc = ask(k, "send of a file to nobody is answered", "send", 12,
+                  json_pack("{s:s, s:s, s:[{s:s, s:s, s:s, s:i}]}", "idempotencyKey", "check-2",
+                            "to", "nobody-of-that-name", "media", "ref", "check-file", "type",
+                            "text/plain", "name", "hello.txt", "bytes", 9));
+        if (doc)
+            row(k,
+                json_view(json_object_get(doc, "error"), "message").n ||
+                    json_view(json_object_get(doc, "result"), "messageId").n,
+                "send of a file without text answers as any other", NULL);
+        json_decref(doc);
+    }
+    tell(k, "media.drop", 0, json_pack("{s:s}", "ref", "never-put"));
+    (void)refuses(k, "a file that nobody sent is refused", "media.fetch", 13,
+                  json_pack("{s:s, s:i, s:i}", "ref", "never-said", "offset", 0, "limit", 1000));
+    if (k->file)
+        check_fetch(k, 14);
 }
 
 static void check_refusals(struct check *k)
@@ -234,6 +324,8 @@ int channel_check(struct ctl *c, int argc, char **argv)
         check_initialize(&k, conf);
         if (!k.failed) {
             check_refusals(&k);
+            if (k.media)
+                check_media(&k);
             check_manners(&k);
         }
         check_end(&k);
@@ -248,6 +340,7 @@ int channel_check(struct ctl *c, int argc, char **argv)
         (void)printf("%u passed, %u failed\n", k.passed, k.failed);
     json_decref(doc);
     json_decref(conf);
+    json_decref(k.file);
     buf_fini(&k.in);
     return k.failed ? 1 : 0;
 }

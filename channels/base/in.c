@@ -378,8 +378,9 @@ static bool brings_media(const struct channel *c)
     return c->ops->caps & CHANNEL_CAN_MEDIA && c->ops->fetch_media;
 }
 
-static void write_words(struct channel *c, struct pending *p, const struct channel_event *ev,
-                        const struct access *a)
+/* Errors: ERR_INVALID it is more than the hub is told, ERR_NOMEM. */
+static int write_words(struct channel *c, struct pending *p, const struct channel_event *ev,
+                       const struct access *a, struct err *e)
 {
     struct buf *b = &p->words;
     struct view *all[] = {&p->update_id, &p->peer,    &p->text, &p->sender,
@@ -395,7 +396,7 @@ static void write_words(struct channel *c, struct pending *p, const struct chann
         write_peer(c, ev, a, false, b);
     }
     if (b->n - at > PEER_BYTES - HELD_BYTES)
-        b->failed = true;
+        return err_set(e, ERR_INVALID, "who and where: more than %d bytes", (int)PEER_BYTES);
     view_into(b, at, &p->peer);
     at = b->n;
     if (p->what == WHAT_INBOUND)
@@ -421,6 +422,7 @@ static void write_words(struct channel *c, struct pending *p, const struct chann
     view_into(b, at, &p->talk);
     for (size_t i = 0; i < COUNT_OF(all); i++)
         stand(b, all[i]);
+    return b->failed ? err_set(e, ERR_NOMEM, "out of memory for a message") : 0;
 }
 
 static int check(const struct channel_event *ev, struct err *e)
@@ -483,8 +485,8 @@ int channel_inbound(struct channel *c, const struct channel_event *ev, channel_t
     p->tag = tag;
     buf_init(&p->words, CHANNEL_TEXT_BYTES + 2 * PEER_BYTES);
     if (p->what != WHAT_NOTHING)
-        write_words(c, p, ev, &a);
-    if ((r = buf_check(&p->words, e)) == 0 && p->what == WHAT_INBOUND && brings_media(c))
+        r = write_words(c, p, ev, &a, e);
+    if (r == 0 && p->what == WHAT_INBOUND && brings_media(c))
         r = media_new(&p->media, c, ev, on_files, p, e);
     if (r < 0) {
         buf_fini(&p->words);

@@ -32,13 +32,12 @@ void media_name(struct view said, struct view kind, unsigned index, struct view 
             break;
         }
     said = cut(view_trim(said), MEDIA_NAME_BYTES);
-    if (fine(said) && utf8_valid(said)) {
-        for (size_t i = 0; i < said.n; i++)
-            if ((unsigned char)said.p[i] >= ' ' && said.p[i] != 0x7f)
-                buf_put_char(out, said.p[i]);
-        if (out->n > at)
-            return;
-    }
+    for (size_t i = 0; utf8_valid(said) && i < said.n; i++)
+        if ((unsigned char)said.p[i] >= ' ' && said.p[i] != 0x7f)
+            buf_put_char(out, said.p[i]);
+    if (fine(view_from(buf_view(out), at)))
+        return;
+    buf_cut(out, at);
     buf_put_view(out, kind.n ? cut(kind, 32) : V("file"));
     if (index)
         buf_printf(out, "-%u", index + 1);

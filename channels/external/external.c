@@ -4,7 +4,7 @@
  * pairing, groups, what is safe and what is sent again stay here, where it cannot pass them by.
  * Trusts: nothing it says. Holds: what its section of the configuration says.
  */
-#include "chan_program.h"
+#include "ext_int.h"
 
 #include "json.h"
 #include "jw.h"
@@ -15,37 +15,13 @@
 
 enum {
     PROTOCOL = 1,
-    CALLS_MAX = 64, /* requests without an answer */
     START_MS = 30 * 1000,
     SEND_MS = 60 * 1000,
     PROBE_MS = 9 * 1000,
-    LINE_BYTES = 2 << 20,
     INBOUND_IDS = 1024,
 };
 
-struct call {
-    struct external *x;
-    uint64_t id; /* 0: free */
-    void (*on_answer)(struct external *x, struct call *k, const json_t *result,
-                      const json_t *error);
-    struct channel_op *op;
-    void *ticket;
-    struct loop_timer limit;
-};
-
-struct external {
-    struct channel *c;
-    struct channel_ops ops; /* what the program says it can do */
-    struct chan_program *program;
-    struct call calls[CALLS_MAX];
-    uint64_t next_id;
-    json_t *conf;  /* owned: what the program is told */
-    json_t *taken; /* owned: tag -> its own id of a message that is not safe yet */
-    uint64_t next_tag;
-    char rooms[17]; /* ipc.def: channel_state.rooms */
-};
-
-static void result_of(const json_t *error, struct channel_result *out)
+void ext_result(const json_t *error, struct channel_result *out)
 {
     const json_t *data = json_object_get(error, "data");
     struct view kind = json_view(data, "kind");
@@ -81,9 +57,9 @@ static void on_limit(void *ctx)
     json_decref(error);
 }
 
-static struct call *begin_call(struct external *x, uint32_t limit_ms)
+struct call *ext_call(struct external *x, uint32_t limit_ms)
 {
-    for (size_t i = 0; i < CALLS_MAX; i++) {
+    for (size_t i = 0; i < EXT_CALLS_MAX; i++) {
         struct call *k = &x->calls[i];
 
         if (k->id)
@@ -96,7 +72,13 @@ static struct call *begin_call(struct external *x, uint32_t limit_ms)
     return NULL;
 }
 
-static void open_request(struct jw *w, const char *method, uint64_t id)
+void ext_forget(struct call *k)
+{
+    loop_timer_fini(&k->limit);
+    *k = (struct call){.x = k->x};
+}
+
+void ext_open(struct jw *w, const char *method, uint64_t id)
 {
     jw_obj(w);
     jw_kcstr(w, "jsonrpc", "2.0");
@@ -107,7 +89,7 @@ static void open_request(struct jw *w, const char *method, uint64_t id)
     jw_obj(w);
 }
 
-static int close_request(struct external *x, struct jw *w, struct err *e)
+int ext_close(struct external *x, struct jw *w, struct err *e)
 {
     int r;
 
@@ -132,7 +114,7 @@ static void on_sent(struct external *x, struct call *k, const json_t *result, co
                                .message_id = json_view(result, "messageId")};
 
     if (error)
-        result_of(error, &r);
+        ext_result(error, &r);
     channel_done(x->c, k->op, &r);
 }
 
@@ -157,12 +139,13 @@ static void write_op(struct jw *w, const struct channel_op *op)
 static void request(struct channel *c, struct channel_op *op, const char *method)
 {
     struct external *x = channel_user(c);
-    struct call *k = begin_call(x, SEND_MS);
-    struct buf b = BUF_INIT(LINE_BYTES);
+    struct call *k = ext_call(x, SEND_MS);
+    struct buf b = BUF_INIT(EXT_LINE_BYTES);
     struct jw w = JW_INIT(&b);
     struct err e = ERR_INIT;
 
     if (!k) {
+        ext_uploaded(x, op);
         channel_done(c, op,
                      &(struct channel_result){.outcome = CHANNEL_TRANSIENT,
                                               .error = V("the program has too much to do")});
@@ -170,25 +153,26 @@ static void request(struct channel *c, struct channel_op *op, const char *method
     }
     k->op = op;
     k->on_answer = on_sent;
-    open_request(&w, method, k->id);
+    ext_open(&w, method, k->id);
     write_op(&w, op);
+    ext_put_files(x, &w, op);
+    ext_uploaded(x, op);
     if (op->extra) {
-        struct buf extra = BUF_INIT(LINE_BYTES);
+        struct buf extra = BUF_INIT(EXT_LINE_BYTES);
 
         if (json_dump(op->extra, &extra, &e) == 0)
             jw_kraw(&w, "extra", buf_view(&extra));
         buf_fini(&extra);
     }
     if (op->poll) {
-        struct buf poll = BUF_INIT(LINE_BYTES);
+        struct buf poll = BUF_INIT(EXT_LINE_BYTES);
 
         if (json_dump(op->poll, &poll, &e) == 0)
             jw_kraw(&w, "poll", buf_view(&poll));
         buf_fini(&poll);
     }
-    if (close_request(x, &w, &e) < 0) {
-        loop_timer_fini(&k->limit);
-        *k = (struct call){.x = x};
+    if (ext_close(x, &w, &e) < 0) {
+        ext_forget(k);
         channel_done(
             c, op,
             &(struct channel_result){.outcome = CHANNEL_TRANSIENT, .error = view_str(e.text)});
@@ -196,9 +180,17 @@ static void request(struct channel *c, struct channel_op *op, const char *method
     buf_fini(&b);
 }
 
+void ext_send(struct external *x, struct channel_op *op)
+{
+    request(x->c, op, op->poll ? "poll" : "send");
+}
+
 static void external_send(struct channel *c, struct channel_op *op)
 {
-    request(c, op, op->poll ? "poll" : "send");
+    if (op->media_n)
+        ext_upload(channel_user(c), op);
+    else
+        ext_send(channel_user(c), op);
 }
 
 static void external_edit(struct channel *c, struct channel_op *op)
@@ -231,8 +223,8 @@ static void on_probed(struct external *x, struct call *k, const json_t *result, 
 static void external_probe(struct channel *c, void *ticket)
 {
     struct external *x = channel_user(c);
-    struct call *k = begin_call(x, PROBE_MS);
-    struct buf b = BUF_INIT(LINE_BYTES);
+    struct call *k = ext_call(x, PROBE_MS);
+    struct buf b = BUF_INIT(EXT_LINE_BYTES);
     struct jw w = JW_INIT(&b);
     struct err e = ERR_INIT;
 
@@ -242,8 +234,8 @@ static void external_probe(struct channel *c, void *ticket)
     }
     k->ticket = ticket;
     k->on_answer = on_probed;
-    open_request(&w, "probe", k->id);
-    if (close_request(x, &w, &e) < 0)
+    ext_open(&w, "probe", k->id);
+    if (ext_close(x, &w, &e) < 0)
         log_warn("external.probe", KV("why", e.text)); /* its limit answers */
     buf_fini(&b);
 }
@@ -259,61 +251,29 @@ static void external_typing(struct channel *c, struct channel_op *op)
 static void on_taken(void *ctx, uint64_t tag)
 {
     struct external *x = ctx;
-    struct buf b = BUF_INIT(LINE_BYTES);
+    struct buf b = BUF_INIT(EXT_LINE_BYTES);
     struct jw w = JW_INIT(&b);
     struct err e = ERR_INIT;
     char key[24];
 
     (void)snprintf(key, sizeof(key), "%llu", (unsigned long long)tag);
-    open_request(&w, "ack", 0);
+    ext_open(&w, "ack", 0);
     jw_kstr(&w, "id", json_view(x->taken, key));
-    if (close_request(x, &w, &e) < 0)
+    if (ext_close(x, &w, &e) < 0)
         log_warn("external.ack_lost", KV("why", e.text)); /* it says the message again */
     (void)json_object_del(x->taken, key);
     buf_fini(&b);
 }
 
-static enum channel_peer peer_kind(struct view v)
-{
-    return view_eq(v, V("group"))     ? PEER_GROUP
-           : view_eq(v, V("channel")) ? PEER_CHANNEL
-                                      : PEER_DIRECT;
-}
-
 static void on_inbound(struct external *x, const json_t *p)
 {
-    const json_t *from = json_object_get(p, "sender"), *peer = json_object_get(p, "peer"),
-                 *quote = json_object_get(p, "replyTo");
-    struct view chat = json_view(peer, "id"), mention = json_view(p, "mention");
-    struct channel_event ev = {
-        .update_id = json_view(p, "id"),
-        .message_id = json_view(p, "messageId"),
-        .from = {.id = json_view(from, "id"),
-                 .name = json_view(from, "name"),
-                 .username = json_view(from, "username"),
-                 .bot = json_flag(from, "bot", false),
-                 .self = json_flag(from, "self", false)},
-        .kind = peer_kind(json_view(peer, "kind")),
-        .peer = chat.n ? chat : json_view(from, "id"),
-        .peer_name = json_view(peer, "name"),
-        .parent = json_view(peer, "parentId"),
-        .parent_kind = PEER_GROUP,
-        .thread = json_view(p, "threadId"),
-        .target = json_view(p, "to"),
-        .text = json_view(p, "text"),
-        .reply_to = json_view(quote, "id"),
-        .reply_text = json_view(quote, "text"),
-        .reply_sender = json_view(quote, "sender"),
-        .reply_to_self = json_flag(quote, "self", false),
-        .mention = view_eq(mention, V("self"))    ? MENTION_SELF
-                   : view_eq(mention, V("other")) ? MENTION_OTHER
-                                                  : MENTION_NONE,
-        .sent_ms = json_i64(p, "sentAt", 0),
-    };
+    struct channel_media media[CHANNEL_MEDIA_MAX];
+    struct channel_event ev;
     struct err e = ERR_INIT;
     char key[24];
     int r;
 
+    ext_event_read(p, &ev, media);
     channel_alive(x->c);
     (void)snprintf(key, sizeof(key), "%llu", (unsigned long long)++x->next_tag);
     if (json_object_set(x->taken, key, json_object_get(p, "id")) < 0)
@@ -364,7 +324,7 @@ static void on_answer(struct external *x, const json_t *doc)
     int64_t id = json_i64(doc, "id", 0);
     const json_t *error = json_object_get(doc, "error");
 
-    for (size_t i = 0; i < CALLS_MAX; i++)
+    for (size_t i = 0; i < EXT_CALLS_MAX; i++)
         if (id > 0 && x->calls[i].id == (uint64_t)id) {
             end_call(&x->calls[i], json_object_get(doc, "result"),
                      json_is_object(error) ? error : NULL);
@@ -420,7 +380,8 @@ static const struct {
                  {"groups", CHANNEL_CAN_GROUP},
                  {"idempotent", CHANNEL_CAN_CLIENT_IDS},
                  {"stream", CHANNEL_CAN_STREAM},
-                 {"buttons", CHANNEL_CAN_BUTTONS}};
+                 {"buttons", CHANNEL_CAN_BUTTONS},
+                 {"media", CHANNEL_CAN_MEDIA}};
 
 static uint32_t number(const json_t *doc, const char *key)
 {
@@ -448,6 +409,12 @@ static void learn(struct external *x, const json_t *result)
             x->ops.dialect = (enum channel_dialect)d;
     if (limit >= 16 && limit <= CHANNEL_TEXT_BYTES)
         x->ops.text_limit = (uint32_t)limit;
+    x->ops.caption_limit = number(result, "captionLimit");
+    x->ops.album =
+        (uint8_t)(number(result, "albumMax") < CHANNEL_MEDIA_MAX ? number(result, "albumMax")
+                                                                 : CHANNEL_MEDIA_MAX);
+    if (number(result, "mediaMaxMb"))
+        x->ops.media_max_mb = number(result, "mediaMaxMb");
     x->ops.pace = (struct channel_pace){.chat_gap_ms = number(pace, "chatGapMs"),
                                         .room_per_min = number(pace, "roomPerMinute"),
                                         .account_n = number(pace, "accountPerSecond"),
@@ -479,7 +446,7 @@ static void on_initialized(struct external *x, struct call *k, const json_t *res
 static void external_connect(struct channel *c)
 {
     struct external *x = channel_user(c);
-    struct buf b = BUF_INIT(LINE_BYTES), conf = BUF_INIT(LINE_BYTES);
+    struct buf b = BUF_INIT(EXT_LINE_BYTES), conf = BUF_INIT(EXT_LINE_BYTES);
     struct jw w = JW_INIT(&b);
     struct err e = ERR_INIT;
     struct call *k;
@@ -487,16 +454,16 @@ static void external_connect(struct channel *c)
     if (x->next_id) /* it lives and tries again by itself: its next status says so */
         return;
     chan_program_listen(x->program);
-    k = begin_call(x, START_MS);
+    k = ext_call(x, START_MS);
     k->on_answer = on_initialized;
-    open_request(&w, "initialize", k->id);
+    ext_open(&w, "initialize", k->id);
     jw_ki64(&w, "protocol", PROTOCOL);
     jw_kcstr(&w, "channel", channel_id(c));
     jw_kcstr(&w, "account", channel_account(c));
     if (json_dump(x->conf, &conf, &e) == 0)
         jw_kraw(&w, "config", buf_view(&conf));
     put(&w, "resume", channel_resume(c));
-    if (close_request(x, &w, &e) < 0)
+    if (ext_close(x, &w, &e) < 0)
         channel_leave(c, e.text);
     buf_fini(&conf);
     buf_fini(&b);
@@ -534,7 +501,8 @@ static void external_close(struct channel *c)
 
     if (!x)
         return;
-    for (size_t i = 0; i < CALLS_MAX; i++)
+    ext_media_close(x);
+    for (size_t i = 0; i < EXT_CALLS_MAX; i++)
         if (x->calls[i].id)
             loop_timer_fini(&x->calls[i].limit);
     chan_program_stop(&x->program);
@@ -550,6 +518,7 @@ const struct channel_ops channel_platform = {
     .dialect = DIALECT_PLAIN,
     .unit = UNIT_CHARS,
     .text_limit = 4000,
+    .media_max_mb = 20,
     .prepare = external_prepare,
     .connect = external_connect,
     .disconnect = external_disconnect,
@@ -559,5 +528,6 @@ const struct channel_ops channel_platform = {
     .remove = external_remove,
     .react = external_react,
     .typing = external_typing,
+    .fetch_media = ext_fetch,
     .probe = external_probe,
 };

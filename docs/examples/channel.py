@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""A channel in a script: a line chat over TCP. People connect with `nc HOST PORT`, say who they are, and talk.
+"""A channel in a script: a line chat over TCP. People connect with `nc HOST PORT`, say who they are, and talk; "/file NAME BASE64"
+is a file, both ways.
 
     channels: { lines: { command: ["/usr/bin/python3", "/opt/channel.py"], port: 7000, dmPolicy: "open", allowFrom: ["*"] } }
 
 The protocol is docs/channel-protocol.md. Standard input and output belong to it; standard error goes to the log.
 """
+import base64
 import json
 import socketserver
 import sys
@@ -14,6 +16,7 @@ import time
 lock = threading.Lock()
 people = {}   # name: connection
 waiting = {}  # id: what was said and is not acknowledged; a channel that can, keeps this on its platform
+files = {}    # reference: bytes; what people send stays as long as the program
 
 
 def say(**message):
@@ -27,44 +30,44 @@ class Person(socketserver.StreamRequestHandler):
         name = self.rfile.readline(200).decode("utf-8", "replace").strip()
         people[name] = self
         for line in self.rfile:
-            number = "%s:%d" % (name, time.time_ns())
-            waiting[number] = {"id": number, "sender": {"id": name, "name": name},
-                               "peer": {"kind": "direct", "id": name},
-                               "text": line.decode("utf-8", "replace").strip()}
+            number, text = "%s:%d" % (name, time.time_ns()), line.decode("utf-8", "replace").strip()
+            waiting[number] = {"id": number, "sender": {"id": name, "name": name}, "peer": {"kind": "direct", "id": name}, "text": text}
+            if text.startswith("/file ") and text.count(" ") == 2:
+                files[number] = base64.b64decode(text.split(" ")[2])
+                waiting[number].update(text="", media=[{"ref": number, "name": text.split(" ")[1], "bytes": len(files[number])}])
             say(method="inbound", params=waiting[number])
         people.pop(name, None)
 
 
-class Door(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-
-
 def initialize(config, **_):
-    door = Door((config.get("host", "127.0.0.1"), config.get("port", 0)), Person)
+    socketserver.ThreadingTCPServer.allow_reuse_address = socketserver.ThreadingTCPServer.daemon_threads = True
+    door = socketserver.ThreadingTCPServer((config.get("host", "127.0.0.1"), config.get("port", 0)), Person)
     threading.Thread(target=door.serve_forever, daemon=True).start()
-    return {"name": "line chat on port %d" % door.server_address[1], "textLimit": 400, "connected": True}
+    return {"name": "line chat on port %d" % door.server_address[1], "textLimit": 400, "capabilities": ["media"], "connected": True}
 
 
-def send(to, text, **_):
+def send(to, text="", media=(), **_):
+    data = [(m["name"], base64.b64encode(files.pop(m["ref"])).decode()) for m in media]
     if to not in people:
         raise LookupError("nobody of that name is here")
-    people[to].wfile.write(text.encode() + b"\n")
+    people[to].wfile.write("".join(["/file %s %s\n" % d for d in data] + [text + "\n"] * bool(text)).encode())
     return {"messageId": "%s-%d" % (to, time.time_ns())}
 
 
-def ack(id, **_):
-    waiting.pop(id, None)
+def put(ref, offset, data, **_):
+    files[ref] = files.get(ref, b"")[:offset] + base64.b64decode(data)
+    return {}
 
 
-def probe(**_):
-    return {"people": len(people)}
+def fetch(ref, offset, limit):
+    piece = files[ref][offset:offset + limit]
+    return {"data": base64.b64encode(piece).decode(), "end": offset + len(piece) == len(files[ref])}
 
 
-METHODS = {"initialize": initialize, "send": send, "ack": ack, "probe": probe}
-
+METHODS = {"initialize": initialize, "send": send, "ack": lambda id: waiting.pop(id, None), "probe": lambda: {"people": len(people)},
+           "media.put": put, "media.fetch": fetch, "media.drop": lambda ref: files.pop(ref, None)}
 for line in sys.stdin:  # its end is ours
-    request = json.loads(line)
-    answer = {"error": {"code": -32601, "message": "not here", "data": {"kind": "permanent"}}}
+    request, answer = json.loads(line), {"error": {"code": -32601, "message": "not here", "data": {"kind": "permanent"}}}
     try:
         if request["method"] in METHODS:
             answer = {"result": METHODS[request["method"]](**request.get("params", {}))}

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """An external channel for the tests: between the gateway (standard input and output) and the chat server of a test
 (tests/it/platforms.py, a TCP port). What the server says is passed on, what is acknowledged goes back."""
+import base64
+import hashlib
 import json
 import select
 import socket
@@ -9,6 +11,7 @@ import sys
 
 def main():
     server, rest, chat = None, b"", b""
+    theirs, ours = {}, {}  # files: of people, by reference; of the gateway's messages, as they come
 
     def say(**doc):
         sys.stdout.write(json.dumps(dict({"jsonrpc": "2.0"}, **doc)) + "\n")
@@ -31,6 +34,9 @@ def main():
                     else:
                         say(id=number, result={"messageId": doc["messageId"]})
                 else:
+                    for i, m in enumerate(doc.get("media", [])):
+                        m["ref"] = "%s/%d" % (doc["id"], i)
+                        theirs[m["ref"]] = base64.b64decode(m.pop("data"))
                     say(method="inbound", params=doc)
         if 0 in ready:
             data = sys.stdin.buffer.raw.read(65536)
@@ -46,10 +52,27 @@ def main():
                     server.sendall(json.dumps({"token": conf.get("token")}).encode() + b"\n")
                     caps = ["reply", "groups"] + (["idempotent"] if conf.get("clientIds") else []) + conf.get("can", [])
                     say(id=doc["id"], result={"name": "test chat", "capabilities": caps, "connected": True,
-                                              "textLimit": conf.get("textLimit", 4000)})
+                                              "textLimit": conf.get("textLimit", 4000), **conf.get("said", {})})
                 elif method == "ack":
                     server.sendall(json.dumps({"ack": params["id"]}).encode() + b"\n")
+                elif method == "media.fetch":
+                    data = theirs.get(params["ref"])
+                    if data is None:
+                        say(id=doc["id"], error={"code": -1, "message": "no such file", "data": {"kind": "permanent"}})
+                        continue
+                    piece = data[params["offset"]:params["offset"] + params["limit"]]
+                    say(id=doc["id"], result={"data": base64.b64encode(piece).decode(), "end": params["offset"] + len(piece) == len(data)})
+                elif method == "media.put":
+                    assert len(ours.setdefault(params["ref"], b"")) == params["offset"]
+                    ours[params["ref"]] += base64.b64decode(params["data"])
+                    say(id=doc["id"], result={})
+                elif method == "media.drop":
+                    ours.pop(params["ref"], None)
                 elif method in ("send", "edit", "delete", "react", "typing"):
+                    for m in params.get("media", []):
+                        data = ours.pop(m["ref"])
+                        assert len(data) == m["bytes"]
+                        m["sha256"] = hashlib.sha256(data).hexdigest()
                     server.sendall(json.dumps({"op": method, "number": doc["id"], "with": params}).encode() + b"\n")
                 elif "id" in doc:
                     say(id=doc["id"], error={"code": -32601, "message": "no " + method, "data": {"kind": "permanent"}})

@@ -10,9 +10,13 @@ A platform's class has:
     fail(**how)         the next sends fail: transient=N, permanent=N, hang=N, lose=N (accepted, no answer)
     at(g)               the gateway, before it starts: for a platform that comes to its port
     close()
+Where takes_files is True also write(..., files=[(bytes, type, name)]) and
+    files()             what was sent with files, oldest first: dicts with "sha256", "name", "type", "text" (below it) and "to"
+    fail_files(**how)   the next sends of files fail, as fail
 A class may be a second way to run the same platform: row is the one of list.def, name what the suite calls it.
 """
 import atexit
+import base64
 import http.client
 import json
 import os
@@ -39,8 +43,10 @@ class External(Platform):
     name = "external"
     receipts = True  # it is told what was taken, and says the rest again
     client_ids = True  # it can know a message that comes twice
+    takes_files = True
 
-    def __init__(self, folder, client_ids=False, text_limit=4000, token="chat-token", can=()):
+    def __init__(self, folder, client_ids=False, text_limit=4000, token="chat-token", can=("media", "delete"), said=()):
+        self.said = dict({"captionLimit": 1000, "albumMax": 10}, **dict(said))
         self.can, self.others, self.count = list(can), [], 0
         self.client_ids, self.text_limit, self.token = client_ids, text_limit, token
         self.lock = threading.Lock()
@@ -63,7 +69,7 @@ class External(Platform):
     def section(self, **more):
         return dict({"command": ["/usr/bin/python3", self.program],
                      "port": self.port, "token": self.token, "clientIds": self.client_ids,
-                     "textLimit": self.text_limit, "can": self.can, "dmPolicy": "open", "allowFrom": ["*"]}, **more)
+                     "textLimit": self.text_limit, "can": self.can, "said": self.said, "dmPolicy": "open", "allowFrom": ["*"]}, **more)
 
     def _accept(self):
         while True:
@@ -141,9 +147,11 @@ class External(Platform):
                 return
             self._tell(conn, {"done": number, "messageId": self.known[key]})
 
-    def write(self, update, text, to="42", kind="direct", group=None, **more):
+    def write(self, update, text, to="42", kind="direct", group=None, files=(), **more):
         doc = {"id": update, "messageId": update, "sender": {"id": to, "name": "person " + to}, "text": text,
                "peer": {"kind": kind, "id": group or to}}
+        if files:
+            doc["media"] = [{"type": f[1], "name": f[2], "bytes": len(f[0]), "data": base64.b64encode(f[0]).decode()} for f in files]
         doc.update(more)
         with self.lock:
             self.updates.append(doc)
@@ -155,7 +163,13 @@ class External(Platform):
             return list(self.accepted)
 
     def texts(self):
-        return [m["text"] for m in self.sent()]
+        return [m.get("text", "") for m in self.sent()]
+
+    def files(self):
+        return [dict(f, text=m.get("text", ""), to=m["to"]) for m in self.sent() for f in m.get("media", [])]
+
+    def fail_files(self, **how):
+        self.fail(**how)
 
     def acked(self):
         with self.lock:
@@ -213,7 +227,7 @@ class WebFake(Platform):
 class Irc(WebFake):
     """tests/fake/irc.py. IRC has no receipts and no history: what is written while the bot is away is gone."""
     name, program = "irc", "irc.py"
-    receipts = client_ids = False
+    receipts = client_ids = takes_files = False
 
     def __init__(self, folder, *argv, **_):
         super().__init__(folder, *argv)
@@ -262,7 +276,7 @@ class Irc(WebFake):
 class Telegram(WebFake):
     """tests/fake/telegram.py, polled. It knows no ids of ours: a send without an answer may not be repeated."""
     name, program = "telegram", "telegram.py"
-    receipts, client_ids = True, False
+    receipts, client_ids, takes_files = True, False, True
 
     def __init__(self, folder, text_limit=4000, token="4242:good-token_of-a-bot", argv=(), **_):
         super().__init__(folder, "--bot", token, *argv)
@@ -282,7 +296,10 @@ class Telegram(WebFake):
         more.setdefault("from", {"id": who, "first_name": "person %d" % who})
         return self.order("say", bot=self.bot, chat=chat if isinstance(chat, dict) else {"id": chat}, **dict({"text": text}, **more))
 
-    def write(self, update, text, to="42", kind="direct", group=None, **more):
+    def write(self, update, text, to="42", kind="direct", group=None, files=(), **more):
+        if files and update not in self.messages:
+            self.write_files(update, text, to, kind, group, files)
+            return
         if update in self.messages:  # once more, as a new update: numbers that were confirmed do not come back
             got = self.order("update", bot=self.bot, update={"message": self.messages[update]})
         else:
@@ -299,6 +316,31 @@ class Telegram(WebFake):
     def texts(self):
         return [m.get("text", m.get("caption", "")) for m in self.sent()]
 
+    def write_files(self, update, text, to, kind, group, files):
+        """One message, or an album with the words below its first one."""
+        more = {"media_group_id": update} if len(files) > 1 else {}
+        for data, mime, name in files:
+            file = {"kind": "photo" if mime.startswith("image/") else "document", "name": name, "type": mime, "hex": data.hex()}
+            got = self.order("say", bot=self.bot, chat={"id": int(group or to), "type": "private" if kind == "direct" else "supergroup"},
+                             file=file, **{"from": {"id": int(to), "first_name": "person " + to}}, **more, **({"caption": text} if text else {}))
+            self.names[got["update_id"]] = update
+            self.messages.setdefault(update, got["message"])
+            text = ""
+
+    def files(self):
+        out = []
+        for call in self.order("log"):
+            sent = call["status"] == 200 or call.get("fault") == "lost"
+            album = {m["media"][9:]: m for m in call["params"].get("media", [])} if call["method"] == "sendMediaGroup" else {}
+            for field, f in (call.get("files") or {}).items() if sent else ():
+                about = album.get(field, call["params"])
+                out.append(dict(f, text=about.get("caption", ""), to=str(call["params"]["chat_id"]), method=call["method"]))
+        return out
+
+    def fail_files(self, **how):
+        for method in ("sendPhoto", "sendDocument", "sendMediaGroup"):
+            self.fail(method=method, **how)
+
     def intrude(self):
         """Another program asks for updates with the same token, once."""
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -313,11 +355,11 @@ class Telegram(WebFake):
         offset = self.state()["confirmed"]
         return [name for number, name in sorted(self.names.items()) if number < offset]
 
-    def fail(self, **how):
+    def fail(self, method="sendMessage", **how):
         for kind, n in how.items():
             fault = {"transient": "500", "permanent": "403", "lose": "lost", "hang": "hang"}[kind]
             if n:
-                self.fault("sendMessage", fault, times=n)
+                self.fault(method, fault, times=n)
 
     def down(self, yes):
         self.order("down", yes=yes)

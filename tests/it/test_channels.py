@@ -318,12 +318,43 @@ def test_response_prefix_of_parts(t, name):
     assert whole.split()[1:] == said.split(), (whole, answer)
 
 
+# A program with files, which gets one thing wrong: config.kind.
+FILES_PROGRAM = """import base64, json, sys
+kind, data = "", bytes(range(256)) * 10
+def say(**doc):
+    print(json.dumps(doc), flush=True)
+for line in sys.stdin:
+    doc = json.loads(line)
+    p, answer = doc.get("params", {}), {"error": {"code": -1, "message": "no"}}
+    if doc["method"] == "initialize":
+        kind = p["config"]["kind"]
+        answer = {"result": {"capabilities": ["media"]}}
+    elif doc["method"] in ("send", "probe") or (doc["method"] == "media.put" and kind != "deaf"):
+        answer = {"result": {"messageId": "1"}}
+    elif doc["method"] == "media.fetch" and (p["ref"] == "theirs" or kind == "generous"):
+        piece = data[p["offset"]:] if kind == "greedy" else data[p["offset"]:p["offset"] + p["limit"]]
+        answer = {"result": {"data": base64.b64encode(piece).decode(), "end": p["offset"] + len(piece) == len(data)}}
+    if "id" in doc:
+        say(id=doc["id"], **answer)
+    if doc["method"] == "initialize":
+        say(method="inbound", params={"id": "1", "media": [{"ref": "theirs", "bytes": len(data) + (kind == "short")}]})
+"""
+
+
 def test_check(t):
     """openclawctl channels check: the example of the documentation passes, what speaks something else does not."""
     tool = [os.path.join(t.build, "openclawctl"), "channels", "check"]
     run = subprocess.run(tool + ["/usr/bin/python3", os.path.join(ROOT, "docs", "examples", "channel.py")],
                          stdout=subprocess.PIPE, text=True, timeout=60)
-    assert run.returncode == 0 and "0 failed" in run.stdout, run.stdout
+    assert run.returncode == 0 and "0 failed" in run.stdout and "a piece of a file" in run.stdout, run.stdout
+    with open(os.path.join(t.folder, "files.py"), "w") as f:
+        f.write(FILES_PROGRAM)
+    for kind, bad in (("good", ""), ("short", "as many bytes"), ("greedy", "comes in pieces"), ("deaf", "piece of a file is taken"),
+                      ("generous", "nobody sent is refused")):
+        run = subprocess.run(tool + ["--config-json", json.dumps({"kind": kind}), "/usr/bin/python3", f.name],
+                             stdout=subprocess.PIPE, text=True, timeout=60)
+        assert run.returncode == (1 if bad else 0) and ("FAIL" in run.stdout) == bool(bad), (kind, run.stdout)
+        assert not bad or any(bad in x for x in run.stdout.split("\n") if "FAIL" in x), (kind, run.stdout)
     for argv in (["/bin/false"], ["/bin/echo", "hello"], ["/nowhere/at/all"]):
         run = subprocess.run(tool + argv, stdout=subprocess.PIPE, text=True, timeout=60)
         assert run.returncode == 1 and "FAIL" in run.stdout, (argv, run.stdout)
