@@ -1,13 +1,19 @@
 /* ctl/cmd_chat.c - talking: chat and history. */
 #include "ctl.h"
 
+#include "b64.h"
+#include "fd.h"
+#include "mem.h"
 #include "num.h"
 #include "rand.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { TURN_MAX_MS = 660 * 1000 }; /* the longest turn by default, and a minute */
+enum {
+    TURN_MAX_MS = 660 * 1000, /* the longest turn by default, and a minute */
+    FILE_BYTES = 19464192,    /* hello policy.attachments.maxBytes: what a frame holds in base64 */
+};
 
 /* Follow one run's chat events to its end. Returns the exit code. */
 static int follow(struct ctl *c, struct client *cl, struct view run_id)
@@ -69,30 +75,63 @@ static int follow(struct ctl *c, struct client *cl, struct view run_id)
     }
 }
 
+/* One more of list: what the gateway makes of its bytes, it says itself. */
+static int attach(json_t *list, const char *path)
+{
+    struct buf bytes = BUF_INIT(FILE_BYTES), text = BUF_INIT(2 * (size_t)FILE_BYTES);
+    const char *slash = strrchr(path, '/');
+    struct err e = ERR_INIT;
+    int r = fd_read_file(path, FILE_BYTES, &bytes, &e);
+
+    if (r == 0) {
+        b64_put(&text, buf_view(&bytes));
+        r = buf_check(&text, &e);
+    }
+    if (r == 0 && json_array_append_new(list, json_pack("{s:s, s:s, s:s%}", "origin", "file",
+                                                        "fileName", slash ? slash + 1 : path,
+                                                        "content", buf_view(&text).p, text.n)) < 0)
+        r = err_set(&e, ERR_INVALID, "its name is no UTF-8, or there is no memory");
+    if (r < 0)
+        (void)fprintf(stderr, "openclawctl: %s: %s\n", path, e.text);
+    buf_fini(&bytes);
+    buf_fini(&text);
+    return r;
+}
+
 int cmd_chat(struct ctl *c, int argc, char **argv)
 {
     const char *session = "main", *message = NULL;
+    json_t *files = json_array(), *ack;
     char id[UUID_MAX];
     struct client *cl;
-    json_t *ack;
+    bool wrong = false;
     int code = 1;
 
     for (int a = 1; a < argc; a++) {
         if (strcmp(argv[a], "--session") == 0 && a + 1 < argc)
             session = argv[++a];
-        else if (!message)
+        else if (strcmp(argv[a], "--attach") == 0 && a + 1 < argc) {
+            if (attach(files, argv[++a]) < 0) {
+                json_decref(files);
+                return 1;
+            }
+        } else if (!message)
             message = argv[a];
         else
-            return ctl_usage(argv[0]);
+            wrong = true;
     }
-    if (!message)
+    if (wrong || (!message && json_array_size(files) == 0)) {
+        json_decref(files);
         return ctl_usage(argv[0]);
-    if (!(cl = ctl_connect(c)))
+    }
+    if (!(cl = ctl_connect(c))) {
+        json_decref(files);
         return 1;
+    }
     rand_uuid(id);
     ack = ctl_call(cl, "chat.send",
-                   json_pack("{s:s, s:s, s:s}", "sessionKey", session, "message", message,
-                             "idempotencyKey", id));
+                   json_pack("{s:s, s:s, s:s, s:o}", "sessionKey", session, "message",
+                             message ? message : "", "idempotencyKey", id, "attachments", files));
     if (ack) {
         if (json_object_get(ack, "aborted")) /* it was /stop */
             code = 0;
@@ -112,6 +151,15 @@ static void put_message(const json_t *m)
     (void)printf("%.*s: ", VIEW_FMT(json_view(m, "role")));
     ctl_put_text(json_view_of(content));
     json_array_foreach(content, i, part) ctl_put_text(json_view(part, "text"));
+    json_array_foreach(json_at(m, "__openclaw.media"), i, part)
+    {
+        struct view name = json_view(part, "fileName");
+
+        (void)printf("%s[", i || view_trim(json_view_of(content)).n ? " " : "");
+        ctl_put_text(name.n ? name : json_view(part, "kind"));
+        (void)printf(", %.*s, %lld bytes]", VIEW_FMT(json_view(part, "contentType")),
+                     (long long)json_i64(part, "sizeBytes", 0));
+    }
     (void)putchar('\n');
 }
 

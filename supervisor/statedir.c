@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "rand.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -152,6 +153,45 @@ static int own_files(int dir, uid_t uid, struct err *e)
     return 0;
 }
 
+/* The files of messages, likewise: the hub alone made them. */
+static int own_media(int dir, uid_t uid, struct err *e)
+{
+    int fd, r = 0;
+    struct stat st;
+    struct dirent *d;
+    DIR *list;
+
+    if (mkdirat(dir, "media", 0700) < 0 && errno != EEXIST)
+        return err_sys(e, "make folder media");
+    if ((fd = openat(dir, "media", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+        return err_sys(e, "folder media");
+    if (fstat(fd, &st) < 0)
+        r = err_sys(e, "folder media");
+    if (r < 0 || (st.st_uid == uid && !(st.st_mode & 077))) {
+        fd_close(&fd);
+        return r;
+    }
+    if (!(list = fdopendir(fd))) {
+        fd_close(&fd);
+        return err_sys(e, "folder media");
+    }
+    while (r == 0 && (d = readdir(list))) {
+        int file = openat(fd, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+        if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+            st.st_uid != uid && fchown(file, uid, (gid_t)uid) < 0)
+            r = err_sys(e, "give a file of messages to uid %u", uid);
+        fd_close(&file);
+    }
+    /* the folder last: whoever is interrupted begins again */
+    if (r == 0 && fstat(fd, &st) == 0 && st.st_uid != uid && fchown(fd, uid, (gid_t)uid) < 0)
+        r = err_sys(e, "give folder media to uid %u", uid);
+    if (r == 0 && fchmod(fd, 0700) < 0)
+        r = err_sys(e, "chmod 700 media");
+    (void)closedir(list);
+    return r;
+}
+
 static void move_in(const char *path, int dir)
 {
     char old[PATH_MAX];
@@ -188,7 +228,8 @@ int statedir_store(const char *path, bool own_uid, unsigned uid, char **out, str
         r = err_sys(e, "chmod 700 %s", store);
     if (r == 0) {
         move_in(path, dir);
-        r = own_files(dir, uid, e);
+        if ((r = own_files(dir, uid, e)) == 0)
+            r = own_media(dir, uid, e);
     }
     fd_close(&dir);
     if (r < 0)

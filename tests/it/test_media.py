@@ -11,6 +11,7 @@ import zlib
 
 from client import Client, text_of
 from gateway import config_for, until
+from test_channels import ctl
 from test_delivery import setup
 from test_http import ask
 
@@ -134,7 +135,9 @@ def test_message_of_an_attachment_alone(t):
     assert "alone.png (image/png, 6 x 6" in text_of(c.chat(run, "final")["message"])
     h = c.history("agent:main:a")
     assert [m["content"] for m in h if m["role"] == "user"] == [""] * 4, h
-    assert len(files_of(g)) == 4
+    made = c.ask("sessions.create", {"attachments": [att(png(7, 7), "image/png", "first.png")]})
+    assert "first.png (image/png, 7 x 7" in text_of(c.chat(made["runId"], "final")["message"])
+    assert len(files_of(g)) == 5
 
 
 def test_what_is_refused(t):
@@ -436,3 +439,19 @@ def test_slow_readers_of_files(t):
         rest += got
     assert g.worker("hub") == hub
     assert ask(g, url_of(fact))[2] == data
+
+
+def test_command_line(t):
+    g = t.gateway({"gateway": {"mode": "local"}})
+    path = os.path.join(t.folder, "cat.png")
+    with open(path, "wb") as f:
+        f.write(png(12, 34))
+    r = ctl(g, "chat", "--attach", path, "what is it")
+    assert r.returncode == 0 and "cat.png (image/png, 12 x 34" in r.stdout, r
+    r = ctl(g, "chat", "--session", "other", "--attach", path, "--attach", path)
+    assert r.returncode == 0 and r.stdout.count("cat.png (image/png") == 2, r
+    r = ctl(g, "history", "other")
+    assert "user: [cat.png, image/png, %d bytes] [cat.png" % os.path.getsize(path) in r.stdout, r
+    r = ctl(g, "chat", "--attach", path + ".not", "x")
+    assert r.returncode == 1 and "cat.png.not" in r.stderr, r
+    assert ctl(g, "chat").returncode == 2

@@ -298,14 +298,14 @@ int rpc_sessions_create(struct call *c)
                                  : unavailable(c, &e);
     if (message.n == 0)
         message = view_trim(json_view(c->params, "task"));
-    if (message.n) {
+    if (message.n || json_array_size(json_object_get(c->params, "attachments")) > 0) {
         struct view run_id = json_view(c->params, "idempotencyKey");
         struct chat_input in = {
             .form = FORM_CREATE, .key = &key, .message = message, .plain = true};
 
         rand_uuid(id);
         in.run_id = run_id.n ? run_id : view_str(id);
-        return chat_take(c, &in);
+        return chat_take_with(c, &in);
     }
     if (session_load(c->hub, session_key_view(&key), &s, &e) < 0)
         return unavailable(c, &e);
