@@ -65,6 +65,7 @@ PARTS = [
     ("integration, sanitizers", "san", [sys.executable, "tests/it/run.py", "--build", folder("san")], SAN_ENV),
     ("unit and corpora, clang", "clang", meson("clang"), {}),
     ("failures", "faults", [sys.executable, "tests/it/run.py", "--build", folder("faults"), "--only", "fault."], {}),
+    ("an hour without a platform", "faults", [sys.executable, "tests/it/run.py", "--build", folder("faults"), "--only", "outage."], {}),
 ]
 
 began = time.monotonic()

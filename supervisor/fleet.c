@@ -340,6 +340,8 @@ static void exited(struct proc *p, int status)
      */
     for (unsigned i = 0; i < f->count && p->role == ROLE_HUB; i++)
         f->proc[i].suspect = false;
+    /* an account whose program or platform is not there is not tried every few seconds for hours */
+    p->fsm.gave_up = p->role == ROLE_CHANNEL && !sig && WEXITSTATUS(status) == EXIT_FAILED;
     proc_event(p, refused ? FSM_EV_REFUSED : FSM_EV_EXIT);
     if (p->role == ROLE_FRONT)
         conns_fronts_changed(f);

@@ -13,16 +13,16 @@ const char *fsm_state_name(enum fsm_state s)
 /* It died and is wanted: start again at once, or after a while when it dies again and again. */
 static enum fsm_action after_death(struct fsm *f, uint64_t now_ms)
 {
-    uint32_t cap = f->was_up ? FSM_UP_BACKOFF_MAX_MS : FSM_BACKOFF_MAX_MS;
-    uint64_t wait = FSM_BACKOFF_MS;
+    uint32_t cap = f->was_up && !f->gave_up ? FSM_UP_BACKOFF_MAX_MS : FSM_BACKOFF_MAX_MS;
+    uint64_t wait = FSM_BACKOFF_MS, calm = f->gave_up ? FSM_BACKOFF_MAX_MS : FSM_BURST_MS;
 
     f->failures = f->was_up ? 0 : f->failures + 1;
-    if (f->crowd == 0 || now_ms - f->first_ms > FSM_BURST_MS + f->wait_ms) {
+    if (f->crowd == 0 || now_ms - f->first_ms > calm + f->wait_ms) {
         f->crowd = 0;
         f->first_ms = now_ms;
     }
     f->crowd++;
-    f->was_up = false;
+    f->was_up = f->gave_up = false;
     if (f->failures >= FSM_FAILURES_MAX) {
         f->state = FSM_FAILED;
         f->wait_ms = FSM_BACKOFF_MAX_MS;

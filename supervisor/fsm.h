@@ -44,7 +44,8 @@ enum fsm_action {
 struct fsm {
     enum fsm_state state;
     bool wanted;
-    bool was_up;       /* in this life */
+    bool was_up;  /* in this life */
+    bool gave_up; /* in this life it said that it cannot go on, nobody crashed it: by the caller */
     unsigned failures; /* deaths in a row without READY */
     unsigned crowd;    /* deaths in a row that came quickly after each other */
     uint64_t first_ms; /* of that row */

@@ -114,6 +114,7 @@ void tg_on_watch(void *ctx)
     struct telegram *x = ctx;
     struct err e = ERR_INIT;
 
+    x->doubt = false;
     if (x->up && tg_call(x, "getWebhookInfo", V("{}"), NULL, 0, x->conf.call_ms, on_info, x,
                          &x->watch, &e) < 0)
         tg_lost(x, 0, e.text);
@@ -126,13 +127,16 @@ void tg_hook_begin(struct telegram *x)
 
 void tg_hook_doubt(struct telegram *x)
 {
-    if (x->up && x->conf.hook_url && !x->watch)
+    if (x->up && x->conf.hook_url && !x->watch && !x->doubt) {
+        x->doubt = true; /* more of them do not put it off */
         loop_timer_set(&x->watch_timer, DOUBT_MS);
+    }
 }
 
 void tg_hook_end(struct telegram *x)
 {
     tg_cancel(&x->watch);
+    x->doubt = false;
     loop_timer_clear(&x->watch_timer);
     for (unsigned i = 0; i < TG_HOOKS_MAX; i++)
         if (x->hooks[i].seq) {

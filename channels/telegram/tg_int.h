@@ -87,6 +87,7 @@ struct telegram {
     struct tg_call *begin; /* getMe and so on */
     struct tg_call *poll, *menu, *watch;
     struct loop_timer poll_timer, watch_timer;
+    bool doubt; /* the next watch is a moment away (tg_hook_doubt) */
     unsigned poll_failures;
     uint32_t poll_wait_ms; /* until we look whether more came, while something is not safe */
 

@@ -27,7 +27,9 @@ def main():
             *lines, chat = (chat + data).split(b"\n")
             for line in lines:
                 doc = json.loads(line)
-                if "done" in doc:
+                if "hello" in doc:
+                    say(method="status", params={"state": "connected"})
+                elif "done" in doc:
                     number = doc["done"]
                     if doc.get("error"):
                         say(id=number, error={"code": -1, "message": doc["error"], "data": doc.get("data", {})})
@@ -51,7 +53,7 @@ def main():
                     server = socket.create_connection(("127.0.0.1", conf["port"]), timeout=10)
                     server.sendall(json.dumps({"token": conf.get("token")}).encode() + b"\n")
                     caps = ["reply", "groups"] + (["idempotent"] if conf.get("clientIds") else []) + conf.get("can", [])
-                    say(id=doc["id"], result={"name": "test chat", "capabilities": caps, "connected": True,
+                    say(id=doc["id"], result={"name": "test chat", "capabilities": caps, "connected": False,
                                               "textLimit": conf.get("textLimit", 4000), **conf.get("said", {})})
                 elif method == "ack":
                     server.sendall(json.dumps({"ack": params["id"]}).encode() + b"\n")

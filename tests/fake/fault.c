@@ -4,7 +4,8 @@
  * found before the C library's by our code and by every library, so that LMDB, libevent, jansson
  * and libcurl are told the same. A page in a file (FAULT_PAGE) that the test maps as well says
  * which call of which program fails, so that a running tree is told without a system call of its
- * own (the sandbox allows none for this). It also moves the wall clock.
+ * own (the sandbox allows none for this). It also moves the wall clock, and time itself: what
+ * waits then looks at the clock every few milliseconds, so that hours pass as the test moves them.
  * Layout, in 64 bit words: see enum; tests/it/fault.py is the other side.
  */
 #include "iolog.h"
@@ -19,6 +20,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,12 +52,14 @@ enum { /* words of the page */
        W_FOREVER, /* all after it, too, until W_LEFT is set anew */
        W_HITS,
        W_ACTION,      /* 0 the call fails, 1 the program dies before it, 2 dies behind it */
+       W_TIME_NS,     /* added to every clock; 0: time is not moved */
        W_COUNTS = 16, /* [program][32]: calls so far */
        W_WHERE = 256, /* return addresses of the last call that failed, as offsets in the program */
        WHERE_MAX = 12,
        PAGE_BYTES = 4096,
        MAGIC = 0x464c5431,
        CALLS_MAX = 32,
+       LOOK_MS = 4, /* how long is waited while time is moved */
 };
 
 static const char *const programs[] = {"openclawd", "openclaw-front", "openclaw-hub",
@@ -264,7 +268,18 @@ OPENS(open64, const char *path, P(const char *, int, ...), (path, flags, mode))
 OPENS(openat, AT, P(int, const char *, int, ...), (dir, path, flags, mode))
 OPENS(openat64, AT, P(int, const char *, int, ...), (dir, path, flags, mode))
 
-/* ---- the wall clock ---- */
+/* ---- clocks ---- */
+
+static void add(struct timespec *t, int64_t more_ns)
+{
+    int64_t ns = (int64_t)t->tv_nsec + more_ns % 1000000000;
+    int64_t s = (int64_t)t->tv_sec + more_ns / 1000000000;
+
+    s += ns >= 1000000000 ? 1 : ns < 0 ? -1 : 0;
+    ns += ns >= 1000000000 ? -1000000000 : ns < 0 ? 1000000000 : 0;
+    t->tv_sec = (time_t)s;
+    t->tv_nsec = (long)ns;
+}
 
 int clock_gettime(clockid_t id, struct timespec *t)
 {
@@ -274,17 +289,25 @@ int clock_gettime(clockid_t id, struct timespec *t)
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
     r = real(id, t);
-    if (r == 0 && page && page[W_WALL_NS] &&
-        (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
-        int64_t ns = (int64_t)t->tv_nsec + page[W_WALL_NS] % 1000000000;
-        int64_t s = (int64_t)t->tv_sec + page[W_WALL_NS] / 1000000000;
+    if (r != 0 || !page)
+        return r;
+    if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+        add(t, page[W_WALL_NS] + page[W_TIME_NS]);
+    else if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE || id == CLOCK_MONOTONIC_RAW ||
+             id == CLOCK_BOOTTIME)
+        add(t, page[W_TIME_NS]);
+    return 0;
+}
 
-        s += ns >= 1000000000 ? 1 : ns < 0 ? -1 : 0;
-        ns += ns >= 1000000000 ? -1000000000 : ns < 0 ? 1000000000 : 0;
-        t->tv_sec = (time_t)s;
-        t->tv_nsec = (long)ns;
-    }
-    return r;
+int epoll_wait(int fd, struct epoll_event *events, int n, int wait_ms)
+{
+    static int (*real)(int, struct epoll_event *, int, int);
+
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "epoll_wait");
+    if (page && page[W_TIME_NS] && (wait_ms < 0 || wait_ms > LOOK_MS))
+        wait_ms = LOOK_MS;
+    return real(fd, events, n, wait_ms);
 }
 
 int gettimeofday(struct timeval *restrict v, void *restrict zone)

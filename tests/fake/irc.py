@@ -63,6 +63,7 @@ class Irc(Web):
     # ---- a client's connection ----
     async def irc(self, reader, writer):
         c = Client(self, reader, writer)
+        self.writers.add(writer)
         f = self.fault("connect")
         row = self.log("connect", {})
         row["status"] = 1
@@ -86,6 +87,7 @@ class Irc(Web):
             pass
         finally:
             self.left(c)
+            self.writers.discard(writer)
             writer.close()
 
     async def broken(self, f, c):
@@ -284,10 +286,8 @@ async def main():
     if opt.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*opt.tls)
-    irc = await asyncio.start_server(server.irc, opt.host, opt.port, limit=1 << 20, ssl=context)
-    web = await asyncio.start_server(server.client, opt.host, 0, limit=64 << 20)
-    print("port %d control %d" % (irc.sockets[0].getsockname()[1], web.sockets[0].getsockname()[1]), flush=True)
-    await asyncio.gather(irc.serve_forever(), web.serve_forever())
+    await server.open(server.irc, opt.host, opt.port, limit=1 << 20, ssl=context)
+    await server.obey(opt.host)
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ class Telegram(Web):
         """Tells the webhook until it says 2xx, as the platform does."""
         wait = 0.1
         while bot.hook.get("url") and doc in bot.updates:
-            await self.until(lambda: not self.is_down, 3600)
+            await self.until(lambda: not self.away(), 3600)
             status = await self.post(bot.hook["url"], doc, bot.hook.get("secret_token"))
             if 200 <= status < 300:
                 if doc in bot.updates:
@@ -241,6 +241,9 @@ class Telegram(Web):
             bot.pending_error = "Wrong response from the webhook: %d" % status
             await asyncio.sleep(wait)
             wait = min(wait * 2, 5)
+
+    def away(self):
+        return self.is_down or not self.listener.is_serving() or any(f["method"] == "*" for f in self.faults)
 
     @staticmethod
     async def post(url, doc, secret):
@@ -503,7 +506,9 @@ class Telegram(Web):
         bot = self.bots.get(int(doc["bot"])) if "bot" in doc else None
         call = getattr(self, "order_" + what, None)
         if call is None:
-            return await super().order(what, req)
+            said = await super().order(what, req)
+            self.tell()
+            return said
         return 200, call(bot, doc)
 
     def order_say(self, bot, doc):

@@ -6,6 +6,7 @@ A platform subclasses Web and answers handle(request). Under /fake/ every one of
     POST /fake/fault {"method": M, "fault": F, "times": N, ...}   the next N calls of M ("*": any) misbehave
     POST /fake/mend                       forgets the faults
     POST /fake/reset                      forgets everything but who may log in
+    POST /fake/refuse {"yes": true}       nobody listens on the platform's port and its connections end by RST, until "yes": false
 Faults that need no knowledge of the platform:
     cut     the connection ends without an answer, and nothing has happened
     lost    it has happened, and the connection ends without an answer
@@ -67,6 +68,7 @@ class Web:
     """One fake platform. handle(request) returns (status, document or bytes)."""
 
     def __init__(self):
+        self.writers = set()
         self.forget()
 
     def forget(self):
@@ -108,12 +110,41 @@ class Web:
         return None
 
     async def serve(self, host, port):
-        sock = await asyncio.start_server(self.client, host, port, limit=64 << 20)
-        print("port %d" % sock.sockets[0].getsockname()[1], flush=True)
-        async with sock:
-            await sock.serve_forever()
+        """The platform on one port, and orders on another (and on the first)."""
+        await self.open(self.client, host, port, limit=64 << 20)
+        await self.obey(host)
+
+    async def open(self, handler, host, port, **more):
+        self.way = (handler, host, more)
+        self.listener = await asyncio.start_server(handler, host, port, **more)
+        self.port = self.listener.sockets[0].getsockname()[1]
+
+    async def obey(self, host):
+        control = await asyncio.start_server(self.control, host, 0, limit=64 << 20)
+        print("port %d control %d" % (self.port, control.sockets[0].getsockname()[1]), flush=True)
+        await control.serve_forever()
+
+    async def refuse(self, yes):
+        self.listener.close()
+        for w in list(self.writers) if yes else []:
+            self.abort(w)
+        if not yes:
+            handler, host, more = self.way
+            await self.open(handler, host, self.port, **more)
+
+    @staticmethod
+    def abort(writer):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
 
     async def client(self, reader, writer):
+        self.writers.add(writer)
+        try:
+            await self.control(reader, writer)
+        finally:
+            self.writers.discard(writer)
+
+    async def control(self, reader, writer):
         try:
             while await self.one(reader, writer):
                 pass
@@ -189,9 +220,7 @@ class Web:
         if kind == "cut":
             raise Gone
         if kind == "reset":
-            sock = req.writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            req.writer.transport.abort()
+            self.abort(req.writer)
             raise Gone
         if kind == "hang":
             await asyncio.sleep(float(f.get("delay", 3600)))
@@ -228,6 +257,9 @@ class Web:
             return 200, {"ok": True}
         if what == "mend" and req.method == "POST":
             self.faults = []
+            return 200, {"ok": True}
+        if what == "refuse" and req.method == "POST":
+            await self.refuse(bool(doc["yes"]))
             return 200, {"ok": True}
         if what == "reset" and req.method == "POST":
             self.forget()

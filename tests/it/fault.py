@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import tempfile
+import time
 
 from gateway import Gateway
 
@@ -13,7 +14,7 @@ with open(os.path.join(HERE, "..", "fake", "fault.def")) as f:
     CALLS = re.findall(r"^FAULT\((\w+),", f.read(), re.M)
 PROGRAMS = ("supervisor", "front", "hub", "agent", "channel")
 BINARIES = ("openclawd", "openclaw-front", "openclaw-hub", "openclaw-agent")
-MAGIC, WALL_NS, PROGRAM, CALL, ERRNO, LEFT, FOREVER, HITS, ACTION, COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 16
+MAGIC, WALL_NS, PROGRAM, CALL, ERRNO, LEFT, FOREVER, HITS, ACTION, TIME_NS, COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16
 BYTES, CALLS_MAX, WHERE, WHERE_MAX = 4096, 32, 256, 12
 
 
@@ -76,6 +77,17 @@ class Page:
 
     def wall(self, seconds):
         self.put(WALL_NS, int(seconds * 1e9))
+
+    def pass_time(self, seconds, ready=None, step=0.5):
+        """That much time passes for the tree, in steps that all of it sees; ready: until that is true. How much it was."""
+        gone = 0.0
+        while gone < seconds:
+            self.put(TIME_NS, self.get(TIME_NS) + int(step * 1e9))
+            gone += step
+            time.sleep(0.006)  # they look every 4 ms
+            if ready and ready():
+                break
+        return gone
 
     def counts(self, program):
         at = PROGRAMS.index(program) * CALLS_MAX + COUNTS

@@ -7,6 +7,9 @@ A platform's class has:
     sent()              what the platform accepted, oldest first: dicts with "text", "to" and "key"
     acked()             ids of what the gateway said it has taken
     down(yes)           the platform goes away and comes back
+    away(how), back()   the same: how is refused (nobody listens), errors (it answers that it cannot), silent (it answers nothing)
+    renew()             another token, the only good one now: what it is in the section; not where there is none
+    asked()             how often it was asked for anything or connected to, as far as it heard
     fail(**how)         the next sends fail: transient=N, permanent=N, hang=N, lose=N (accepted, no answer)
     at(g)               the gateway, before it starts: for a platform that comes to its port
     close()
@@ -56,12 +59,16 @@ class External(Platform):
         shutil.copy(os.path.join(HERE, "..", "fake", "chat_program.py"), self.program)
         for path in (os.path.dirname(folder), folder):  # never less than it had: it may be /tmp
             os.chmod(path, os.stat(path).st_mode | 0o011)
+        self.port, self.silent, self.heard, self.unheard = 0, False, 0, []
+        self._listen()
+
+    def _listen(self):
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind(("127.0.0.1", self.port))
         self.socket.listen(16)
         self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, args=(self.socket,), daemon=True).start()
 
     def channel(self):
         return "chat"
@@ -71,12 +78,13 @@ class External(Platform):
                      "port": self.port, "token": self.token, "clientIds": self.client_ids,
                      "textLimit": self.text_limit, "can": self.can, "said": self.said, "dmPolicy": "open", "allowFrom": ["*"]}, **more)
 
-    def _accept(self):
+    def _accept(self, listener):
         while True:
             try:
-                conn, _ = self.socket.accept()
+                conn, _ = listener.accept()
             except OSError:
                 return
+            self.heard += 1
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
@@ -89,12 +97,16 @@ class External(Platform):
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
                     doc = json.loads(line)
+                    if self.silent:
+                        self.unheard.append(conn)
+                        continue
                     if not greeted:
                         greeted = True
                         if self.is_down or doc["token"] != self.token:
                             return
                         with self.lock:
                             self.conns.append(conn)
+                            self._tell(conn, {"hello": True})
                             for u in self.updates:
                                 self._tell(conn, u)
                     elif "ack" in doc:
@@ -186,6 +198,30 @@ class External(Platform):
             for conn in self.conns if yes else []:
                 conn.shutdown(socket.SHUT_RDWR)
 
+    def away(self, how):
+        with self.lock:
+            self.is_down, self.silent = how == "errors", how == "silent"
+            if how == "refused":
+                self.socket.shutdown(socket.SHUT_RDWR)
+                self.socket.close()
+            for conn in self.conns:
+                conn.shutdown(socket.SHUT_RDWR)
+
+    def back(self):
+        self.is_down = self.silent = False
+        for conn in self.unheard:
+            conn.shutdown(socket.SHUT_RDWR)
+        self.unheard = []
+        if self.socket.fileno() < 0:
+            self._listen()
+
+    def asked(self):
+        return self.heard
+
+    def renew(self):
+        self.token += "-new"
+        return {"token": self.token}
+
     def close(self):
         self.socket.close()
 
@@ -218,6 +254,22 @@ class WebFake(Platform):
     def calls(self, method):
         return [r for r in self.order("log") if r["method"] == method]
 
+    faults_away = {}  # how: (method, fault)
+
+    def away(self, how):
+        if how in self.faults_away:
+            self.fault(self.faults_away[how][0], self.faults_away[how][1], times=1 << 30)
+        self.order("refuse", yes=True)
+        if how != "refused":
+            self.order("refuse", yes=False)
+
+    def back(self):
+        self.order("mend", all=True)
+        self.order("refuse", yes=False)
+
+    def asked(self):
+        return len(self.order("log"))
+
     def close(self):
         self.proc.kill()
         self.proc.wait()
@@ -228,6 +280,7 @@ class Irc(WebFake):
     """tests/fake/irc.py. IRC has no receipts and no history: what is written while the bot is away is gone."""
     name, program = "irc", "irc.py"
     receipts = client_ids = takes_files = False
+    faults_away = {"errors": ("connect", "throttle"), "silent": ("connect", "hang")}
 
     def __init__(self, folder, *argv, **_):
         super().__init__(folder, *argv)
@@ -277,6 +330,7 @@ class Telegram(WebFake):
     """tests/fake/telegram.py, polled. It knows no ids of ours: a send without an answer may not be repeated."""
     name, program = "telegram", "telegram.py"
     receipts, client_ids, takes_files = True, False, True
+    faults_away = {"errors": ("*", "500"), "silent": ("*", "hang")}
 
     def __init__(self, folder, text_limit=4000, token="4242:good-token_of-a-bot", argv=(), **_):
         super().__init__(folder, "--bot", token, *argv)
@@ -350,6 +404,11 @@ class Telegram(WebFake):
 
     def state(self):
         return self.order("state?bot=%d" % self.bot)
+
+    def renew(self):
+        self.token += "-new"
+        self.order("bot", token=self.token, keep=self.bot)
+        return {"botToken": self.token}
 
     def acked(self):
         offset = self.state()["confirmed"]

@@ -63,10 +63,11 @@ START_TEST(test_any_order)
 }
 END_TEST
 
-static uint32_t die(struct fsm *f, bool up, uint64_t now)
+static uint32_t die(struct fsm *f, bool up, bool gave_up, uint64_t now)
 {
     if (up)
         (void)fsm_step(f, FSM_EV_READY, now);
+    f->gave_up = gave_up;
     if (fsm_step(f, FSM_EV_EXIT, now) == FSM_WAIT) {
         uint32_t wait = f->wait_ms;
 
@@ -79,20 +80,22 @@ static uint32_t die(struct fsm *f, bool up, uint64_t now)
 START_TEST(test_backoff)
 {
     static const struct {
-        bool up;
+        bool up, gave_up;
         uint32_t wait[14];
     } rows[] = {
         /* five at once, then it doubles; ten without READY in a row are a failure: once a minute */
-        {false, {0, 0, 0, 0, 0, 1000, 2000, 4000, 8000, 60000, 60000, 60000, 60000, 60000}},
+        {false, false, {0, 0, 0, 0, 0, 1000, 2000, 4000, 8000, 60000, 60000, 60000, 60000, 60000}},
         /* one that served before waits 5 s at most, however often */
-        {true, {0, 0, 0, 0, 0, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000, 5000}},
+        {true, false, {0, 0, 0, 0, 0, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000, 5000}},
+        /* unless it says itself that it cannot go on */
+        {true, true, {0, 0, 0, 0, 0, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000, 60000}},
     };
     struct fsm f = {.state = FSM_DOWN};
     uint64_t now = 1000000;
 
     (void)fsm_step(&f, FSM_EV_START, now);
     for (size_t i = 0; i < COUNT_OF(rows[0].wait); i++) {
-        uint32_t got = die(&f, rows[_i].up, now);
+        uint32_t got = die(&f, rows[_i].up, rows[_i].gave_up, now);
 
         ck_assert_msg(got == rows[_i].wait[i], "row %d death %zu: waits %u, want %u", _i, i, got,
                       rows[_i].wait[i]);
@@ -100,7 +103,7 @@ START_TEST(test_backoff)
     }
     now += 3600 * 1000; /* an hour of peace, and one death is nothing */
     (void)fsm_step(&f, FSM_EV_READY, now);
-    ck_assert_uint_eq(die(&f, true, now + 1000), 0);
+    ck_assert_uint_eq(die(&f, true, false, now + 1000), 0);
 }
 END_TEST
 
@@ -108,6 +111,6 @@ static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_step, 0, (int)COUNT_OF(steps));
     tcase_add_test(tc, test_any_order);
-    tcase_add_loop_test(tc, test_backoff, 0, 2);
+    tcase_add_loop_test(tc, test_backoff, 0, 3);
 }
 CK_MAIN("fsm")

@@ -1,5 +1,6 @@
 /* workers/hub/deliver_life.c - deliveries from start to stop: what the store says is open, which
  * accounts there are, what becomes of old rows. */
+#include "chanalarm.h"
 #include "clock.h"
 #include "deliver_table.h"
 #include "json.h"
@@ -195,6 +196,7 @@ int deliveries_open(struct hub *h, struct err *e)
     ds->pump = (struct loop_task){.run = deliver_on_pump, .ctx = ds};
     loop_timer_init(&ds->timer, h->w.loop, deliver_on_time, ds);
     loop_timer_init(&ds->pace, h->w.loop, deliver_on_pump, ds);
+    loop_timer_init(&ds->away, h->w.loop, chanalarm_on_time, h);
     loop_timer_init(&ds->prune, h->w.loop, on_prune, ds);
     loop_timer_set(&ds->prune, PRUNE_MS);
     deliveries_config(h);
@@ -212,6 +214,7 @@ void deliveries_close(struct hub *h)
     loop_undefer(h->w.loop, &ds->pump);
     loop_timer_fini(&ds->timer);
     loop_timer_fini(&ds->pace);
+    loop_timer_fini(&ds->away);
     loop_timer_fini(&ds->prune);
     deliver_table_fini(ds);
     mem_free(ds);

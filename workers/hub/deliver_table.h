@@ -45,9 +45,12 @@ struct account {
     bool chunks;       /* cuts text itself (runtime.channels) */
     unsigned instance; /* 0: no process */
     struct link *line;
-    bool spoke;   /* its first word on this line was heard */
-    bool alarmed; /* its owner knows that it is broken (chanalarm.h) */
-    bool known;   /* flags were told in the life of this hub */
+    bool spoke;             /* its first word on this line was heard */
+    bool alarmed;           /* its owner knows that it is broken (chanalarm.h) */
+    bool missed;            /* or away for long */
+    int64_t connected_at;   /* the connection that it had last, wall clock; 0: none yet */
+    uint64_t away_since_ms; /* of the loop's clock; 0: it is connected, or not looked at yet */
+    bool known;             /* flags were told in the life of this hub */
     uint32_t flags, text_limit, media_max_mb;
     uint8_t album;
     uint64_t boot;             /* of its process; 0: not known */
@@ -68,7 +71,7 @@ struct deliveries {
     struct account *accounts[DELIVER_ACCOUNTS_MAX]; /* owned; stay until the end */
     unsigned account_n, count;
     struct heap heap;
-    struct loop_timer timer, prune, pace;
+    struct loop_timer timer, prune, pace, away;
     struct deliver_policy policy;
     uint64_t ttl_ms, answer_ms;
     unsigned count_max;
