@@ -174,15 +174,9 @@ def test_dead_letter(t):
     assert ctl("message", "send", "--channel", "fake", "--target", "8", "--media", path + ".none")[0] == 1
 
 
-def answer(t, lines):
-    """A plan for the model: it says these lines."""
-    t.fake.control(fault="echo")
-    return "\n".join(lines)
-
-
 def test_answers(t):
     """MEDIA: lines leave an agent's text and become files; what cannot be had is said instead; code stays code."""
-    g, p, web = world(t, account={"album": 10})
+    g, p, web = world(t, account={"album": 10, "mediaMaxMb": 2})
     c = g.client()
     t.fake.control(fault="echo")
     said = ["Here they are.", "MEDIA:%s/f/a.png?size=500" % web.url, "MEDIA: %s/f/b.png?size=500" % web.url, "", "Bye."]
@@ -196,13 +190,62 @@ def test_answers(t):
     assert p.sent()[1]["media"][0]["flags"] == 1, p.sent()[1]
     p.write("u3", "\n".join(["Look:", "MEDIA:%s/status?code=404" % web.url, "MEDIA:/etc/passwd", "MEDIA:%s/f/c.png?size=500" % web.url,
                              "```", "MEDIA:%s/f/code.png" % web.url, "```"]))
-    until(lambda: len(p.sent()) == 4, "answered, with a word of what is missing")
-    first, note = p.sent()[2:]
-    assert [m["name"] for m in first["media"]] == ["c.png"], first
-    assert "code.png" in first["text"] and "/etc/passwd is no file" in first["text"], first
-    assert "Not sent: status: the server says 404" in note["text"], note
+    until(lambda: len(p.sent()) == 3, "answered, with a word of what is missing")
+    s = p.sent()[2]
+    assert [m["name"] for m in s["media"]] == ["c.png"], s
+    assert "code.png" in s["text"] and "/etc/passwd is no file" in s["text"], s
+    assert "Not sent: status: the server says 404" in s["text"], s
     # a file that is nowhere costs nobody the words
     p.write("u4", "words\nMEDIA:http://127.0.0.1:9/x.png")
+    until(lambda: len(p.sent()) == 4, "answered")
+    assert "words\n\n\u26a0" in p.texts()[3] and "Not sent: x.png" in p.texts()[3], p.texts()[3]
+    # what the platform does not take is said behind the rest
+    p.write("u5", "large\nMEDIA:%s/f/d.png?size=%d" % (web.url, 3 << 20))
     until(lambda: len(p.sent()) == 6, "answered")
-    assert p.texts()[4].endswith("words") and "Not sent" in p.texts()[5]
+    assert p.texts()[4].endswith("large") and "3 MB, and fake takes 2 at most" in p.texts()[5], p.texts()[4:]
     drained(c)
+
+
+def test_pages(t):
+    """Clients see the files behind the text, in the final event and in the history, and never the lines that named them."""
+    g, p, web = world(t)
+    c = g.client()
+    t.fake.control(fault="echo")
+    lines = ["A picture:", "MEDIA:%s/f/a.png?size=500" % web.url, "MEDIA:%s/f/b.pdf?size=500" % web.url,
+             "MEDIA:%s/status?code=404" % web.url, "", "That was it."]
+    run, end = c.turn("agent:main:pics", "\n".join(lines))
+    blocks = end["message"]["content"]
+    assert text_of(end["message"]).endswith("A picture:\nThat was it."), end
+    image = next(b for b in blocks if b["type"] == "image")
+    doc = next(b for b in blocks if b["type"] == "attachment")["attachment"]
+    assert (image["alt"], image["mimeType"], image["sizeBytes"], image["width"]) == ("a.png", "image/png", 500, 2), image
+    assert image["url"] == image["openUrl"] and image["url"].startswith("/api/chat/media/outgoing/agent%3Amain%3Apics/"), image
+    assert (doc["kind"], doc["label"], doc["mimeType"]) == ("document", "b.pdf", "application/pdf"), doc
+    lost = next(b for b in blocks if b["type"] == "attachment_error")["attachment"]
+    assert lost["code"] == "delivery-failed" and lost["label"] == "status", lost
+    assert c.history("agent:main:pics")[-1]["content"] == blocks
+    status, got = g.http(image["url"], headers={"Authorization": "Bearer " + g.token})
+    assert status == 200 and got == body("a.png", 500), (status, got[:40])
+    assert g.http(image["url"])[0] == 401
+    for f in c.chats(run):
+        assert "MEDIA" not in text_of(f.get("message")) and "MEDIA" not in f.get("deltaText", ""), f
+    # the next turn is told of it as text
+    _, end = c.turn("agent:main:pics", "and now?")
+    assert end["state"] == "final", end
+
+
+def test_answer_survives(t):
+    """The hub dies while an answer's file comes: the answer is given once, with its file."""
+    g, p, web = world(t)
+    c = g.client()
+    t.fake.control(fault="echo")
+    p.write("u1", "kept words\nMEDIA:%s/gate/a.png?size=500" % web.url)
+    until(lambda: web.log, "it is being got")
+    old = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", old)
+    until(lambda: len(p.sent()) == 1, "answered", timeout=30)
+    assert p.texts()[0].endswith("kept words") and names(p) == [["a.png"]], p.sent()
+    drained(g.client_soon())
+    assert len(p.sent()) == 1
+

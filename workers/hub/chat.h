@@ -16,6 +16,7 @@
 #include "event.h"
 #include "job.h"
 #include "jstr.h"
+#include "media_lines.h"
 #include "prompt.h"
 #include "queue.h"
 #include "run.h"
@@ -112,6 +113,8 @@ struct run {
     size_t said_tools; /* where what was said after the last tools begins: that is the answer */
     struct buf shown;  /* what of it was made visible, escaped */
     size_t shown_raw;  /* bytes of said in it */
+    struct media_filter lines; /* how said becomes shown: lines that name files leave */
+    struct buf hold;           /* blanks that are shown once something follows */
     size_t shown_seg, shown_agent,
         shown_chat;    /* where its segment, the next agent and the next chat delta begin */
     uint64_t delta_ms; /* when the last one went */
@@ -134,6 +137,7 @@ struct run {
     unsigned rounds;         /* answers that asked for tools */
     struct draft *draft;     /* owned; what its channel shows of it, or NULL */
     struct blocks *blocks;   /* owned; paragraphs that its channel says already, or NULL */
+    struct run_sends *sends; /* owned; files that its answer sends along, or NULL */
 };
 
 /* A session with turns. */
@@ -325,6 +329,8 @@ void chat_model(struct run *r);
 /* New text in r->said: maybe a delta now, maybe later. */
 void chat_text(struct run *r);
 void chat_text_now(struct run *r, bool agent, bool chat);
+/* Its text begins anew, or another part of it: nothing of it is held back any more. */
+void chat_text_again(struct run *r);
 void chat_final_empty(struct run *r);
 /* The end as r->result says it. */
 void chat_end(struct run *r);

@@ -6,6 +6,7 @@
  */
 #include "chat.h"
 #include "clock.h"
+#include "run_sends.h"
 
 void chat_ids(struct run *r)
 {
@@ -217,6 +218,11 @@ void chat_model(struct run *r)
 
 /* ---- text ---- */
 
+static bool white(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 /* What may be shown: whole characters, white space at the end only once something follows it (trace
  * chat-stream). */
 static size_t visible(const struct run *r)
@@ -224,8 +230,7 @@ static size_t visible(const struct run *r)
     struct view v = buf_view(&r->said);
     size_t n = chat_whole(v);
 
-    while (n > r->shown_raw &&
-           (v.p[n - 1] == ' ' || v.p[n - 1] == '\n' || v.p[n - 1] == '\t' || v.p[n - 1] == '\r'))
+    while (n > r->shown_raw && white(v.p[n - 1]))
         n--;
     return n;
 }
@@ -233,13 +238,32 @@ static size_t visible(const struct run *r)
 /* Escape what became visible; false when there is nothing new. */
 static bool show(struct run *r)
 {
-    size_t n = visible(r);
+    size_t n = visible(r), before = r->shown.n;
+    struct buf piece = BUF_INIT(RUN_TEXT_MAX);
+    struct view text;
 
     if (n <= r->shown_raw)
         return false;
-    jw_escape(&r->shown, view_of(buf_view(&r->said).p + r->shown_raw, n - r->shown_raw));
-    r->shown_raw = n;
-    return true;
+    r->shown_raw +=
+        media_filter(&r->lines, view_of(buf_view(&r->said).p + r->shown_raw, n - r->shown_raw),
+                     r->phase == RUN_ENDING, &piece);
+    text = buf_view(&piece);
+    while (text.n && white(text.p[text.n - 1]))
+        text.n--;
+    if (text.n) {
+        jw_escape(&r->shown, buf_view(&r->hold));
+        jw_escape(&r->shown, text);
+        buf_reset(&r->hold, 0);
+    }
+    buf_put_view(&r->hold, view_from(buf_view(&piece), text.n));
+    buf_fini(&piece);
+    return r->shown.n > before;
+}
+
+void chat_text_again(struct run *r)
+{
+    r->lines = (struct media_filter){.fence = 0};
+    buf_reset(&r->hold, 0);
 }
 
 static void text_value(struct jw *w, const char *key, struct view escaped)
@@ -258,7 +282,9 @@ static void message(struct run *r, struct jw *w)
         w->b,
         V(",\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\""));
     buf_put_view(w->b, buf_view(&r->shown));
-    buf_put_view(w->b, V("\"}],\"timestamp\":"));
+    buf_put_view(w->b, V("\"}"));
+    buf_put_str(w->b, run_sends_blocks(r));
+    buf_put_view(w->b, V("],\"timestamp\":"));
     buf_put_i64(w->b, clock_wall_ms());
     buf_put_char(w->b, '}');
 }
@@ -388,7 +414,7 @@ static void end_ok(struct run *r)
         return;
     w = chat_open(r, "final", r->seq);
     jw_kcstr(w, "stopReason", r->result.stop_reason);
-    if (r->shown.n)
+    if (r->shown.n || run_sends_blocks(r)[0])
         message(r, w);
     chat_close(r, w, 0);
 }

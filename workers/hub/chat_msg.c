@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "jscan.h"
 #include "json.h"
+#include "run_sends.h"
 #include "settings.h"
 
 /* files: members about attachments of a user's message, or empty. */
@@ -105,6 +106,8 @@ void chat_msg_assistant(struct buf *out, const struct run *r, const char *id, st
         buf_put_view(out, V(",\"content\":["));
     }
     put_calls(r, text.n > 0, out);
+    if (r->sends && !r->result.calls)
+        buf_put_str(out, run_sends_blocks(r));
     buf_put_char(out, ']');
     w.has_item |= 1u << w.depth;
     jw_kcstr(&w, "api", api_of(r));

@@ -6,8 +6,7 @@
 #include "draft.h"
 #include "json.h"
 #include "log.h"
-#include "media_lines.h"
-#include "outfiles.h"
+#include "run_sends.h"
 #include "sendpolicy.h"
 
 #include <stdio.h>
@@ -93,9 +92,32 @@ int deliver_said(struct hub *h, struct deliver_order *o, bool anyway, struct err
     return rc;
 }
 
+/* What the turn has got for its answer goes along. */
+static int with_sends(struct run *r, struct deliver_order *o, struct err *e)
+{
+    struct buf said = BUF_INIT(33 * MIB);
+    struct view note;
+    struct outfiles *files = run_sends_files(r, &note);
+    int rc = files->json.n ? 0 : outfiles_write(files, e);
+
+    buf_put_view(&said, run_sends_text(r, o->text));
+    if (note.n)
+        buf_printf(&said, "%s%.*s", said.n ? "\n\n" : "", VIEW_FMT(note));
+    o->text = buf_view(&said);
+    o->media = buf_view(&files->json);
+    o->files = files->m;
+    o->file_n = files->n;
+    if (rc == 0 && (rc = buf_check(&said, e)) == 0)
+        rc = deliveries_add_anyway(r->hub, o, e);
+    o->text = o->media = VIEW_EMPTY;
+    buf_fini(&said);
+    return rc;
+}
+
 int deliver_answer(struct run *r, struct view text, struct err *e)
 {
     struct buf whole = BUF_INIT(32 * MIB), rest = BUF_INIT(32 * MIB);
+    const bool files = r->sends != NULL;
     struct deliver_order o = {.digest = "", .kind = DELIVERY_TEXT};
     const json_t *origin;
     json_t *options = NULL;
@@ -127,7 +149,9 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         o.options = DELIVER_ANSWER | (later ? DELIVER_LATER : 0);
         o.draft = r->draft ? r->job_id : 0;
         o.shown = draft_shown(r);
-        rc = deliver_said(r->hub, &o, true, e);
+        rc = files && !later && view_eq(buf_view(&rest), text)
+                 ? with_sends(r, &o, e) /* they are here already */
+                 : deliver_said(r->hub, &o, true, e);
         if (rc == 0)
             draft_end(r, true);
         if (rc == ERR_LIMIT)

@@ -104,14 +104,14 @@ void draft_text(struct run *r)
 {
     struct view text = view_from(buf_view(&r->said), r->said_seg);
     uint64_t now = loop_now_ms(r->hub->w.loop);
-    struct media_lines ignored;
+    struct media_filter all = {.fence = 0};
     struct buf shown;
 
     if (!r->draft || blocks_on(r) || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
         return;
     r->draft->told_ms = now;
     buf_init(&shown, TEXT_BYTES);
-    media_lines_read(view_of(text.p, media_lines_shown(text)), &shown, &ignored);
+    (void)media_filter(&all, text, false, &shown);
     if (view_trim(buf_view(&shown)).n)
         tell(r, DRAFT_TEXT | (may_begin(r) ? DRAFT_NEW : 0), buf_view(&shown));
     buf_fini(&shown);

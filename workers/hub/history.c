@@ -179,13 +179,19 @@ static void put_receipts(struct hub *h, struct jw *w, const json_t *ids)
 static void put_in_flight(struct jw *w, const struct live *l)
 {
     const struct run *r = l ? l->active : NULL;
+    struct media_filter lines = {.fence = 0};
+    struct buf text;
 
     if (!r || r->phase == RUN_ENDING)
         return;
+    buf_init(&text, RUN_TEXT_MAX);
+    (void)media_filter(&lines, view_of(buf_view(&r->said).p, chat_whole(buf_view(&r->said))), false,
+                       &text);
     jw_key(w, "inFlightRun");
     jw_obj(w);
     jw_kcstr(w, "runId", r->run_id);
-    jw_kstr(w, "text", view_of(buf_view(&r->said).p, chat_whole(buf_view(&r->said))));
+    jw_kstr(w, "text", buf_view(&text));
+    buf_fini(&text);
     jw_ki64(w, "startedAt", r->started_ms ? r->started_ms : r->accepted_ms);
     jw_obj_end(w);
 }

@@ -27,13 +27,8 @@ static bool begins(struct view v, struct view with)
 
 /* ---- code ---- */
 
-struct fence {
-    char c; /* 0: not in code */
-    size_t n;
-};
-
 /* Whether this line belongs to a block of code: also the lines around it. */
-static bool in_code(struct fence *f, struct view line)
+static bool in_code(struct media_filter *f, struct view line)
 {
     struct view v = view_trim(line);
     char c = v.n ? *v.p : 0;
@@ -41,12 +36,13 @@ static bool in_code(struct fence *f, struct view line)
 
     while (n < v.n && v.p[n] == c)
         n++;
-    if (!f->c) {
+    if (!f->fence) {
         if ((c != '`' && c != '~') || n < 3 || (c == '`' && memchr(v.p + n, '`', v.n - n)))
             return false;
-        *f = (struct fence){c, n};
-    } else if (c == f->c && n >= f->n && !skip_white(view_from(v, n)).n) {
-        f->c = 0;
+        f->fence = c;
+        f->fence_n = n;
+    } else if (c == f->fence && n >= f->fence_n && !skip_white(view_from(v, n)).n) {
+        f->fence = 0;
     }
     return true;
 }
@@ -138,6 +134,8 @@ static bool read_refs(struct view v, struct media_lines *m)
     return found;
 }
 
+/* ---- the text ---- */
+
 static struct view line_of(struct view text)
 {
     size_t n = view_find(text, '\n');
@@ -145,52 +143,76 @@ static struct view line_of(struct view text)
     return view_of(text.p, n < text.n ? n + 1 : n);
 }
 
+/* An unfinished line that, when it goes on, may be one that leaves, or the edge of code. */
+static bool undecided(const struct media_filter *f, struct view line)
+{
+    struct view v = skip_white(line);
+    size_t n = 0;
+
+    if (!v.n)
+        return true;
+    while (n < v.n && v.p[n] == v.p[0])
+        n++;
+    if ((*v.p == '`' || *v.p == '~') && (n >= 3 || n == v.n))
+        return true;
+    return !f->fence &&
+           (begins(v, mark) || view_ieq(v, view_of(mark.p, v.n < mark.n ? v.n : mark.n)));
+}
+
+static size_t filter(struct media_filter *f, struct view text, bool whole, struct buf *out,
+                     struct media_lines *m)
+{
+    size_t done = 0;
+
+    for (struct view line; done < text.n; done += line.n) {
+        bool complete, leaves;
+
+        line = line_of(view_from(text, done));
+        complete = line.p[line.n - 1] == '\n';
+        if (f->mid) {
+            buf_put_view(out, line);
+            f->mid = !complete;
+            continue;
+        }
+        if (!complete && !whole) {
+            if (undecided(f, line))
+                break;
+            f->mid = true;
+            f->gap = false;
+            buf_put_view(out, line);
+            continue;
+        }
+        leaves = !in_code(f, line) && begins(skip_white(line), mark) &&
+                 read_refs(view_from(skip_white(line), mark.n), m);
+        if (leaves || (f->gap && !view_trim(line).n)) {
+            f->gap = true;
+            continue;
+        }
+        f->gap = false;
+        buf_put_view(out, line);
+    }
+    return done;
+}
+
+size_t media_filter(struct media_filter *f, struct view next, bool whole, struct buf *out)
+{
+    struct media_lines ignored = {.n = 0};
+
+    return filter(f, next, whole, out, &ignored);
+}
+
 void media_lines_read(struct view text, struct buf *out, struct media_lines *ret)
 {
     struct media_lines m = {.n = 0};
-    struct fence f = {0};
+    struct media_filter f = {.fence = 0};
     struct buf said = BUF_INIT(text.n + 1);
     struct tags t = {.reply_to = VIEW_EMPTY};
-    bool gap = false; /* a line has left: a blank one behind it goes, too */
 
-    for (struct view rest = text, line; rest.n; rest = view_from(rest, line.n)) {
-        struct view v;
-
-        line = line_of(rest);
-        v = skip_white(line);
-        if (!in_code(&f, line) && begins(v, mark) && read_refs(view_from(v, mark.n), &m)) {
-            gap = true;
-            continue;
-        }
-        if (gap && !view_trim(line).n)
-            continue;
-        gap = false;
-        buf_put_view(out, line);
-    }
+    (void)filter(&f, text, true, out, &m);
     if (text.n && memmem(text.p, text.n, "[[", 2)) {
         tags_read(text, &said, &t);
         m.voice = t.audio_as_voice;
     }
     buf_fini(&said);
     *ret = m;
-}
-
-size_t media_lines_shown(struct view text)
-{
-    struct fence f = {0};
-    size_t done = 0;
-
-    for (struct view rest = text, line; rest.n; rest = view_from(rest, line.n)) {
-        struct view v;
-        bool whole;
-
-        line = line_of(rest);
-        whole = line.p[line.n - 1] == '\n';
-        v = skip_white(whole ? view_of(line.p, line.n - 1) : line);
-        if (!in_code(&f, line) && !whole &&
-            (begins(v, mark) || view_ieq(v, view_of(mark.p, v.n < mark.n ? v.n : mark.n))))
-            return done;
-        done += line.n;
-    }
-    return done;
 }

@@ -20,7 +20,16 @@ struct media_lines {
 
 /* Append text without those lines to out. */
 void media_lines_read(struct view text, struct buf *out, struct media_lines *ret);
-/* How much of a text that still grows can be shown: all but a last line that may become one. */
-size_t media_lines_shown(struct view text);
+
+/* The same of a text that still grows; zeroed at its start. */
+struct media_filter {
+    char fence; /* of the code that it is in; 0: none */
+    size_t fence_n;
+    bool mid; /* the beginning of a line was shown: the rest of it is, too */
+    bool gap; /* a line has left: a blank one behind it goes, too */
+};
+/* Append what can be shown of the next bytes, and return how many of them are decided: all but a
+ * last line that may become one that leaves. whole: nothing follows. */
+size_t media_filter(struct media_filter *f, struct view next, bool whole, struct buf *out);
 
 #endif

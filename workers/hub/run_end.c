@@ -14,6 +14,7 @@
 #include "metrics.h"
 #include "pulse.h"
 #include "rand.h"
+#include "run_sends.h"
 #include "tool_turn.h"
 
 #include <stdio.h>
@@ -75,7 +76,9 @@ int run_part(struct run *r, struct err *e)
     }
     if (!r->answer_id[0])
         rand_uuid(r->answer_id);
-    chat_msg_assistant(&b, r, r->answer_id, text, r->ended_ms);
+    if ((rc = run_sends_keep(r, e)) < 0)
+        return rc;
+    chat_msg_assistant(&b, r, r->answer_id, run_sends_text(r, text), r->ended_ms);
     if ((rc = buf_check(&b, e)) == 0)
         rc = chat_msg_add(r->hub, r->live, r->answer_id, role, view_str(r->run_id), buf_view(&b),
                           r->ended_ms, &seq, e);
@@ -151,7 +154,7 @@ void run_finish(struct run *r)
             chat_text_now(r, true, false);
         usage_event(r);
     }
-    if (r->result.end == END_OK && (tool_turn_begin(r) || run_continue(r)))
+    if (r->result.end == END_OK && (tool_turn_begin(r) || run_sends_wait(r) || run_continue(r)))
         return;
     if (save_end(r, &e) < 0) {
         if (!h->full || e.code != ERR_AGAIN) /* that is said already */

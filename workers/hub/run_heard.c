@@ -24,6 +24,7 @@ void run_text_reset(struct run *r)
         buf_cut(&r->shown, r->shown_seg);
     }
     r->shown_raw = r->said_seg;
+    chat_text_again(r);
     r->shown_agent = r->shown_chat = r->shown_seg;
 }
 
@@ -43,6 +44,7 @@ static void text_is(struct run *r, struct view text)
         buf_reset(&r->shown, 0);
         r->said_seg = r->shown_seg = r->shown_raw = r->shown_agent = r->shown_chat = 0;
         r->replace = true;
+        chat_text_again(r);
         buf_put_view(&r->said, text);
     }
 }

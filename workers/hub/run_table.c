@@ -5,6 +5,7 @@
 #include "compact.h"
 #include "draft.h"
 #include "rand.h"
+#include "run_sends.h"
 #include "tool_turn.h"
 
 enum { BUCKETS = 4096 }; /* as many as runs at most */
@@ -140,6 +141,7 @@ int run_new(struct hub *h, struct live *l, struct view run_id, struct run **out,
     rand_uuid(r->item);
     r->attempt = 1;
     buf_init(&r->said, RUN_TEXT_MAX);
+    buf_init(&r->hold, RUN_TEXT_MAX);
     buf_init(&r->shown, RUN_SHOWN_MAX);
     head = &rs->by_id[bucket(h, run_id)];
     r->id_next = *head;
@@ -178,6 +180,7 @@ void run_free(struct run *r)
     struct run **at = &rs->by_id[bucket(r->hub, view_str(r->run_id))];
 
     tool_turn_drop(r);
+    run_sends_free(r);
     draft_end(r, false);
     blocks_free(r);
     run_watch_end(r); /* the last chance to hear of it; usually nobody is left */
@@ -207,6 +210,7 @@ void run_free(struct run *r)
     mem_free(r->result.calls);
     buf_fini(&r->said);
     buf_fini(&r->shown);
+    buf_fini(&r->hold);
     mem_free(r);
     if (rs->active == 0 && rs->on_idle)
         loop_defer(rs->hub->w.loop, &rs->idle_task, LOOP_COMMIT);

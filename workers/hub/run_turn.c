@@ -13,6 +13,7 @@
 #include "json.h"
 #include "log.h"
 #include "rand.h"
+#include "run_sends.h"
 
 #include <stdio.h>
 
@@ -85,6 +86,8 @@ static void next_segment(struct run *r)
         buf_put_view(&r->shown, V("\\n\\n"));
     }
     r->said_seg = r->shown_raw = r->said.n;
+    chat_text_again(r);
+    run_sends_free(r);
     r->shown_seg = r->shown_agent = r->shown.n;
     r->segment++;
     r->answer_id[0] = '\0';
@@ -139,6 +142,7 @@ void run_tools_segment(struct run *r)
     if (r->said.n > r->said_seg)
         buf_put_view(&r->said, V("\n\n"));
     r->said_seg = r->said_tools = r->shown_raw = r->said.n;
+    chat_text_again(r);
     r->replace = r->replace || r->shown.n > 0;
     buf_reset(&r->shown, r->shown.max);
     r->shown_seg = r->shown_agent = r->shown_chat = 0;
