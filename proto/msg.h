@@ -42,6 +42,7 @@ enum { HTTP_WINDOW = 256 * 1024 }; /* of an answer in parts, not yet taken by th
 /* config_written.result: is in force; is not what a start would take; may not be changed over RPC,
  * is not the state it was made from, or could not be written */
 enum { CONFIG_WRITTEN_OK = 0, CONFIG_WRITTEN_INVALID = 1, CONFIG_WRITTEN_REFUSED = 2 };
+enum { AGENT_FILES_LIST = 0, AGENT_FILES_GET = 1, AGENT_FILES_SET = 2 }; /* agent_files.how */
 /* http_part.how: another follows; the last one; the answer will never be whole */
 enum { HTTP_PART_MORE = 0, HTTP_PART_LAST = 1, HTTP_PART_BROKEN = 2 };
 enum { CONN_STATE_AUTH = 1, CONN_STATE_CLOSED = 2 };                        /* conn_state.state */

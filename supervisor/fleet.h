@@ -31,6 +31,7 @@ enum {
 struct fleet;
 struct conns;
 struct forkservers;
+struct workspaces;
 
 enum { CHANNEL_ID_MAX = 32, CHANNEL_ACCOUNT_MAX = 64 }; /* as the store has them */
 enum { CHANNEL_PROGRAM_BYTES = 64 };
@@ -81,7 +82,8 @@ struct fleet_conf {
     uint32_t start_ms;     /* from fork to READY */
     /* The role's slice as JSON text appended to out. */
     int (*slice)(void *ctx, enum role role, struct buf *out, struct err *e);
-    struct confine cage; /* of every worker */
+    struct workspaces *workspaces; /* borrowed: files of agents; NULL: there are none */
+    struct confine cage;           /* of every worker */
     /* A layer is missing that sandbox.mode requires: do not go on. */
     void (*on_uncaged)(void *ctx);
     /* the hub wants the configuration changed; answered with config_written */

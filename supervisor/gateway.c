@@ -20,6 +20,7 @@
 #include "tls_keys.h"
 #include "version.h"
 #include "watch.h"
+#include "workspaces.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -53,6 +54,7 @@ struct gateway {
     char exe_dir[PATH_MAX];
     struct bind_plan bind;
     struct fleet *fleet;
+    struct workspaces *workspaces;
     struct watch *watch;
     struct tls_keys *tls; /* NULL: clear text */
     int site;             /* the control page of a folder, packed; -1: not yet */
@@ -71,20 +73,6 @@ static void phase(struct gateway *g, const char *name)
         log_info("startup.phase", KV("phase", name), KV("us", (now - g->phase_ns) / 1000),
                  KV("since_exec_us", (now - g->start_ns) / 1000));
     g->phase_ns = now;
-}
-
-static void log_report(const struct config_report *r)
-{
-    for (unsigned i = 0; i < r->count; i++) {
-        const struct config_issue *is = &r->issue[i];
-
-        LOG_(is->error ? LOG_ERROR : LOG_WARN, is->error ? "config.error" : "config.warning",
-             KV("key", is->path), KV("what", is->text),
-             KV("file", is->origin ? is->origin
-                        : r->file  ? r->file
-                                   : ""),
-             KV("line", is->line), KV("column", is->column));
-    }
 }
 
 static enum log_level level_of(const struct gateway *g)
@@ -142,7 +130,7 @@ static int load(struct gateway *g, struct err *e)
 
     config_report_init(&g->report);
     r = config_load(&g->config, &g->src, &g->report, e);
-    log_report(&g->report);
+    greet_report(&g->report);
     if (r < 0)
         return r;
     log_set_level(level_of(g));
@@ -307,7 +295,7 @@ static void reload(void *ctx)
     config_report_init(&report);
     if (config_load(&next, &src, &report, &e) < 0 || fill_token(g, next, &e) < 0 ||
         config_diff(old, next, &d, &e) < 0) {
-        log_report(&report);
+        greet_report(&report);
         log_error("config.reload_refused", KV("why", e.text),
                   KV("kept", "the configuration in force"));
         config_report_fini(&report);
@@ -320,7 +308,7 @@ static void reload(void *ctx)
         config_free(&next);
         return;
     }
-    log_report(&report);
+    greet_report(&report);
     for (unsigned i = 0; i < d.count; i++)
         log_info("config.changed", KV("key", d.change[i].path),
                  KV("takes_effect", d.change[i].reload == CONFIG_HOT ? "now"
@@ -337,6 +325,8 @@ static void reload(void *ctx)
     log_set_level(level_of(g));
     fleet_log_level(g->fleet, (uint32_t)log_level());
     jobs_configure(g->fleet, config_conf(next));
+    if (workspaces_set(g->workspaces, config_doc(next), g->state_dir, &e) < 0)
+        log_error("workspaces.not_configured", KV("why", e.text));
     if (set_channels(g, &e) < 0)
         log_error("channels.not_configured", KV("why", e.text));
     if (fleet_want(g->fleet, ROLE_WHOIS, wants_whois(config_conf(next)), &e) < 0)
@@ -486,6 +476,9 @@ static int start(struct gateway *g, struct err *e)
         return err_set(e, ERR_NOMEM, "out of memory for a path");
     g->cage.socket = g->tailscaled; /* a change of it holds at the next start */
     phase(g, "state");
+    if ((r = workspaces_new(&g->workspaces, e)) < 0 ||
+        (r = workspaces_set(g->workspaces, config_doc(g->config), g->state_dir, e)) < 0)
+        return r;
     rand_bytes(g->rt.key, sizeof(g->rt.key));
     g->rt.config = g->config;
     g->rt.report = &g->report;
@@ -508,6 +501,7 @@ static int start(struct gateway *g, struct err *e)
                              .on_stopped = on_stopped,
                              .on_uncaged = on_uncaged,
                              .on_config_write = on_config_write,
+                             .workspaces = g->workspaces,
                              .cage = g->cage,
                              .ctx = g};
     if ((r = loop_new(&g->loop, e)) < 0 || (r = open_tls(g, conf, e)) < 0 ||
@@ -546,6 +540,7 @@ static void finish(struct gateway *g)
     watch_free(&g->watch);
     watch_free(&g->token_watch);
     fleet_free(&g->fleet);
+    workspaces_free(&g->workspaces);
     tls_keys_free(&g->tls);
     fd_close(&g->site);
     for (int i = 0; i < SIGNALS; i++)

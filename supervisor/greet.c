@@ -1,5 +1,7 @@
 #include "greet.h"
 
+#include "log.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,4 +60,18 @@ void greet(const struct greeting *g)
                  g->config_exists ? "" : "   (not there yet: the defaults hold)", g->exe_dir,
                  g->exe_dir, g->exe_dir, g->exe_dir);
     (void)fflush(stdout);
+}
+
+void greet_report(const struct config_report *r)
+{
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct config_issue *is = &r->issue[i];
+
+        LOG_(is->error ? LOG_ERROR : LOG_WARN, is->error ? "config.error" : "config.warning",
+             KV("key", is->path), KV("what", is->text),
+             KV("file", is->origin ? is->origin
+                        : r->file  ? r->file
+                                   : ""),
+             KV("line", is->line), KV("column", is->column));
+    }
 }

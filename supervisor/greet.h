@@ -21,4 +21,7 @@ bool greet_by_token(const struct conf *conf);
 /* To standard output, when that is a terminal or OPENCLAW_GREETING is 1. */
 void greet(const struct greeting *g);
 
+/* Everything that was found in the configuration, into the log. */
+void greet_report(const struct config_report *r);
+
 #endif

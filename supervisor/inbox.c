@@ -3,6 +3,7 @@
 #include "fleet.h"
 #include "log.h"
 #include "logsink.h"
+#include "workspaces.h"
 
 #include <inttypes.h>
 
@@ -156,6 +157,13 @@ static int on_config_write(void *ctx, struct link *from, struct ipc_config_write
     return f->conf.on_config_write(f->conf.ctx, from, m, e);
 }
 
+static int on_agent_files(void *ctx, struct link *from, struct ipc_agent_files *m, struct err *e)
+{
+    struct fleet *f = ((struct proc *)ctx)->fleet;
+
+    return workspaces_on_ask(f->conf.workspaces, from, m, e);
+}
+
 static int on_usage_ask(void *ctx, struct link *from, struct ipc_usage_ask *m, struct err *e)
 {
     return usage_on_ask(((struct proc *)ctx)->fleet, from, m, e);
@@ -182,6 +190,7 @@ const struct ipc_handlers fleet_inbox = {
     .channel_run = on_channel_run,
     .worker_want = on_worker_want,
     .config_write = on_config_write,
+    .agent_files = on_agent_files,
     .usage_ask = on_usage_ask,
     .job_submit = on_job_submit,
     .job_cancel = on_job_cancel,

@@ -4,6 +4,7 @@
 #include "fd.h"
 #include "fleet.h"
 #include "log.h"
+#include "workspaces.h"
 
 #include <inttypes.h>
 
@@ -109,7 +110,9 @@ void jobs_dispatch(void *fleet)
                             .timeout_ms = j.timeout_ms,
                             .payload = j.payload};
 
-        if (msg_send_job(agent->link, &m, &e) < 0) {
+        if ((f->conf.workspaces && workspaces_tell(f->conf.workspaces, agent->link, agent->instance,
+                                                   agent->generation, j.session, &e) < 0) ||
+            msg_send_job(agent->link, &m, &e) < 0) {
             log_error("job.not_handed_over", KV("job", j.id), KV("why", e.text));
             lanes_unstart(f->lanes, j.id, j.payload);
             return; /* the link is going down: its end dispatches again */

@@ -153,3 +153,31 @@ export async function first_channel(browser) {
     await rpc(v.page, "config.patch", {raw: "{channels:{telegram:null}}", baseHash: got.hash});
     await v.close();
 }
+
+/* Who an agent is: written in the page, told to the model, not written over what another one wrote, not lost to a new reading. */
+export async function agent_files(browser) {
+    const v = await visitor(browser);
+    await enter(v.page, "/#/agents");
+    await sound(v.page, "agents");
+    await v.page.getByRole("button", {name: "SOUL.md"}).click();
+    const area = v.page.getByRole("textbox", {name: "SOUL.md of main"});
+    await area.fill("You are Ada.");
+    await rpc(v.page, "config.get").then((got) => rpc(v.page, "config.patch", {raw: "{agents:{defaults:{maxConcurrent:8}}}", baseHash: got.hash}));
+    await v.page.locator(".agent-files").waitFor();
+    equal(await area.inputValue(), "You are Ada.", "what was typed");
+    await sound(v.page, "a file of an agent");
+    await shot(v.page, "agent_file");
+    await v.page.getByRole("button", {name: "Save", exact: true}).click();
+    await v.page.getByText("SOUL.md is saved").waitFor();
+    equal((await rpc(v.page, "agents.files.get", {agentId: "main", name: "SOUL.md"})).file.content, "You are Ada.", "the file");
+    await v.page.getByRole("button", {name: "SOUL.md"}).click();
+    await area.fill("You are Bob.");
+    await rpc(v.page, "agents.files.set", {agentId: "main", name: "SOUL.md", content: "You are Cleo."});
+    await v.page.getByRole("button", {name: "Save", exact: true}).click();
+    await v.page.getByText("SOUL.md was changed meanwhile").waitFor();
+    await v.page.getByRole("button", {name: "Write over it"}).click();
+    await v.page.getByText("SOUL.md is saved").last().waitFor();
+    equal((await rpc(v.page, "agents.files.get", {agentId: "main", name: "SOUL.md"})).file.content, "You are Bob.", "the file");
+    await rpc(v.page, "agents.files.set", {agentId: "main", name: "SOUL.md", content: ""});
+    await v.close();
+}

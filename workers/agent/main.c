@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mem.h"
 #include "pages.h"
+#include "persona.h"
 #include "run.h"
 #include "worker.h"
 
@@ -20,6 +21,7 @@ enum {
     JOBS_MAX = 4096,       /* 4x the most that may run at once: results wait here for the hub */
     DELTA_MAX = 64 * 1024, /* of run_delta */
     IDLE_MS = 3000,        /* without a job: give memory back */
+    PERSONA_MAX = 8 << 20, /* what a workspace's files add to a prompt */
 };
 
 struct agent;
@@ -39,6 +41,7 @@ struct agent {
     struct models *models;
     struct http *http; /* NULL while only the demo can be asked */
     struct embeds *embeds;
+    struct personas personas;
     struct job *jobs;
     unsigned count, running;
     struct loop_timer idle;
@@ -257,6 +260,12 @@ static int refuse(struct agent *a, const struct ipc_job *m, struct err *e)
     return msg_send_job_done(a->w.sup, &said, e);
 }
 
+static int on_persona(void *ctx, struct link *from, struct ipc_persona *m, struct err *e)
+{
+    (void)from;
+    return personas_put(&((struct agent *)ctx)->personas, m->agent, m->files, e);
+}
+
 static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e)
 {
     struct agent *a = ctx;
@@ -267,7 +276,10 @@ static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e
                             .job_id = m->job_id,
                             .attempt = m->attempt,
                             .timeout_ms = m->timeout_ms,
+                            .persona_when = a->personas.when,
                             .on = &tells};
+    struct buf persona = BUF_INIT(PERSONA_MAX);
+    int started;
 
     (void)from;
     if (j && run_attempt(j->run) >= m->attempt) {
@@ -284,8 +296,12 @@ static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e
         return refuse(a, m, e);
     j->agent = a;
     conf.ctx = j;
+    persona_text(&a->personas, m->session, m->lane, &persona);
+    conf.persona = buf_view(&persona); /* what had no memory is left out */
     a->running++;
-    if (run_start(&j->run, &conf, fd_take(&m->payload), e) < 0) {
+    started = run_start(&j->run, &conf, fd_take(&m->payload), e);
+    buf_fini(&persona);
+    if (started < 0) {
         a->running--;
         mem_free(j);
         return refuse(a, m, e);
@@ -483,6 +499,7 @@ static int take_config(struct agent *a, json_t *conf, struct err *e)
     }
     models_unref(&a->models);
     a->models = m;
+    personas_config(&a->personas, conf);
     return 0;
 }
 
@@ -519,6 +536,7 @@ static void on_idle(void *ctx)
 }
 
 static const struct ipc_handlers agent_on = {.job = on_job,
+                                             .persona = on_persona,
                                              .job_abort = on_job_abort,
                                              .run_ack = on_run_ack,
                                              .embed = on_embed,
@@ -557,6 +575,7 @@ out:
     loop_timer_fini(&a.idle);
     http_free(&a.http);
     models_unref(&a.models);
+    personas_fini(&a.personas);
     worker_fini(&a.w);
     return a.w.exit_code;
 }

@@ -20,6 +20,7 @@ enum {
 struct run {
     struct run_conf conf;
     struct models *models; /* a reference */
+    char *persona;         /* owned; NULL without any */
     int payload;           /* owned */
     json_t *job;           /* owned: the payload as it was read for its models, until it is asked */
     struct buf demo;       /* the demo's answer, told piece by piece */
@@ -256,6 +257,11 @@ static int read_job(const struct run *r, json_t **out, struct err *e)
 
     if ((result = fd_read_all(r->payload, RUN_PAYLOAD_MAX, &text, e)) == 0)
         result = json_parse(buf_view(&text), out, e);
+    if (result == 0 && (result = persona_join(*out, view_str(r->persona ? r->persona : ""),
+                                              r->conf.persona_when, e)) < 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
     if (result < 0)
         result = err_wrap(e, "job");
     buf_fini(&text);
@@ -458,8 +464,14 @@ int run_start(struct run **out, const struct run_conf *conf, int payload, struct
         return result;
     }
     r->conf = *conf;
-    r->models = models_ref(conf->models);
     r->payload = payload;
+    r->conf.persona = VIEW_EMPTY;
+    if (conf->persona.n && !(r->persona = mem_dup(conf->persona.p, conf->persona.n))) {
+        fd_close(&r->payload);
+        mem_free(r);
+        return err_set(e, ERR_NOMEM, "job: no memory");
+    }
+    r->models = models_ref(conf->models);
     r->turn = (struct loop_task){.run = on_turn, .ctx = r};
     r->route.patience = *models_patience(r->models);
     r->route.spec = (struct model_spec){.provider = VIEW_EMPTY, .id = VIEW_EMPTY};
@@ -499,6 +511,7 @@ void run_free(struct run **rp)
     for (unsigned i = 0; i < r->candidates; i++)
         mem_free(r->candidate[i]);
     models_unref(&r->models);
+    mem_free(r->persona);
     mem_free(r);
 }
 

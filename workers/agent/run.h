@@ -9,6 +9,7 @@
 #define RUN_H
 
 #include "models.h"
+#include "persona.h"
 
 enum {
     RUN_CANDIDATES_MAX = 16,         /* model and fallbacks of one job */
@@ -35,6 +36,8 @@ struct run_conf {
     uint64_t job_id;
     uint32_t attempt;
     uint32_t timeout_ms; /* from now; 0: the default */
+    struct view persona; /* put before the job's own instructions; copied */
+    enum persona_when persona_when;
     const struct run_events *on;
     void *ctx;
 };

@@ -6,6 +6,7 @@
 #ifndef HUB_H
 #define HUB_H
 
+#include "agent_files.h"
 #include "config_rpc.h"
 #include "jw.h"
 #include "pulse.h"
@@ -82,9 +83,10 @@ struct hub {
         struct buf buf;
         uint64_t total; /* bytes since the start: the cursor of logs.tail */
     } logs;
-    struct config_writes writes; /* changes of the configuration under way */
-    struct pulse pulse;          /* turns of the last hours */
-    struct {                     /* chore.h */
+    struct config_writes writes;    /* changes of the configuration under way */
+    struct agent_files agent_files; /* requests under way for files of workspaces */
+    struct pulse pulse;             /* turns of the last hours */
+    struct {                        /* chore.h */
         struct chore *first;
         unsigned count;
         struct loop_timer timer;

@@ -249,6 +249,13 @@ static int on_config_written(void *ctx, struct link *from, struct ipc_config_wri
     return config_on_written(ctx, m, e);
 }
 
+static int on_agent_files_done(void *ctx, struct link *from, struct ipc_agent_files_done *m,
+                               struct err *e)
+{
+    (void)from;
+    return agent_files_on_done(ctx, m, e);
+}
+
 const struct ipc_handlers hub_inbox = {
     .connect = on_connect,
     .hook_answer = on_hook_answer,
@@ -284,5 +291,6 @@ const struct ipc_handlers hub_inbox = {
     .draft_shown = on_draft_shown,
     .fleet = on_fleet,
     .config_written = on_config_written,
+    .agent_files_done = on_agent_files_done,
     .log_lines = on_log_lines,
 };
