@@ -143,6 +143,7 @@ static bool clears(struct item *it)
         return false;
     if (!(it->c->ops->caps & CHANNEL_CAN_DELETE)) {
         it->shown[0] = '\0';
+        it->cleared = true;
         return false;
     }
     it->state = ITEM_CLEARING;
@@ -175,7 +176,7 @@ static void run(struct item *it)
 
         if (draft_take(c, it->draft, id, on_again, it))
             return; /* what it shows is being sent just now */
-        if (id[0])
+        if (id[0] && !it->cleared)
             memcpy(it->shown, id, sizeof(id));
     }
     if (it->kind == DELIVER_KIND_TEXT && !it->op.text.n) {
@@ -222,7 +223,8 @@ static void cleared(struct item *it, const struct channel_result *r)
     uint32_t wait = later && r->retry_after_ms <= CLEAR_MAX_MS ? r->retry_after_ms : 0;
 
     it->state = ITEM_WAITING;
-    if (!wait)
+    it->cleared = !wait;
+    if (it->cleared)
         it->shown[0] = '\0';
     loop_timer_set(&it->again, wait);
 }

@@ -27,6 +27,7 @@ struct item {
     json_t *extra;   /* owned; of the message's end */
     uint64_t draft;
     bool editing; /* the preview becomes the message */
+    bool cleared; /* or it has gone */
     char shown[CHANNEL_ID_BYTES + 1];
     struct ipc_deliver_result res;
     char message_id[CHANNEL_ID_BYTES], error[ITEM_ERROR_BYTES];

@@ -13,7 +13,8 @@ Faults that need no knowledge of the platform:
     reset   like cut, by RST          hang    no answer ever
     slow    answers after delay=S     html    502 with a page, as a proxy in between does
     badjson 200 with half a document
-    stall   reads so many bytes=N of the body, and the rest after delay=S (logged at once, as "stall METHOD")
+    stall   reads so many bytes=N of the body, and after delay=S the rest, or with cut ends the connection (logged at once, as
+            "stall METHOD")
 And of what is answered with bytes (a file):
     half    half of them, and the connection ends
     endless goes on behind its end, without a length, until the client leaves
@@ -167,7 +168,7 @@ class Web:
             body = await self.chunks(reader)
         else:
             length = int(fields.get("content-length", "0"))
-            body = await self.stall(reader, target, length)
+            body = await self.stall(reader, writer, target, length)
             body += await reader.readexactly(length - len(body))
         req = Request(method, target, fields, body)
         req.writer = writer
@@ -179,16 +180,20 @@ class Web:
         await self.answer(writer, status, doc)
         return fields.get("connection", "").lower() != "close"
 
-    async def stall(self, reader, target, length):
+    async def stall(self, reader, writer, target, length):
         method = urllib.parse.urlsplit(target).path.rsplit("/", 1)[-1]
         f = next((f for f in self.faults if f["fault"] == "stall" and f["method"] == method), None)
         if f is None or target.startswith("/fake/"):
             return b""
         self.fault(method, fault="stall")
         body = await reader.readexactly(min(int(f.get("bytes", 65536)), length))
+        writer.transport.pause_reading()
         self.log("stall " + method, {})["status"] = -1
         self.tell()
         await asyncio.sleep(float(f.get("delay", 3600)))
+        if f.get("cut"):
+            raise Gone
+        writer.transport.resume_reading()
         return body
 
     @staticmethod
