@@ -21,6 +21,7 @@ struct draft {
     char target[513], thread[ID_BYTES], reply_to[ID_BYTES], shown[ID_BYTES];
     bool group;
     uint64_t told_ms;
+    struct loop_timer again; /* what came too soon after that is told, also when nothing follows */
 };
 
 /* The line to its channel, if that shows drafts. */
@@ -83,12 +84,24 @@ static struct draft *read_origin(const struct run *r)
     return d;
 }
 
+static void on_again(void *ctx)
+{
+    draft_text(ctx);
+}
+
 void draft_begin(struct run *r)
 {
-    if (!r->draft && strstr(r->options, "\"origin\""))
-        r->draft = read_origin(r);
+    if (!r->draft && strstr(r->options, "\"origin\"") && (r->draft = read_origin(r)))
+        loop_timer_init(&r->draft->again, r->hub->w.loop, on_again, r);
     if (r->draft)
         tell(r, 0, VIEW_EMPTY);
+}
+
+static void forget(struct run *r)
+{
+    loop_timer_fini(&r->draft->again);
+    mem_free(r->draft);
+    r->draft = NULL;
 }
 
 /* Nothing that begins later is shown above what was to be said before it. */
@@ -107,9 +120,15 @@ void draft_text(struct run *r)
     struct media_filter all = {.fence = 0};
     struct buf shown;
 
-    if (!r->draft || blocks_on(r) || now < r->draft->told_ms + TEXT_MS || text.n > TEXT_BYTES)
+    if (!r->draft || blocks_on(r) || text.n > TEXT_BYTES)
         return;
+    if (now < r->draft->told_ms + TEXT_MS) {
+        if (!loop_timer_pending(&r->draft->again))
+            loop_timer_set(&r->draft->again, r->draft->told_ms + TEXT_MS - now);
+        return;
+    }
     r->draft->told_ms = now;
+    loop_timer_clear(&r->draft->again);
     buf_init(&shown, TEXT_BYTES);
     (void)media_filter(&all, text, false, &shown);
     if (view_trim(buf_view(&shown)).n)
@@ -127,8 +146,7 @@ void draft_said(struct run *r)
     if (!r->draft)
         return;
     tell(r, DRAFT_END | DRAFT_SAID, VIEW_EMPTY);
-    mem_free(r->draft);
-    r->draft = NULL;
+    forget(r);
 }
 
 void draft_end(struct run *r, bool delivered)
@@ -137,8 +155,7 @@ void draft_end(struct run *r, bool delivered)
         return;
     if (!delivered)
         tell(r, DRAFT_END, VIEW_EMPTY);
-    mem_free(r->draft);
-    r->draft = NULL;
+    forget(r);
 }
 
 int draft_on_shown(struct hub *h, struct link *from, struct ipc_draft_shown *m, struct err *e)
