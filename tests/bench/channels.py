@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What channel processes cost: memory of N idle Telegram accounts in a long poll, time from fork to connected, and how many
-incoming messages a second one account takes up (acknowledged, that is: on disk).
+"""What channel processes cost: memory of N idle Telegram accounts in a long poll, time from the start of a process to its first poll, and how
+many incoming messages a second are taken up (acknowledged, that is: on disk): of one account as fast as it goes, and of several at a held rate.
 
-    channels.py [--build BUILD] [--accounts 200] [--messages 1000]
+    channels.py [--build BUILD] [--accounts 200] [--messages 1000] [--starts 20] [--rate 100 --held 5 --seconds 10]
 
 The platform is a small HTTP server in this program. Prints one line of JSON.
 With SMAPS=FILE in the environment one process's map is kept there.
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ class Platform:
     """getMe, getUpdates (held open), everything else says true."""
 
     def __init__(self):
-        self.polls, self.queue, self.offset, self.taken, self.news = {}, [], 0, [], None
+        self.polls, self.last_poll, self.queues, self.news, self.taken = {}, {}, {}, {}, {}
 
     async def serve(self, reader, writer):
         try:
@@ -51,20 +52,64 @@ class Platform:
 
     async def updates(self, token, body):
         self.polls.setdefault(token, time.monotonic())
-        if not token.startswith("1:"):
-            await asyncio.sleep(30)
-            return []
-        offset = body.get("offset", 0)
-        while self.queue and self.queue[0]["update_id"] < offset:
-            self.queue.pop(0)
-            self.taken.append(time.monotonic())
-        if not self.queue:
-            self.news = asyncio.Event()
+        self.last_poll[token] = time.monotonic()
+        queue, taken = self.queues.setdefault(token, []), self.taken.setdefault(token, [])
+        while queue and queue[0][0]["update_id"] < body.get("offset", 0):
+            taken.append((queue.pop(0)[1], time.monotonic()))
+        if not queue:
+            self.news[token] = asyncio.Event()
             try:
-                await asyncio.wait_for(self.news.wait(), 30)
+                await asyncio.wait_for(self.news[token].wait(), 30)
             except asyncio.TimeoutError:
                 return []
-        return self.queue[:100]
+        return [u for u, _ in queue[:100]]
+
+    def say(self, token, number):
+        """Somebody writes."""
+        who = 1000 + number % 50
+        self.queues.setdefault(token, []).append(({"update_id": 1000 + number, "message": {
+            "message_id": number + 1, "date": int(time.time()), "text": "message %d" % number, "chat": {"id": who, "type": "private"},
+            "from": {"id": who, "is_bot": False, "first_name": "p"}}}, time.monotonic()))
+        if token in self.news:
+            self.news[token].set()
+
+
+def spread(values):
+    values = sorted(values) or [0]
+    return {"p50": round(values[len(values) // 2], 1), "p99": round(values[len(values) * 99 // 100], 1), "max": round(values[-1], 1)}
+
+
+async def starts(p, pids, tokens, n):
+    """Each is killed, and polls again: from its death to its first poll, the supervisor's part too."""
+    out = []
+    for pid in pids[:n]:
+        with open("/proc/%d/cmdline" % pid) as f:
+            account = f.read().replace("\0", " ").split()[-1]
+        token, before = tokens[account], time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        while p.last_poll.get(token, 0) < before and time.monotonic() - before < 20:
+            await asyncio.sleep(0.001)
+        out.append((p.last_poll[token] - before) * 1000)
+        await asyncio.sleep(0.05)
+    return spread(out)
+
+
+async def held(p, tokens, rate, seconds):
+    """So many a second to each of them: how long until each was taken."""
+    began, n = time.monotonic(), 0
+    for token in tokens:
+        p.taken[token] = []
+    while time.monotonic() - began < seconds:
+        while n < (time.monotonic() - began) * rate:
+            for token in tokens:
+                p.say(token, 100000 + n)
+            n += 1
+        await asyncio.sleep(0.002)
+    end = time.monotonic() + 30
+    while any(len(p.taken[t]) < n for t in tokens) and time.monotonic() < end:
+        await asyncio.sleep(0.01)
+    waits = [(at - said) * 1000 for t in tokens for said, at in p.taken[t]]
+    return {"channels": len(tokens), "per_second_each": rate, "seconds": seconds, "given": n * len(tokens), "taken": len(waits), "wait_ms": spread(waits)}
 
 
 def memory(pid):
@@ -77,6 +122,10 @@ async def main():
     a.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"))
     a.add_argument("--accounts", type=int, default=200)
     a.add_argument("--messages", type=int, default=1000)
+    a.add_argument("--starts", type=int, default=20)
+    a.add_argument("--rate", type=int, default=100)
+    a.add_argument("--held", type=int, default=5)
+    a.add_argument("--seconds", type=float, default=10)
     a = a.parse_args()
     p = Platform()
     server = await asyncio.start_server(p.serve, "127.0.0.1", 0, backlog=1024)
@@ -109,16 +158,21 @@ async def main():
         for key in ("Pss", "Private_Dirty", "Rss"):
             values = sorted(m[key] for m in mem)
             out[key.lower() + "_kib"] = {"mean": round(sum(values) / len(values)), "max": values[-1]}
+        tokens = {name: acc["botToken"] for name, acc in accounts.items()}
+        if a.starts:
+            out["start_to_poll_ms"] = await starts(p, pids, tokens, a.starts)
         if a.messages:
+            first = list(tokens.values())[-1]  # one that was left alone
             began = time.monotonic()
-            p.queue = [{"update_id": 1000 + i, "message": {"message_id": i + 1, "date": int(time.time()), "text": "message %d" % i,
-                                                           "from": {"id": 1000 + i % 50, "is_bot": False, "first_name": "p"},
-                                                           "chat": {"id": 1000 + i % 50, "type": "private"}}} for i in range(a.messages)]
-            if p.news:
-                p.news.set()
-            while len(p.taken) < a.messages and time.monotonic() - began < 120:
+            for i in range(a.messages):
+                p.say(first, i)
+            while len(p.taken.get(first, [])) < a.messages and time.monotonic() - began < 120:
                 await asyncio.sleep(0.01)
-            out["inbound"] = {"taken": len(p.taken), "per_second": round(len(p.taken) / (p.taken[-1] - began)) if p.taken else 0}
+            taken = p.taken.get(first, [])
+            out["inbound"] = {"taken": len(taken), "per_second": round(len(taken) / (taken[-1][1] - began)) if taken else 0}
+        if a.held:
+            await asyncio.sleep(2)
+            out["held"] = await held(p, list(tokens.values())[-1 - a.held:-1], a.rate, a.seconds)
     finally:
         d.terminate()
         d.wait()

@@ -595,6 +595,8 @@ static int configure(struct channel *c, struct err *e)
         c->w.exit_code = 2;
         return err_set(e, ERR_INVALID, "this account has no folder, or others are told to us");
     }
+    if (json_flag(mine, "cannotStart", false))
+        return err_set(e, ERR_SYS, "this account was told not to start");
     c->client_ids = json_flag(mine, "clientIds", false);
     c->text_limit = (uint32_t)json_i64(mine, "textLimit", 0);
     c->gap_ms = (uint32_t)json_i64(mine, "chatGapMs", 0);

@@ -51,6 +51,7 @@ def main():
                 if method == "initialize":
                     conf = params["config"]
                     server = socket.create_connection(("127.0.0.1", conf["port"]), timeout=10)
+                    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small words, none waits for the next
                     server.sendall(json.dumps({"token": conf.get("token")}).encode() + b"\n")
                     caps = ["reply", "groups"] + (["idempotent"] if conf.get("clientIds") else []) + conf.get("can", [])
                     say(id=doc["id"], result={"name": "test chat", "capabilities": caps, "connected": False,

@@ -5,6 +5,7 @@ A platform's class has:
     section(account)    the account's section of the configuration
     write(id, text, to="42", **peer)    a person writes; peer: kind "group", group "...", name
     sent()              what the platform accepted, oldest first: dicts with "text", "to" and "key"
+    arrivals()          (when, text) of each whole message, by the wall clock: what bench/five.py measures
     acked()             ids of what the gateway said it has taken
     down(yes)           the platform goes away and comes back
     away(how), back()   the same: how is refused (nobody listens), errors (it answers that it cannot), silent (it answers nothing)
@@ -28,6 +29,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from gateway import until
 
@@ -85,6 +87,7 @@ class External(Platform):
             except OSError:
                 return
             self.heard += 1
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
@@ -153,7 +156,7 @@ class External(Platform):
                 return
             if not (self.client_ids and key in self.known):
                 self.count += 1
-                self.accepted.append(dict(message, key=key, id="m%d" % self.count, edits=0))
+                self.accepted.append(dict(message, key=key, id="m%d" % self.count, edits=0, at=time.time()))
                 self.known[key] = "m%d" % self.count
             if how == "lose":
                 return
@@ -182,6 +185,9 @@ class External(Platform):
 
     def fail_files(self, **how):
         self.fail(**how)
+
+    def arrivals(self):
+        return [(m["at"], m.get("text", "")) for m in self.sent()]
 
     def acked(self):
         with self.lock:
@@ -308,6 +314,9 @@ class Irc(WebFake):
     def texts(self):
         return [m["text"] for m in self.sent()]
 
+    def arrivals(self):
+        return [(m["t_ms"] / 1000, m["text"]) for m in self.sent()]
+
     def acked(self):
         """Nothing is: the suite leaves out what rests on it (receipts)."""
         return []
@@ -394,6 +403,11 @@ class Telegram(WebFake):
     def fail_files(self, **how):
         for method in ("sendPhoto", "sendDocument", "sendMediaGroup"):
             self.fail(method=method, **how)
+
+    def arrivals(self):
+        """The answer, not what was shown of it before; an edit that makes it whole counts."""
+        return [(r["t_ms"] / 1000, r["params"].get("text", "")) for r in self.order("log")
+                if r["method"] in ("sendMessage", "editMessageText") and 200 <= r["status"] < 300]
 
     def intrude(self):
         """Another program asks for updates with the same token, once."""

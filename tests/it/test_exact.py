@@ -167,3 +167,29 @@ def test_the_account_is_told_to_come_later(t):
     assert sorted(a.texts()) == ["somebody else", "too many [later 1] [all] [after 900]", "warm up please"]
     assert min(times(a, "somebody else", "too many")) - since > 0.5
     assert listed(c) == []
+
+
+def test_owner_hears_of_a_broken_process(t):
+    """An account whose process fails again and again before it is ready: given up, its owner is told on another account, once."""
+    g, p = setup(t, {"good": {}, "bad": {"cannotStart": True}}, start=False)
+    g.config["agents"]["defaults"]["model"]["primary"] = "demo/demo-1"
+    g.write_config(g.config)
+    g.start()
+    a = p["good"]
+    a.write("u1", "it is me", to="7")
+    until(lambda: any("it is me" in x for x in a.texts()), "the owner is answered")
+    line = g.wait_log(lambda l: l["event"] == "channel.alarm", "it is given up", timeout=60)
+    assert (line["channel"], line["account"], line["told"]) == ("fake", "bad", "fake"), line
+    told = lambda: [m for m in a.sent() if "fake/bad has stopped" in m["text"]]
+    until(told, "the owner is told")
+    assert told()[0]["to"] == "7" and "ends again and again" in told()[0]["text"], told()
+    old = g.kill("hub")  # another hub sees the same: it is known
+    g.wait_replaced("hub", old)
+    a.write("u2", "after that", to="7")
+    until(lambda: any("after that" in x for x in a.texts()), "another answer")
+    drained(g.client_soon())
+    assert len(told()) == 1, told()
+    g.config["channels"]["fake"]["accounts"]["bad"].pop("cannotStart")  # mended: it comes back by itself
+    g.write_config(g.config)
+    p["bad"].write("u3", "are you there?", to="8")
+    until(lambda: any("are you there?" in x for x in p["bad"].texts()), "it answers", timeout=60)
