@@ -2,8 +2,10 @@
 import base64
 import http.client
 import json
+import os
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -11,6 +13,9 @@ from client import text_of
 from gateway import config_for, until
 from test_http import ask
 from ws import WAIT
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fake"))
+from files import Files, body  # noqa: E402
 
 PATH = "/v1/chat/completions"
 TOOLS = [{"type": "function", "function": {"name": "look", "description": "Looks.",
@@ -20,7 +25,10 @@ TOOLS = [{"type": "function", "function": {"name": "look", "description": "Looks
 def chat(g, text, **more):
     messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
     s, h, b = ask(g, PATH, "POST", dict({"model": "openclaw", "messages": messages}, **more))
-    return s, json.loads(b)
+    try:
+        return s, json.loads(b)
+    except ValueError:
+        raise AssertionError((s, h, b))
 
 
 def stream(g, body, path=PATH, **headers):
@@ -136,6 +144,15 @@ def test_images(t):
                                                     {"type": "text", "text": "with a user garply"}]}], user="bo")
     parts = t.fake.calls("garply")[0]["asked"]["messages"]
     assert s == 200 and any(p["type"] == "image_url" for m in parts if isinstance(m["content"], list) for p in m["content"]), parts
+    # the picture is the message's: in the history, and told again with the next one
+    c = g.client()
+    said = c.history("agent:main:openai-user:bo")[0]
+    assert said["content"] == "with a user garply" and said["__openclaw"]["media"][0]["contentType"] == "image/png", said
+    s, doc = chat(g, "and once more waldo", user="bo")
+    parts = t.fake.calls("waldo")[0]["asked"]["messages"]
+    assert s == 200 and sum(p["type"] == "image_url" for m in parts if isinstance(m["content"], list) for p in m["content"]) == 1, parts
+    s, doc = chat(g, [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}], user="fred")
+    assert s == 200 and c.history("agent:main:openai-user:fred")[0]["content"] == "", doc
     for bad in ("http://example.com/x.png", "data:image/svg+xml;base64,AAAA", "data:image/png;base64,A", "data:image/png,xx"):
         s, doc = chat(g, [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": bad}}]}])
         assert s == 400 and doc["error"]["type"] == "invalid_request_error", (bad, doc)
@@ -403,3 +420,41 @@ def test_embeddings_faults(t):
     r = c.getresponse()
     assert r.status == 503 and json.loads(r.read())["error"]["type"] == "unavailable"
     until(lambda: embed(g, "again")[0] == 200, "an agent answers")
+
+
+def test_images_by_address(t):
+    web = Files()
+    doc = config_for(t.fake.url, fetch={"ports": [web.port], "allowedHosts": ["127.0.0.1"]})
+    doc["gateway"]["http"]["endpoints"]["chatCompletions"]["images"] = {"allowUrl": True}
+    g = t.gateway(doc)
+    url = "http://127.0.0.1:%d" % web.port
+
+    def said(*urls, text="see"):
+        return [{"role": "user", "content": [{"type": "text", "text": text}] + [{"type": "image_url", "image_url": {"url": u}} for u in urls]}]
+
+    s, doc = chat(g, said(url + "/f/a.png?size=2000", url + "/to?url=/f/b.gif%3Fsize=300", text="two from elsewhere plugh"))
+    assert s == 200, doc
+    parts = t.fake.calls("plugh")[0]["asked"]["messages"][0]["content"]
+    assert [p["image_url"]["url"] for p in parts[1:]] == [
+        "data:image/png;base64," + base64.b64encode(body("a.png", 2000)).decode(),
+        "data:image/gif;base64," + base64.b64encode(body("b.gif", 300)).decode()], parts
+    for path, want in (("/status?code=404", "404"), ("/f/x.txt?size=100", "no image"), ("/f/big.png?size=9000000", ""), ("/empty", "")):
+        s, doc = chat(g, said(url + path))
+        assert s == 400 and doc["error"]["message"].startswith("image_url: ") and want in doc["error"]["message"], (path, doc)
+    s, doc = chat(g, said("http://10.0.0.1/x.png"))
+    assert s == 400 and doc["error"]["message"].startswith("image_url: "), doc
+    s, doc = chat(g, said(*[url + "/f/%d.png?size=50" % i for i in range(9)]))
+    assert s == 400, doc
+    # who leaves stops it, and others go on
+    sock = socket.create_connection(("127.0.0.1", g.port))
+    text = json.dumps({"model": "openclaw", "messages": said(url + "/hang")})
+    sock.sendall(("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
+                  "Content-Length: %d\r\n\r\n%s" % (g.token, len(text), text)).encode())
+    until(lambda: any(path == "/hang" for path, fields in web.log), "the server is asked")
+    sock.close()
+    assert chat(g, said(url + "/f/c.png?size=100", text="after it xyzzy"))[0] == 200
+    # responses: on by default
+    s, h, b = ask(g, "/v1/responses", "POST", {"model": "openclaw", "input": [{"role": "user", "content": [
+        {"type": "input_text", "text": "by response thud"}, {"type": "input_image", "image_url": url + "/f/d.png?size=100"}]}]})
+    assert s == 200, b
+    assert t.fake.calls("thud")[0]["asked"]["messages"][0]["content"][1]["type"] == "image_url"

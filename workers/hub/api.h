@@ -101,6 +101,12 @@ bool api_limits(struct api_ask *a, const char *max_key, const char *max_key_2);
 bool api_chat_read(struct api_ask *a);
 bool api_responses_read(struct api_ask *a);
 
+/* -- images by their address (api_fetch.c) -- */
+/* go on with the request's document, now or when its images are here; the document stays the
+ * caller's. allowed: the setting that lets addresses be fetched at all. */
+typedef void api_go(struct http_request *r, json_t *doc);
+void api_with_images(struct http_request *r, json_t *doc, const char *allowed, api_go *go);
+
 /* Takes the turn up and answers r, now or later; the ask stays the caller's. */
 void api_take(struct http_request *r, struct api_ask *a);
 /* 400 with a->why. */

@@ -294,18 +294,24 @@ bool api_chat_read(struct api_ask *a)
            api_limits(a, "max_completion_tokens", "max_tokens");
 }
 
-void http_chat_completions(struct http_request *r, struct view body)
+static void go(struct http_request *r, json_t *doc)
 {
     struct api_ask a;
-    json_t *doc;
 
-    if (!api_on(r, "gateway.http.endpoints.chatCompletions.enabled") || !(doc = api_body(r, body)))
-        return;
     api_ask_init(&a, &chat_form, doc);
     if (api_chat_read(&a))
         api_take(r, &a);
     else
         api_refuse(r, &a);
     api_ask_fini(&a);
+}
+
+void http_chat_completions(struct http_request *r, struct view body)
+{
+    json_t *doc;
+
+    if (!api_on(r, "gateway.http.endpoints.chatCompletions.enabled") || !(doc = api_body(r, body)))
+        return;
+    api_with_images(r, doc, "gateway.http.endpoints.chatCompletions.images.allowUrl", go);
     json_decref(doc);
 }

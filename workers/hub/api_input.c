@@ -66,7 +66,7 @@ bool api_image(struct api_ask *a, struct view url, struct buf *out)
     bool known = false;
 
     if (!view_starts(url, V("data:")))
-        return api_fault(a, "image_url: only data: URLs are taken; this gateway fetches nothing");
+        return api_fault(a, "image_url: only data: URLs are taken here (images.allowUrl)");
     v = view_from(url, 5);
     semi = view_find(v, ';');
     type = view_of(v.p, semi);

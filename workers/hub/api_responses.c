@@ -431,19 +431,25 @@ bool api_responses_read(struct api_ask *a)
     return read_input(a) && read_tools(a) && api_limits(a, "max_output_tokens", NULL);
 }
 
-void http_responses(struct http_request *r, struct view body)
+static void go(struct http_request *r, json_t *doc)
 {
     char key[SESSION_KEY_MAX + 1];
     struct api_ask a;
-    json_t *doc;
 
-    if (!api_on(r, "gateway.http.endpoints.responses.enabled") || !(doc = api_body(r, body)))
-        return;
     api_ask_init(&a, &responses_form, doc);
     if (api_responses_read(&a) && read_previous(&a, r->hub, key, sizeof(key)))
         api_take(r, &a);
     else
         api_refuse(r, &a);
     api_ask_fini(&a);
+}
+
+void http_responses(struct http_request *r, struct view body)
+{
+    json_t *doc;
+
+    if (!api_on(r, "gateway.http.endpoints.responses.enabled") || !(doc = api_body(r, body)))
+        return;
+    api_with_images(r, doc, "gateway.http.endpoints.responses.images.allowUrl", go);
     json_decref(doc);
 }

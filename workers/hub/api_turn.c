@@ -335,15 +335,14 @@ static bool reserved(struct view key)
     return false;
 }
 
-/* Which session; *stable: there may be something in it. */
+/* Which session. */
 static bool session_of(const struct http_request *r, struct api_ask *a, const struct agent_conf *ag,
-                       const char *uuid, struct session_key *key, bool *stable)
+                       const char *uuid, struct session_key *key)
 {
     struct view asked = http_header(r, V("x-openclaw-session-key"));
     struct err e = ERR_INIT;
     char name[192], sum[33];
 
-    *stable = true;
     if (asked.n && reserved(asked))
         return api_fault(a, "x-openclaw-session-key: that name is the gateway's own.");
     if (asked.n) {
@@ -360,7 +359,6 @@ static bool session_of(const struct http_request *r, struct api_ask *a, const st
         digest(a->user, sum);
         (void)snprintf(name, sizeof(name), "openai-user:%s", sum);
     } else {
-        *stable = false;
         (void)snprintf(name, sizeof(name), "openai:%s", uuid);
     }
     return session_key(r->hub, view_str(name), view_str(ag->id), key, &e) == 0 ||
@@ -369,13 +367,13 @@ static bool session_of(const struct http_request *r, struct api_ask *a, const st
 
 /* Members for the job. The session's own conversation is used when the client brings one message of
  * text; what else it brings comes behind it (of an earlier response) or instead of it. */
-static bool options_of(const struct http_request *r, struct api_ask *a, bool stable,
-                       struct buf *out, bool *given)
+static bool options_of(const struct http_request *r, struct api_ask *a, struct buf *out,
+                       bool *given)
 {
     struct view pick = http_header(r, V("x-openclaw-model"));
     bool single = a->entries == 1 && a->last_is_user;
 
-    *given = !single || a->image_count;
+    *given = !single; /* images of a single one are files of its message */
     if (pick.n) {
         const struct model_conf *m = settings_model(r->hub->settings, pick);
 
@@ -390,16 +388,9 @@ static bool options_of(const struct http_request *r, struct api_ask *a, bool sta
     if (*given) {
         if (out->n)
             buf_put_char(out, ',');
-        /* its text is in the session already, its images are not */
-        if (single && stable) {
-            buf_put_str(out, RUN_APPEND "{\"role\":\"user\",\"content\":[");
-            buf_put_view(out, buf_view(&a->images));
-            buf_put_str(out, "]}]");
-        } else {
-            buf_put_str(out, a->session.n ? RUN_APPEND : RUN_MESSAGES);
-            buf_put_view(out, buf_view(&a->messages));
-            buf_put_str(out, "]");
-        }
+        buf_put_str(out, a->session.n ? RUN_APPEND : RUN_MESSAGES);
+        buf_put_view(out, buf_view(&a->messages));
+        buf_put_str(out, "]");
     }
     if (a->system.n) {
         struct jw w = JW_INIT(out);
@@ -472,12 +463,13 @@ static void begin_stream(struct api_turn *t)
 
 /* The run is written with the next commit; the first byte of the answer leaves behind it. */
 static int start(struct api_turn *t, const struct session_key *key, struct view message,
-                 const struct buf *options, struct err *e)
+                 struct attachments *files, const struct buf *options, struct err *e)
 {
     struct take_up up = {.key = key,
                          .run_id = view_str(t->id),
                          .message = message,
                          .options = buf_view(options),
+                         .files = files,
                          .quiet = QUIET_ALL,
                          .trust = t->r->scopes & SCOPE_ADMIN ? TRUST_OWNER : TRUST_INSIDE};
     struct run *run;
@@ -498,18 +490,20 @@ void api_take(struct http_request *r, struct api_ask *a)
 {
     const struct agent_conf *ag = api_agent(r, json_view(a->body, "model"));
     struct buf options = BUF_INIT(31 << 20);
+    struct attachments files = {0};
     struct session_key key;
     struct api_turn *t = NULL;
     struct err e = ERR_INIT;
     char uuid[37];
-    bool stable, given, ok;
+    bool given, ok;
 
     rand_uuid(uuid);
     if (!ag)
         ok = api_fault(a, "model: there is no such agent; GET /v1/models lists them.");
     else
-        ok =
-            session_of(r, a, ag, uuid, &key, &stable) && options_of(r, a, stable, &options, &given);
+        ok = session_of(r, a, ag, uuid, &key) && options_of(r, a, &options, &given);
+    if (ok && !given && a->image_count && attach_images(&files, buf_view(&a->images), &e) < 0)
+        ok = api_fault(a, "%.180s", e.text);
     if (!ok) {
         api_refuse(r, a);
     } else if (!room_for(r->hub, 2 * (a->last.n + options.n))) {
@@ -529,12 +523,13 @@ void api_take(struct http_request *r, struct api_ask *a)
                                     "a moment.\",\"type\":\"overloaded_error\"}}")});
     } else if (start(t, &key,
                      a->last_is_user && !(given && a->session.n) ? buf_view(&a->last) : VIEW_EMPTY,
-                     &options, &e) < 0) {
+                     &files, &options, &e) < 0) {
         log_warn("api.refused", KV("code", err_name(e.code)), KV("why", e.text));
         t->r = NULL;
         turn_free(t);
         http_reply_error(r, e.code == ERR_LIMIT || e.code == ERR_AGAIN ? 503 : 500,
                          "overloaded_error", view_str(e.text));
     }
+    attach_fini(&files);
     buf_fini(&options);
 }

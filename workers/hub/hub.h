@@ -72,6 +72,7 @@ struct hub {
     struct inbound *inbound;
     struct medias *medias;
     struct brought *brought;
+    unsigned api_waiting; /* requests whose images are on their way (api_fetch.c) */
     struct channel_probes *channel_probes;
     struct devices *devices;
     struct pairing *pairing;

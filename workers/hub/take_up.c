@@ -28,6 +28,10 @@ int take_up(struct hub *h, const struct take_up *t, struct run **out, struct err
             goto out;
         }
     }
+    if (t->files && t->files->count &&
+        ((l->s.sid == 0 && (rc = session_save(h, &l->s, e)) < 0) ||
+         (rc = attach_keep(h, t->files, l->s.sid, &run->files, e)) < 0))
+        goto out;
     if ((rc = live_take(l, run, t->message, &taken, &interrupted, e)) < 0)
         goto out;
     if (taken == TAKEN_DROPPED)
@@ -35,6 +39,8 @@ int take_up(struct hub *h, const struct take_up *t, struct run **out, struct err
     *out = run;
     return 0;
 out:
+    if (run && run->files)
+        attach_undo(h, t->files, l->s.sid);
     if (run)
         run_free(run);
     if (l)

@@ -10,9 +10,10 @@
 struct take_up {
     const struct session_key *key;
     struct view run_id;
-    struct view message; /* empty: options bring the conversation */
-    struct view options; /* members for the job as JSON text without braces */
-    uint32_t timeout_ms; /* 0: the configured one */
+    struct view message;       /* empty: options bring the conversation */
+    struct view options;       /* members for the job as JSON text without braces */
+    struct attachments *files; /* of the message; may be NULL */
+    uint32_t timeout_ms;       /* 0: the configured one */
     enum run_quiet quiet;
     enum run_trust trust;
     unsigned hops;

@@ -5,8 +5,6 @@
 
 #include <openssl/sha.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 enum { FACTS_MAX = 256 << 10, LABEL_MAX = 80 };
 
@@ -40,20 +38,13 @@ static int next(struct attachments *a, struct attachment **out, struct err *e)
 int attach_map(struct attachments *a, int fd, struct view type, struct view name, struct err *e)
 {
     struct attachment *x = NULL;
-    struct stat st;
-    void *p;
-    int r;
+    int r = next(a, &x, e);
 
-    if (fstat(fd, &st) < 0 || st.st_size <= 0)
-        return err_sys(e, "memory file");
-    if ((r = next(a, &x, e)) < 0)
+    if (r < 0)
         return r;
-    if ((p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
-        return err_sys(e, "memory file");
-    x->mapped = view_of(p, (size_t)st.st_size);
     x->type = type;
     x->name = name;
-    return 0;
+    return media_map_fd(fd, MEDIA_FILE_MAX, &x->mapped, e);
 }
 
 static struct view bytes_of(const struct attachment *x)
@@ -148,6 +139,34 @@ int attach_read(struct attachments *out, const json_t *list, struct err *e)
     int r = 0;
 
     json_array_foreach(list, i, att) if ((r = read_one(&a, att, i, e)) < 0) break;
+    if (r < 0)
+        attach_fini(&a);
+    *out = a;
+    return r;
+}
+
+int attach_images(struct attachments *out, struct view parts, struct err *e)
+{
+    struct buf text = BUF_INIT(64 * MIB);
+    struct attachments a = {0};
+    struct attachment *x;
+    json_t *list = NULL;
+    const json_t *part;
+    size_t i;
+    int r;
+
+    buf_put_char(&text, '[');
+    buf_put_view(&text, parts);
+    buf_put_char(&text, ']');
+    if ((r = buf_check(&text, e)) == 0)
+        r = json_parse(buf_view(&text), &list, e);
+    buf_fini(&text);
+    json_array_foreach(list, i, part)
+    {
+        if (r == 0 && (r = next(&a, &x, e)) == 0 && !b64_get(json_view(part, "data"), &x->bytes))
+            r = err_set(e, ERR_INVALID, "image_url: the base64 text is malformed");
+    }
+    json_decref(list); /* types are looked for in the bytes */
     if (r < 0)
         attach_fini(&a);
     *out = a;

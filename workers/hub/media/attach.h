@@ -30,6 +30,8 @@ struct attachments {
 /* Members attachments of a request; list may be NULL. What holds no content is passed over, as the
  * reference does.  Errors: ERR_INVALID, ERR_LIMIT with a sentence for the client; ERR_NOMEM. */
 int attach_read(struct attachments *out, const json_t *list, struct err *e) MUST_USE;
+/* The same of image parts of a job, {data, mimeType}: within the limits of whoever made them. */
+int attach_images(struct attachments *out, struct view parts, struct err *e) MUST_USE;
 /* One more, out of a sealed memory file, which stays the caller's. */
 int attach_map(struct attachments *a, int fd, struct view type, struct view name,
                struct err *e) MUST_USE;

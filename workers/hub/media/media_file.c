@@ -119,20 +119,33 @@ int media_fd(struct hub *h, struct view id, int *out, struct err *e)
     return open_file(id, out, &bytes, e);
 }
 
+int media_map_fd(int fd, size_t max, struct view *out, struct err *e)
+{
+    struct stat st;
+    void *p;
+
+    *out = VIEW_EMPTY;
+    if (fstat(fd, &st) < 0)
+        return err_sys(e, "file");
+    if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size > max)
+        return err_set(e, ERR_INVALID, "a file of %lld bytes: 1 to %zu are taken",
+                       (long long)st.st_size, max);
+    if ((p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+        return err_sys(e, "file");
+    *out = view_of(p, (size_t)st.st_size);
+    return 0;
+}
+
 int media_map(struct hub *h, struct view id, struct view *out, struct err *e)
 {
-    size_t bytes = 0;
-    void *p;
+    size_t bytes;
     int fd, r;
 
     (void)h;
     *out = VIEW_EMPTY;
     if ((r = open_file(id, &fd, &bytes, e)) < 0)
         return r;
-    if ((p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
-        r = err_sys(e, "media file");
-    else
-        *out = view_of(p, bytes);
+    r = media_map_fd(fd, MEDIA_FILE_MAX, out, e);
     fd_close(&fd);
     return r;
 }
