@@ -2,6 +2,7 @@
 """What channel processes cost: memory of N idle Telegram accounts in a long poll, time from the start of a process to its first poll, and how
 many incoming messages a second are taken up (acknowledged, that is: on disk): of one account as fast as it goes, and of several at a held rate.
 
+    channels.py [--build BUILD] --tls [--accounts 200]     memory of N idle IRC accounts, their connections encrypted
     channels.py [--build BUILD] [--accounts 200] [--messages 1000] [--starts 20] [--rate 100 --held 5 --seconds 10]
 
 The platform is a small HTTP server in this program. Prints one line of JSON.
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "it"))
@@ -117,8 +119,75 @@ def memory(pid):
         return {l.split()[0][:-1]: int(l.split()[1]) for l in f if l.endswith("kB\n") and len(l.split()) == 3}
 
 
+def start_irc(folder, n):
+    """tests/fake/irc.py with TLS: (process, the port of its orders, section of the configuration)."""
+    os.chmod(folder, 0o711)
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    os.chmod(cert, 0o644)
+    p = subprocess.Popen([sys.executable, os.path.join(HERE, "..", "fake", "irc.py"), "--tls", cert, key], stdout=subprocess.PIPE)
+    words = p.stdout.readline().split()
+    section = {"host": "127.0.0.1", "port": int(words[1]), "tls": True, "tlsCaFile": cert, "dmPolicy": "open", "allowFrom": ["*"],
+               "accounts": {"a%d" % i: {"nick": "bot%d" % i} for i in range(n)}}
+    return p, int(words[-1]), section
+
+
+def there(control):
+    with urllib.request.urlopen("http://127.0.0.1:%d/fake/who" % control) as r:
+        return len(json.load(r))
+
+
+def sizes(pids):
+    mem = [memory(pid) for pid in pids]
+    out = {}
+    for key in ("Pss", "Private_Dirty", "Rss"):
+        values = sorted(m[key] for m in mem)
+        out[key.lower() + "_kib"] = {"mean": round(sum(values) / len(values)), "max": values[-1]}
+    return out
+
+
+def channel_pids(d):
+    with open("/proc/%d/task/%d/children" % (d.pid, d.pid)) as f:
+        pids = [int(x) for x in f.read().split()]
+    return [x for x in pids if open("/proc/%d/comm" % x).read().startswith("openclaw-channe")]
+
+
+def begin(a, folder, channels):
+    """The gateway with these channels."""
+    conf = {"gateway": {"mode": "local", "port": 28000 + os.getpid() % 1000, "auth": {"token": "bench-token-1234567890"}},
+            "session": {"dmScope": "per-channel-peer"}, "messages": {"queue": {"mode": "followup", "cap": 10000, "debounceMs": 0}},
+            "channels": channels}
+    path = os.path.join(folder, "openclaw.json")
+    with open(path, "w", opener=lambda n, f: os.open(n, f, 0o600)) as f:
+        json.dump(conf, f)
+    log = open(os.path.join(folder, "log"), "wb")
+    return subprocess.Popen([os.path.join(a.build, "openclawd"), "--config", path, "--state-dir", os.path.join(folder, "s")], stdout=log, stderr=log)
+
+
+def encrypted(a):
+    folder = tempfile.mkdtemp(prefix="bench-channels-")
+    fake, control, section = start_irc(folder, a.accounts)
+    d = begin(a, folder, {"irc": section})
+    out = {"accounts": a.accounts, "tls": True, "load": os.getloadavg()[0]}
+    try:
+        end = time.monotonic() + 120
+        while there(control) < a.accounts and time.monotonic() < end:
+            time.sleep(0.05)
+        out["connected"] = there(control)
+        time.sleep(3)
+        out.update(sizes(channel_pids(d)))
+    finally:
+        d.terminate()
+        d.wait()
+        fake.kill()
+        shutil.rmtree(folder)
+    print(json.dumps(out), flush=True)
+
+
 async def main():
     a = argparse.ArgumentParser()
+    a.add_argument("--tls", action="store_true", help="of IRC accounts instead: memory only")
     a.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"))
     a.add_argument("--accounts", type=int, default=200)
     a.add_argument("--messages", type=int, default=1000)
@@ -127,21 +196,16 @@ async def main():
     a.add_argument("--held", type=int, default=5)
     a.add_argument("--seconds", type=float, default=10)
     a = a.parse_args()
+    if a.tls:
+        return encrypted(a)
     p = Platform()
     server = await asyncio.start_server(p.serve, "127.0.0.1", 0, backlog=1024)
     port = server.sockets[0].getsockname()[1]
     folder = tempfile.mkdtemp(prefix="bench-channels-")
     accounts = {"a%d" % i: {"botToken": "%d:%s" % (i + 1, "x" * 35)} for i in range(a.accounts)}
-    conf = {"gateway": {"mode": "local", "port": 28000 + os.getpid() % 1000, "auth": {"token": "bench-token-1234567890"}},
-            "session": {"dmScope": "per-channel-peer"}, "messages": {"queue": {"mode": "followup", "cap": 10000, "debounceMs": 0}},
-            "channels": {"telegram": {"apiRoot": "http://127.0.0.1:%d" % port, "dmPolicy": "open", "allowFrom": ["*"],
-                                      "network": {"dangerouslyAllowPrivateNetwork": True}, "accounts": accounts}}}
-    path = os.path.join(folder, "openclaw.json")
-    with open(path, "w", opener=lambda n, f: os.open(n, f, 0o600)) as f:
-        json.dump(conf, f)
-    log = open(os.path.join(folder, "log"), "wb")
     began = time.monotonic()
-    d = subprocess.Popen([os.path.join(a.build, "openclawd"), "--config", path, "--state-dir", os.path.join(folder, "s")], stdout=log, stderr=log)
+    d = begin(a, folder, {"telegram": {"apiRoot": "http://127.0.0.1:%d" % port, "dmPolicy": "open", "allowFrom": ["*"],
+                                       "network": {"dangerouslyAllowPrivateNetwork": True}, "accounts": accounts}})
     out = {"accounts": a.accounts, "load": os.getloadavg()[0]}
     try:
         while len(p.polls) < a.accounts and time.monotonic() - began < 120:
@@ -149,15 +213,10 @@ async def main():
         out["connected"] = len(p.polls)
         out["all_connected_ms"] = round((max(p.polls.values()) - began) * 1000) if p.polls else None
         await asyncio.sleep(3)
-        with open("/proc/%d/task/%d/children" % (d.pid, d.pid)) as f:
-            pids = [int(x) for x in f.read().split()]
-        pids = [x for x in pids if open("/proc/%d/comm" % x).read().startswith("openclaw-channe")]
-        mem = [memory(pid) for pid in pids]
+        pids = channel_pids(d)
         if os.environ.get("SMAPS"):
             shutil.copyfile("/proc/%d/smaps" % pids[-1], os.environ["SMAPS"])
-        for key in ("Pss", "Private_Dirty", "Rss"):
-            values = sorted(m[key] for m in mem)
-            out[key.lower() + "_kib"] = {"mean": round(sum(values) / len(values)), "max": values[-1]}
+        out.update(sizes(pids))
         tokens = {name: acc["botToken"] for name, acc in accounts.items()}
         if a.starts:
             out["start_to_poll_ms"] = await starts(p, pids, tokens, a.starts)

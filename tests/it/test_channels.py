@@ -261,6 +261,20 @@ def test_flood(t, name):
     assert c.ask("health", {})["ok"]
 
 
+@receipted
+def test_flood_of_one(t, name):
+    """One chat of many messages, whose answers may go out once a second: somebody else is answered meanwhile."""
+    g, p = setup(t, name, said={"limits": {"chatGapMs": 1000}})
+    c = g.client()
+    connected(c)
+    for i in range(100):
+        p.write("f%d" % i, "flood %d." % i, to="1")
+    p.write("x", "somebody else", to="2")
+    until(lambda: any("somebody else" in x for x in p.texts()), "the other one's answer")
+    assert sum("flood" in x for x in p.texts()) < 100
+    until(lambda: len(set(p.acked())) == 101, "all are taken", timeout=60)
+
+
 def test_preview(t):
     """An answer in the making is one message that is edited; the answer takes it over, also after the process died."""
     g, p = setup(t, "external", client_ids=True, can=["edit", "delete", "react", "typing", "stream"], start=False,
