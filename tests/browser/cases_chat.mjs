@@ -154,6 +154,27 @@ export async function edit_and_resend(browser) {
     await v.close();
 }
 
+/* A tool's call is one line that opens: while it runs, afterwards, and in the history. */
+export async function tool_calls(browser) {
+    const v = await visitor(browser);
+    await enter(v.page, "/#/chat/agent:main:tools");
+    await say(v.page, "use it [fake call tool=sessions_list args={} chunks=2 text=look]");
+    await answer(v.page, "result:");
+    for (const when of ["at once", "in the history"]) {
+        const tool = v.page.locator("details.tool", {hasText: "sessions_list"}).first();
+        await tool.locator(".tool-state", {hasText: "done"}).waitFor();
+        truth(!await tool.evaluate((el) => el.open), `${when}: it is not folded`);
+        await tool.locator("summary").press("Enter");
+        await tool.locator("pre", {hasText: '"sessions"'}).waitFor();
+        await sound(v.page, `a tool call, ${when}`);
+        if (when === "at once") {
+            await shot(v.page, "tool_call");
+            await v.page.reload();
+        }
+    }
+    await v.close();
+}
+
 export async function slash_commands(browser) {
     const v = await visitor(browser);
     await enter(v.page);

@@ -24,6 +24,7 @@ export const GROUPS = [
     {id: "agents", name: "Agents", icon: "agents", pages: [
         {id: "agents", name: "Agents", load: () => import("./pages/agents.js"), needs: ["agents.list"]},
         {id: "models", name: "Models", load: () => import("./pages/models.js"), needs: ["models.list"]},
+        {id: "tools", name: "Tools", load: () => import("./pages/tools.js"), needs: ["tools.catalog"]},
         {id: "skills", name: "Skills", load: () => import("./pages/skills.js"), needs: ["skills.status"]},
         {id: "cron", name: "Schedule", load: () => import("./pages/cron.js"), needs: ["cron.list"]}]},
     {id: "settings", name: "Settings", icon: "settings", pages: [

@@ -27,10 +27,20 @@ function toolTitle(t) {
     return what.split("\n")[0].slice(0, 90);
 }
 
+/* A document in one line is for programs. */
+function pretty(text) {
+    if (text.length > 50000 || !/^\s*[[{]/.test(text)) return text;
+    try {
+        return JSON.stringify(JSON.parse(text), null, 2);
+    } catch {
+        return text;
+    }
+}
+
 function shown(x) {
     if (x === undefined || x === null) return "";
-    if (typeof x === "string") return x;
-    if (Array.isArray(x?.content)) return x.content.map((p) => p.text ?? "").join("\n");
+    if (typeof x === "string") return pretty(x);
+    if (Array.isArray(x?.content)) return x.content.map((p) => pretty(p.text ?? "")).join("\n");
     return JSON.stringify(x, null, 2);
 }
 
