@@ -1,5 +1,6 @@
 #include "chan_ws.h"
 
+#include "chan_http.h"
 #include "mem.h"
 #include "num.h"
 #include "ws.h"
@@ -143,21 +144,6 @@ static void frames(struct chan_ws *w, struct view bytes)
         w->gone = NULL;
 }
 
-/* The value of a header of the answer; names in any case. */
-static struct view header(struct view head, const char *name)
-{
-    while (head.n) {
-        size_t n = view_find(head, '\n'), colon;
-        struct view line = view_trim(view_of(head.p, n));
-
-        head = view_from(head, n + 1);
-        colon = view_find(line, ':');
-        if (colon < line.n && view_ieq(view_of(line.p, colon), view_str(name)))
-            return view_trim(view_from(line, colon + 1));
-    }
-    return VIEW_EMPTY;
-}
-
 static bool answer_ok(const struct chan_ws *w, struct view head, char why[96])
 {
     char accept[WS_ACCEPT_LEN + 1];
@@ -168,9 +154,9 @@ static bool answer_ok(const struct chan_ws *w, struct view head, char why[96])
     if (!view_starts(head, V("HTTP/1.1 101 ")))
         return false;
     (void)snprintf(why, 96, "the answer to the WebSocket's handshake is not right");
-    return view_ieq(header(head, "upgrade"), V("websocket")) &&
+    return view_ieq(chan_header(head, "upgrade"), V("websocket")) &&
            ws_accept(view_str(w->key), accept, &e) == 0 &&
-           view_eq(header(head, "sec-websocket-accept"), view_str(accept));
+           view_eq(chan_header(head, "sec-websocket-accept"), view_str(accept));
 }
 
 static void on_data(void *ctx, struct view piece)
