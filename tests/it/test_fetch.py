@@ -1,11 +1,13 @@
 """openclaw-fetch: files from the network, from servers and addresses that mean no good."""
 import os
 import signal
+import ssl
 import sys
 import uuid
 
 from gateway import until
 from test_delivery import FAST, listed, send, setup
+from test_tls import make_pair
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fake"))
 from files import Files, body, fnv  # noqa: E402
@@ -87,6 +89,16 @@ def test_private(t):
         assert "not a public one" in refused(c, "http://localhost:%d/to?url=%s" % (web.port, at % to)), to
     assert len(web.log) == 4, web.log
     assert len(p.texts()) == 1
+
+
+def test_certificates(t):
+    """A server that cannot prove its name gives nothing."""
+    g, p, web = world(t)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*make_pair(t.folder, "stranger"))
+    web.socket = tls.wrap_socket(web.socket, server_side=True)
+    assert "certificate is not valid" in refused(g.client(), "https://127.0.0.1:%d/f/x.png" % web.port)
+    assert not web.log and not p.sent()
 
 
 def test_later(t):

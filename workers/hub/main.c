@@ -208,12 +208,12 @@ static void close_all(struct hub *h)
     if (h->runs)
         runs_close(h);
     deliveries_close(h);
-    fetches_close(h);
     loop_timer_fini(&h->stop);
     loop_timer_fini(&h->idle);
     room_close(h);
     dispatch_close(h);
     http_close(h);
+    fetches_close(h); /* whoever asked is gone by now */
     tools_close(h);
     file_gets_close(h);
     metrics_close(h);
