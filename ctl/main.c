@@ -49,6 +49,8 @@ const struct ctl_command ctl_commands[] = {
      "who asks to be let in on a channel", cmd_pairing},
     {"deliveries", "list [STATE]|show ID|retry ID|drop ID",
      "outgoing messages: waiting, set aside, or gone", cmd_deliveries},
+    {"logs", "[--grep TEXT] [--limit N] [--follow]",
+     "newest log lines, those with a run's or request's id in them, or as they come", cmd_logs},
     {"call", "METHOD [PARAMS]", "call any method; PARAMS is JSON, - reads it from standard input",
      cmd_call},
     {"route", "[--config FILE] [--explain] -|--channel ID ...",

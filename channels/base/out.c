@@ -58,6 +58,8 @@ static void finish(struct item *it, const struct channel_result *r)
 
     it->state = ITEM_DONE;
     it->res.outcome = outcomes[r->outcome];
+    log_debug("channel.delivered", KV("delivery", it->res.delivery_id), KV("part", it->res.part),
+              KV("outcome", (int)r->outcome));
     it->res.next = r->outcome == CHANNEL_SENT ? it->next : 0;
     it->res.retry_after_ms = r->retry_after_ms;
     it->res.all = r->outcome == CHANNEL_LATER && r->all;
@@ -298,6 +300,8 @@ int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct e
             it = &c->out->items[i];
     if (!it)
         return err_set(e, ERR_LIMIT, "deliver: more than %d at once", (int)ITEMS_MAX);
+    log_debug("channel.deliver", KV("delivery", m->delivery_id), KV("part", m->part),
+              KV("attempt", m->attempt), KV("run", m->run));
     *it = (struct item){.c = c,
                         .state = ITEM_WAITING,
                         .res = {.delivery_id = m->delivery_id,

@@ -377,7 +377,7 @@ class Server:
                "model": doc.get("model"), "stream": bool(doc.get("stream")), "prompt": prompt,
                "roles": [m.get("role") for m in messages], "bytes": len(data),
                "auth": bool(fields.get("authorization") or fields.get("x-api-key")),
-               "fault": plan["fault"], "state": "started", "states": [], "chunks": 0}
+               "traceparent": fields.get("traceparent"), "fault": plan["fault"], "state": "started", "states": [], "chunks": 0}
         if len(data) < 65536:
             row["asked"] = doc
         self.rows.append(row)

@@ -54,7 +54,8 @@ struct agent {
 
 static void untold(const char *what, const struct job *j, const struct err *e)
 {
-    log_warn("run.untold", KV("what", what), KV("job", run_job(j->run)), KV("why", e->text));
+    log_warn("run.untold", KV("what", what), KV("run", run_name(j->run)),
+             KV("job", run_job(j->run)), KV("why", e->text));
 }
 
 /* The next piece of at most max bytes, never half a character. */
@@ -136,9 +137,11 @@ static void on_begin(void *ctx, struct run *r)
     struct err e = ERR_INIT;
 
     j->begun = true;
+    run_result(r, &res);
+    log_debug("run.model", KV("run", run_name(r)), KV("job", run_job(r)),
+              KV("provider", res.provider), KV("model", res.model));
     if (!hub)
         return;
-    run_result(r, &res);
     if (msg_send_run_begin(hub,
                            &(struct ipc_run_begin){
                                .job_id = run_job(r),
@@ -156,7 +159,8 @@ static void on_status(void *ctx, struct run *r, struct view phase, struct view d
     struct link *hub = j->agent->hub;
     struct err e = ERR_INIT;
 
-    log_info("run.retrying", KV("job", run_job(r)), KV("reason", run_last_failure(r)));
+    log_info("run.retrying", KV("run", run_name(r)), KV("job", run_job(r)),
+             KV("reason", run_last_failure(r)));
     if (hub && msg_send_run_status(hub,
                                    &(struct ipc_run_status){.job_id = run_job(r),
                                                             .attempt = run_attempt(r),
@@ -196,12 +200,13 @@ static void on_done(void *ctx, struct run *r)
 
     run_result(r, &res);
     if (res.error.n)
-        log_warn("run.failed", KV("job", run_job(r)), KV("outcome", names[res.outcome]),
-                 KV("reason", run_last_failure(r)), KV("status", res.http_status),
-                 KV("provider", res.provider), KV("model", res.model));
+        log_warn("run.failed", KV("run", run_name(r)), KV("job", run_job(r)),
+                 KV("outcome", names[res.outcome]), KV("reason", run_last_failure(r)),
+                 KV("status", res.http_status), KV("provider", res.provider),
+                 KV("model", res.model));
     else
-        log_debug("run.done", KV("job", run_job(r)), KV("outcome", names[res.outcome]),
-                  KV("bytes", res.text.n));
+        log_debug("run.done", KV("run", run_name(r)), KV("job", run_job(r)),
+                  KV("outcome", names[res.outcome]), KV("bytes", res.text.n));
     a->running--;
     send_done(j);
     give_back(j, run_attempt(r));

@@ -3,6 +3,7 @@
 #include "demo.h"
 #include "fd.h"
 #include "jw.h"
+#include "lines.h"
 #include "media.h"
 #include "mem.h"
 #include "rand.h"
@@ -41,6 +42,9 @@ struct run {
     struct failure last;
     struct buf error, usage, calls;
     bool tools; /* some were offered */
+    char name[257];
+    char trace[TRACE_LEN + 1]; /* of the job, or "" */
+    struct lines lines;        /* of the request under way */
 };
 
 static void ask(struct run *r);
@@ -274,8 +278,6 @@ static int post(struct run *r, json_t *job, struct err *e)
     struct buf body = BUF_INIT(BODY_MAX), url = BUF_INIT(2 * BASE_URL_MAX);
     struct http_request q = {
         .body = &body,
-        .lines = r->route.lines,
-        .line_count = r->route.line_count,
         .accept = "text/event-stream",
         .connect_ms = r->route.patience.connect_ms,
         .first_byte_ms = r->route.patience.first_byte_ms,
@@ -285,6 +287,9 @@ static int post(struct run *r, json_t *job, struct err *e)
 
     if ((result = media_resolve(job, &r->route.spec, r->route.ops->image_bytes, e)) < 0)
         goto out;
+    lines_make(&r->lines, r->route.lines, r->route.line_count, view_str(r->trace));
+    q.lines = r->lines.line;
+    q.line_count = r->lines.count;
     r->route.ops->url(&r->route.spec, &url);
     buf_put_char(&url, 0);
     if ((result = buf_check(&url, e)) < 0)
@@ -414,6 +419,17 @@ static void on_limit(void *ctx)
 
 /* ---- a run's life ---- */
 
+/* Cut where a character ends. */
+static struct view cut(struct view v, size_t max)
+{
+    if (v.n > max) {
+        v.n = max;
+        while (v.n && ((unsigned char)v.p[v.n] & 0xc0) == 0x80)
+            v.n--;
+    }
+    return v;
+}
+
 static int add_candidate(struct run *r, struct view ref, struct err *e)
 {
     for (unsigned i = 0; i < r->candidates; i++)
@@ -443,6 +459,10 @@ static int read_candidates(struct run *r, struct err *e)
         return result;
     model = json_view(job, "model");
     r->tools = tools_offered(job);
+    (void)snprintf(r->name, sizeof(r->name), "%.*s", (int)cut(json_view(job, "runId"), 256).n,
+                   json_view(job, "runId").p);
+    (void)snprintf(r->trace, sizeof(r->trace), "%.*s",
+                   VIEW_FMT(trace_read(json_view(job, "trace"))));
     result = add_candidate(r, model.n ? model : V("demo/demo"), e);
     json_array_foreach(json_object_get(job, "fallbacks"), i, ref)
     {
@@ -533,6 +553,11 @@ uint32_t run_attempt(const struct run *r)
     return r->conf.attempt;
 }
 
+const char *run_name(const struct run *r)
+{
+    return r->name;
+}
+
 bool run_is_over(const struct run *r)
 {
     return r->outcome != TURN_RUNNING;
@@ -546,17 +571,6 @@ const char *run_last_failure(const struct run *r)
 struct view run_text(const struct run *r)
 {
     return buf_view(&r->reply.text);
-}
-
-/* Cut where a character ends. */
-static struct view cut(struct view v, size_t max)
-{
-    if (v.n > max) {
-        v.n = max;
-        while (v.n && ((unsigned char)v.p[v.n] & 0xc0) == 0x80)
-            v.n--;
-    }
-    return v;
 }
 
 void run_result(const struct run *r, struct run_result *out)

@@ -67,6 +67,8 @@ void run_free(struct run **r);
 void run_abort(struct run *r);
 uint64_t run_job(const struct run *r);
 uint32_t run_attempt(const struct run *r);
+/* The run's name, "" before its job was read: for logs. */
+const char *run_name(const struct run *r);
 bool run_is_over(const struct run *r);
 void run_result(const struct run *r, struct run_result *out);
 /* Why the last attempt that failed did: a name for logs. */

@@ -1,6 +1,7 @@
 #include "door.h"
 
 #include "mem.h"
+#include "trace.h"
 
 bool door_bearer(struct view authorization, struct view *credential)
 {
@@ -72,7 +73,6 @@ void door_headers(const struct http_req *q, bool own, struct buf *out)
     }
 }
 
-/* version-trace-parent-flags in lower case hex: 2-32-16-2 */
 struct view door_trace(const struct http_req *q)
 {
     struct view v = VIEW_EMPTY;
@@ -80,11 +80,22 @@ struct view door_trace(const struct http_req *q)
     for (unsigned i = 0; i < q->headers; i++)
         if (view_ieq(q->header[i].name, V("traceparent")))
             v = q->header[i].value;
-    if (v.n != 55 || v.p[2] != '-' || v.p[35] != '-' || v.p[52] != '-')
-        return VIEW_EMPTY;
-    for (size_t i = 0; i < v.n; i++)
-        if (i != 2 && i != 35 && i != 52 &&
-            !((v.p[i] >= '0' && v.p[i] <= '9') || (v.p[i] >= 'a' && v.p[i] <= 'f')))
+    return trace_read(v);
+}
+
+struct view door_id(const struct http_req *q)
+{
+    struct view v = VIEW_EMPTY;
+
+    for (unsigned i = 0; i < q->headers; i++)
+        if (view_ieq(q->header[i].name, V("x-request-id")))
+            v = q->header[i].value;
+    for (size_t i = 0; i < v.n; i++) {
+        char c = v.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_' || c == '.' || c == ':'))
             return VIEW_EMPTY;
-    return v;
+    }
+    return v.n <= DOOR_ID_MAX ? v : VIEW_EMPTY;
 }

@@ -7,7 +7,7 @@
 
 #include "http.h"
 
-enum { DOOR_CREDENTIAL_MAX = 4 * 1024 }; /* ipc.def, http_ask */
+enum { DOOR_CREDENTIAL_MAX = 4 * 1024, DOOR_ID_MAX = 128 }; /* ipc.def, http_ask */
 
 /* The text behind "Bearer"; false: there is none, or it is too long. */
 bool door_bearer(struct view authorization, struct view *credential);
@@ -18,5 +18,7 @@ void door_credential(const struct http_req *q, enum route_auth auth, struct view
 void door_headers(const struct http_req *q, bool own, struct buf *out);
 /* traceparent when it is one (W3C Trace Context, 2.2), else empty. */
 struct view door_trace(const struct http_req *q);
+/* x-request-id when it is one that may be logged and sent back, else empty. */
+struct view door_id(const struct http_req *q);
 
 #endif

@@ -130,7 +130,7 @@ enum frame_kind frame_parse(struct view text, struct frame *out, struct buf *why
     int r;
 
     out->id = V("\"invalid\"");
-    out->method = out->params = out->profile = VIEW_EMPTY;
+    out->method = out->params = out->profile = out->trace = VIEW_EMPTY;
     r = jscan(text, &s, &e);
     if (r < 0) {
         text = view_trim(text);
@@ -160,7 +160,8 @@ enum frame_kind frame_parse(struct view text, struct frame *out, struct buf *why
     check_type(&c, type);
     check_id(&c, id, out);
     check_method(&c, method, out);
-    check_text(&c, jscan_get(&s, V("traceparent")), "traceparent", FRAME_TRACE_MAX, false, NULL);
+    check_text(&c, jscan_get(&s, V("traceparent")), "traceparent", FRAME_TRACE_MAX, false,
+               &out->trace);
     check_text(&c, jscan_get(&s, V("expectedProfileId")), "expectedProfileId", FRAME_PROFILE_MAX,
                true, &out->profile);
     if (params)

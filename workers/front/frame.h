@@ -28,6 +28,7 @@ struct frame {
     struct view method;  /* its text */
     struct view params;  /* raw JSON; empty when absent */
     struct view profile; /* expectedProfileId, raw; empty when absent */
+    struct view trace;   /* traceparent, raw, maybe none; empty when absent */
     bool no_params;      /* absent, null or an object without members */
     char room[FRAME_METHOD_MAX]; /* for a method that came with escapes */
 };

@@ -5,6 +5,7 @@
 #include "fd.h"
 #include "h2.h"
 #include "json.h"
+#include "rand.h"
 #include "site.h"
 
 #include <sys/epoll.h>
@@ -213,6 +214,7 @@ int front_init(struct front *f, struct err *e)
     loop_timer_init(&f->tick, f->w.loop, on_tick, f);
     buf_init(&f->why, 8 * KIB);
     buf_init(&f->paths, 64 * KIB);
+    f->name = rand_u64();
     if ((r = mem_new(&f->scratch, FRONT_SCRATCH, e)) < 0)
         return r;
     f->hangups = epoll_create1(EPOLL_CLOEXEC);

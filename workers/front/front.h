@@ -108,6 +108,7 @@ struct front {
     uint64_t inner;                       /* connections without a socket so far */
     uint64_t asks;                        /* requests shown to the hub so far */
     uint64_t bytes_in, bytes_out, http_n; /* of clients, since the start */
+    uint64_t name;                        /* random: requests are called by it and a number */
     size_t body_bytes;                    /* of requests' bodies that are being received */
     struct route_mounts mounts;
     struct buf paths;  /* that channels named, one a line */

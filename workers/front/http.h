@@ -101,7 +101,7 @@ struct http_answer {
     const char *extra;    /* further header lines, each with CRLF; or NULL */
     struct view fields;   /* the same, of those who made the body */
     struct view policy;   /* Content-Security-Policy instead of the closed one */
-    struct view cors;     /* header lines for a page elsewhere that may read this; or empty */
+    struct view lines;    /* header lines that go with every answer to it; or empty */
     const char *cache;    /* Cache-Control instead of no-store */
     struct view location; /* Location; empty: none */
     struct view body;

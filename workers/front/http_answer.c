@@ -96,7 +96,7 @@ void http_put_fields(struct buf *b, const struct http_answer *a, int64_t wall_ms
     if (a->extra)
         buf_put_str(b, a->extra);
     buf_put_view(b, a->fields);
-    buf_put_view(b, a->cors);
+    buf_put_view(b, a->lines);
 }
 
 void http_put_answer(struct buf *b, const struct http_answer *a, bool chunked, int64_t wall_ms)

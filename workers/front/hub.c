@@ -60,10 +60,11 @@ static void give_up(struct conn *c, struct req *r, const char *why)
     forget(c, r);
 }
 
-static int send_request(struct conn *c, struct req *r, struct view method, struct view params,
-                        struct err *e)
+static int send_request(struct conn *c, struct req *r, struct view method, struct view trace,
+                        struct view params, struct err *e)
 {
-    struct ipc_rpc m = {.conn_id = c->id, .req = r->number, .method = method, .params = params};
+    struct ipc_rpc m = {
+        .conn_id = c->id, .req = r->number, .method = method, .trace = trace, .params = params};
     int ret = msg_send_rpc(c->f->hub, &m, e);
 
     if (ret < 0)
@@ -73,7 +74,7 @@ static int send_request(struct conn *c, struct req *r, struct view method, struc
 }
 
 void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view method,
-                 struct view params)
+                 struct view trace, struct view params)
 {
     struct front *f = c->f;
     /* an unknown method does nothing, so it may be asked twice */
@@ -87,7 +88,7 @@ void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view
     }
     r->repeat = repeat;
     c->req_n++;
-    if (f->hub && send_request(c, r, method, params, &e) < 0) {
+    if (f->hub && send_request(c, r, method, trace, params, &e) < 0) {
         log_warn("rpc.unsent", KV("conn", c->id), KV("why", e.text));
         give_up(c, r, busy);
     }
@@ -156,7 +157,7 @@ static void resume(struct conn *c)
         struct req *r = LIST_OF(l, struct req, link);
 
         next = l->next;
-        if (!r->sent && send_request(c, r, req_method(r), req_params(r), &e) < 0)
+        if (!r->sent && send_request(c, r, req_method(r), VIEW_EMPTY, req_params(r), &e) < 0)
             give_up(c, r, busy);
     }
 }

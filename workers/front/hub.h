@@ -18,7 +18,7 @@ void hub_http_gone(struct conn *c, uint64_t number);
 void hub_http_taken(struct conn *c, uint64_t number, uint64_t bytes);
 /* Send a request to the hub, or remember to. Answers it itself when there is no room. */
 void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view method,
-                 struct view params);
+                 struct view trace, struct view params);
 /* The connection is over: its requests are forgotten, the hub is told. */
 void hub_gone(struct conn *c);
 bool hub_busy(const struct front *f);

@@ -7,6 +7,7 @@
 #include "jw.h"
 #include "log.h"
 #include "rand.h"
+#include "trace.h"
 
 #include <stdio.h>
 
@@ -184,6 +185,12 @@ void ws_conn_refused(struct conn *c, uint16_t code, struct view reason, struct v
 }
 
 /* -------------------------------------------------------------- after hello */
+/* One that is none is as good as none. */
+static struct view trace_of(struct view raw)
+{
+    return raw.n == TRACE_LEN + 2 ? trace_read(view_of(raw.p + 1, TRACE_LEN)) : VIEW_EMPTY;
+}
+
 static void on_request(struct conn *c, const struct frame *fr, size_t bytes)
 {
     enum rpc_index row = rpc_find(fr->method);
@@ -215,7 +222,7 @@ static void on_request(struct conn *c, const struct frame *fr, size_t bytes)
         ws_conn_error(c, fr->id, RPC_FORBIDDEN, V("profile mismatch"), false);
         return;
     }
-    hub_request(c, fr->id, row, fr->method, params);
+    hub_request(c, fr->id, row, fr->method, trace_of(fr->trace), params);
 }
 
 static void on_message(struct conn *c, struct view text)

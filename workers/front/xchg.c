@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "door.h"
 #include "hub.h"
+#include "log.h"
 #include "site.h"
 
 static const char retry_soon[] = "Retry-After: 1\r\n";
@@ -21,18 +22,53 @@ void xchg_reset(struct xchg *x)
         hub_http_gone(c, x->number);
     c->f->body_bytes -= x->counted;
     buf_fini(&x->content);
-    buf_fini(&x->cors);
+    buf_fini(&x->lines);
     site_unref(&x->site);
     xchg_init(x, c, ops);
+}
+
+/* -------------------------------------------------------------- names */
+static const char id_line[] = "X-Request-Id: ";
+
+/* What the client calls it goes back to it and into the log; what the hub is asked has a name in
+ * any case. */
+static void take_name(struct xchg *x, struct view id, bool make)
+{
+    struct front *f = x->c->f;
+
+    if (!id.n && !make)
+        return;
+    buf_put_str(&x->lines, id_line);
+    x->id_at = x->lines.n;
+    if (id.n)
+        buf_put_view(&x->lines, id);
+    else
+        buf_printf(&x->lines, "%016llx-%llx", (unsigned long long)f->name,
+                   (unsigned long long)f->http_n);
+    x->id_n = x->lines.n - x->id_at;
+    buf_put_str(&x->lines, "\r\n");
+}
+
+static struct view name_of(const struct xchg *x)
+{
+    return x->id_n && !x->lines.failed ? view_of(buf_view(&x->lines).p + x->id_at, x->id_n)
+                                       : VIEW_EMPTY;
+}
+
+static void told(const struct xchg *x, unsigned status)
+{
+    log_debug("http.answered", KV("route", x->route ? x->route->name : "file"),
+              KV("status", status), KV("conn", x->c->id), KV("request", name_of(x)));
 }
 
 /* -------------------------------------------------------------- answers */
 static void answer(struct xchg *x, struct http_answer *a)
 {
     a->head = x->head;
-    a->cors = buf_view(&x->cors);
+    a->lines = buf_view(&x->lines);
     x->number = 0;
     x->state = XCHG_IDLE;
+    told(x, a->status);
     x->ops->answer(x, a);
 }
 
@@ -135,6 +171,8 @@ static void serve_file(struct xchg *x, const struct http_req *q)
     s.a.parts = true;
     s.a.length = s.a.body.n;
     s.a.body = VIEW_EMPTY;
+    told(x, s.a.status);
+    s.a.lines = buf_view(&x->lines);
     x->state = XCHG_PARTS;
     x->ops->answer(x, &s.a);
     more_of_the_file(x);
@@ -222,6 +260,8 @@ static void ask(struct xchg *x, const struct http_req *q, struct view rest, bool
     m.headers = buf_view(&headers);
     door_credential(q, x->route->auth, &m.credential);
     m.trace = door_trace(q);
+    take_name(x, door_id(q), true);
+    m.id = name_of(x);
     if (x->route->auth == ROUTE_BEARER && !m.credential.n && !c->f->open_auth) {
         buf_fini(&headers);
         unauthorized(x, q->has_body); /* whoever shows nothing costs the hub nothing */
@@ -247,13 +287,11 @@ static void allow_origin(struct xchg *x, const struct http_req *q)
     if (x->route->auth != ROUTE_BEARER || !q->origin.n ||
         !proxy_origin_named(&x->c->f->proxy, q->origin))
         return;
-    buf_init(&x->cors, KIB);
-    buf_put_str(&x->cors, "Access-Control-Allow-Origin: ");
-    buf_put_view(&x->cors, q->origin);
-    buf_put_str(&x->cors, "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Retry-After, "
-                          "X-Should-Retry\r\n");
-    if (x->cors.failed)
-        buf_fini(&x->cors);
+    x->allowed = true;
+    buf_put_str(&x->lines, "Access-Control-Allow-Origin: ");
+    buf_put_view(&x->lines, q->origin);
+    buf_put_str(&x->lines, "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Retry-After, "
+                           "X-Should-Retry, X-Request-Id\r\n");
 }
 
 /* The browser's question before the request. */
@@ -286,11 +324,14 @@ void xchg_begin(struct xchg *x, const struct http_req *q)
         x->route = route_row(ROUTE_channel_path);
         rest = q->path;
     }
+    buf_init(&x->lines, 2 * KIB);
+    if (!x->route || x->route->owner != ROUTE_HUB)
+        take_name(x, door_id(q), false);
     if (x->route)
         allow_origin(x, q);
     if (!x->route) {
         serve_file(x, q);
-    } else if (q->method == HTTP_OPTIONS && x->cors.n &&
+    } else if (q->method == HTTP_OPTIONS && x->allowed &&
                xchg_header(q, V("access-control-request-method")).n) {
         preflight(x);
     } else if (!(x->route->methods & HTTP_BIT(q->method))) {
@@ -407,7 +448,7 @@ void xchg_answer(struct xchg *x, const struct ipc_http_answer *m)
     a.parts = true;
     a.length = HTTP_UNKNOWN;
     a.body = VIEW_EMPTY;
-    a.cors = buf_view(&x->cors);
+    a.lines = buf_view(&x->lines);
     x->state = XCHG_PARTS;
     x->ops->answer(x, &a);
     if (m->body.n)

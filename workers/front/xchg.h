@@ -42,7 +42,9 @@ struct xchg {
     struct buf content; /* the body so far */
     size_t counted;     /* of it in the front's budget for bodies */
     size_t owed;        /* bytes of parts that were taken and not told */
-    struct buf cors;    /* header lines for the page that asks; empty: it may read nothing */
+    struct buf lines;   /* header lines of whatever answers it */
+    size_t id_at, id_n; /* of them: what it is called; 0: nothing */
+    bool allowed;       /* the page of another origin that asks may read the answer */
     struct view file;   /* what is left of a file; into site */
     struct site *site;  /* holds it; referenced */
 };

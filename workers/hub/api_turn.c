@@ -471,6 +471,8 @@ static int start(struct api_turn *t, const struct session_key *key, struct view 
                          .options = buf_view(options),
                          .files = files,
                          .quiet = QUIET_ALL,
+                         .trace = t->r->trace,
+                         .request = t->r->id,
                          .trust = t->r->scopes & SCOPE_ADMIN ? TRUST_OWNER : TRUST_INSIDE};
     struct run *run;
     int rc = take_up(t->hub, &up, &run, e);

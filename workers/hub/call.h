@@ -22,7 +22,8 @@ struct call {
     struct conn *conn; /* who asks; valid during the handler */
     struct call_ref ref;
     const struct rpc_row *row;
-    json_t *params; /* an object, checked against the row; borrowed */
+    struct view trace; /* traceparent, or empty */
+    json_t *params;    /* an object, checked against the row; borrowed */
 };
 
 /* Successful answer: call_ok gives a writer positioned at the payload value; call_end sends.

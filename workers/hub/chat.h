@@ -23,6 +23,7 @@
 #include "run_watch.h"
 #include "session.h"
 #include "source.h"
+#include "trace.h"
 
 enum {
     RUNS_MAX = 4096,        /* turns that run or wait, in all: some 20 KB each at most when idle */
@@ -96,6 +97,7 @@ struct run {
     int64_t accepted_ms, started_ms, ended_ms;
     uint32_t timeout_ms;
     char device[65], owner[37]; /* who may abort it */
+    char trace[TRACE_LEN + 1];  /* of whoever asked for it, or "": then it has one of its own */
     uint8_t trust;              /* enum run_trust: of whoever wrote its message */
     uint8_t hops;               /* sessions that set each other to work before it (tool_send.c) */
 
@@ -234,6 +236,11 @@ unsigned live_abort(struct hub *h, struct live *l, const char *stop_reason, stru
  * run_abort. */
 void run_finish(struct run *r);
 void run_fail(struct run *r, const char *kind, const char *text);
+/* The traceparent of its present part: what it was asked with, or one that follows from its name.
+ */
+void run_trace(const struct run *r, char out[TRACE_LEN + 1]);
+/* It was asked for with that one. */
+void run_traced(struct run *r, struct view trace);
 /* An agent has it. */
 void run_started(struct run *r);
 /* The agent may forget it. */

@@ -208,6 +208,8 @@ int chat_take(struct call *c, struct chat_input *in)
                        (r->q.mode == QUEUE_FOLLOWUP || r->q.mode == QUEUE_COLLECT);
     r->quiet = in->form == FORM_AGENT ? QUIET_ALL : QUIET_NOT;
     run_own(r, c->conn);
+    run_traced(r, c->trace);
+    log_debug("run.asked", KV("run", r->run_id), KV("conn", c->ref.conn_id), KV("req", c->ref.req));
     if (in->options.n) {
         mem_free(r->options);
         if (!(r->options = mem_dup(in->options.p, in->options.n))) {

@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "params.h"
 #include "room.h"
+#include "trace.h"
 
 #include <stdio.h>
 
@@ -200,6 +201,8 @@ static int run(struct call *c, enum rpc_index i)
     }
     ms = clock_mono_ns() - from_ns;
     metrics_rpc(c->hub, i, ms);
+    log_debug("rpc.done", KV("method", c->row->name), KV("conn", c->ref.conn_id),
+              KV("req", c->ref.req), KV("us", ms / 1000), KV("trace", trace_id(c->trace)));
     ms /= 1000000;
     if (ms >= DISPATCH_SLOW_MS)
         log_warn("rpc.slow", KV("method", c->row->name), KV("ms", ms));
@@ -216,6 +219,7 @@ int dispatch_on_rpc(struct hub *h, struct link *from, struct ipc_rpc *m, struct 
     struct conn *conn = conn_find(h, link_instance(from), m->conn_id);
     struct call c = {.hub = h,
                      .conn = conn,
+                     .trace = trace_read(m->trace),
                      .ref = {.conn_id = m->conn_id, .req = m->req, .front = link_instance(from)}};
     enum rpc_index i = rpc_find(m->method);
     struct err why = ERR_INIT;

@@ -7,6 +7,7 @@
 #include "metrics.h"
 #include "origin.h"
 #include "rpc.h"
+#include "trace.h"
 
 #include <stdio.h>
 
@@ -58,12 +59,11 @@ static struct http_request *find(struct hub *h, struct link *from, uint64_t conn
 static void told(const struct http_request *r)
 {
     uint64_t took = clock_mono_ns() - r->from_ns;
-    struct view id = http_header(r, V("x-request-id"));
 
     metrics_http(r->hub, r->route->id, r->status, took);
     log_debug("http.done", KV("route", r->route->name), KV("status", r->status),
               KV("conn", r->conn_id), KV("req", r->number), KV("us", took / 1000),
-              KV("request_id", id.n <= 128 ? id : VIEW_EMPTY), KV("trace", r->trace));
+              KV("request", r->id), KV("trace", trace_id(r->trace)));
 }
 
 static void request_free(struct http_request *r)
@@ -123,8 +123,8 @@ static struct http_request *request_new(struct hub *h, struct link *from,
 {
     struct http_request *r;
     struct http_request **bucket;
-    size_t n =
-        m->peer.n + m->host.n + m->rest.n + m->query.n + m->headers.n + m->trace.n + m->origin.n;
+    size_t n = m->peer.n + m->host.n + m->rest.n + m->query.n + m->headers.n + m->trace.n +
+               m->id.n + m->origin.n;
     char *at;
 
     if (h->http->count >= HTTP_REQUESTS_MAX || !(r = mem_alloc(sizeof(*r))))
@@ -149,7 +149,8 @@ static struct http_request *request_new(struct hub *h, struct link *from,
     r->rest = keep(&at, m->rest);
     r->query = keep(&at, m->query);
     r->headers = keep(&at, m->headers);
-    r->trace = keep(&at, m->trace);
+    r->trace = keep(&at, trace_read(m->trace));
+    r->id = keep(&at, m->id);
     r->origin = keep(&at, m->origin);
     bucket = bucket_of(h->http, r->front, r->number);
     r->at = bucket;
@@ -343,7 +344,7 @@ static bool judge(struct http_request *r, struct view credential)
         r->scopes = scope_expand(SCOPE_ADMIN);
         return true;
     }
-    log_info("http.refused", KV("conn", r->conn_id), KV("peer", r->peer));
+    log_info("http.refused", KV("conn", r->conn_id), KV("peer", r->peer), KV("request", r->id));
     if (v != DOOR_WRONG || (wait && h->http->late >= HTTP_LATE_MAX)) {
         limited(r, wait ? wait : 1);
     } else if (wait) {

@@ -42,7 +42,7 @@ struct http_request {
     bool by_ticket;   /* a ticket in its address let it in */
     unsigned scopes;  /* what who asks may do, expanded */
     /* text of the request; they live as long as it does */
-    struct view peer, host, rest, query, headers, trace, origin;
+    struct view peer, host, rest, query, headers, trace, id, origin;
     char *text; /* owned: of the above */
     size_t text_n;
     size_t in_air; /* bytes of parts that its client has not taken */

@@ -270,7 +270,7 @@ static unsigned start(struct http_request *r, const struct hook_ask *a, char run
     struct hub *h = r->hub;
     const struct agent_conf *ag = settings_agent(h->settings, a->agent);
     struct buf options = BUF_INIT(64 << 10), message = BUF_INIT(HOOK_TEXT_MAX + 1024);
-    struct take_up t = {.quiet = QUIET_ALL};
+    struct take_up t = {.quiet = QUIET_ALL, .trace = r->trace, .request = r->id};
     struct session_key key;
     struct rec_run_put row;
     struct err e = ERR_INIT;

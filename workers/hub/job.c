@@ -86,6 +86,7 @@ static int payload(struct run *r, int *out, struct err *e)
     struct view own;
     const char *options = options_of(r, &own), *append = NULL;
     unsigned n;
+    char trace[TRACE_LEN + 1];
     bool tools;
     int rc;
 
@@ -94,7 +95,9 @@ static int payload(struct run *r, int *out, struct err *e)
         model_split(h, own, &pick);
     prompt_limit(&h->runs->prompt, pick.context_tokens, &fits);
     jw_obj(&w);
+    run_trace(r, trace);
     jw_kcstr(&w, "runId", r->run_id);
+    jw_kcstr(&w, "trace", trace);
     jw_kcstr(&w, "sessionKey", r->live->s.key);
     jw_kcstr(&w, "agentId", r->live->s.agent);
     rc = job_put_model(h, &r->live->s, &pick, &w, e);

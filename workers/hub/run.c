@@ -14,6 +14,7 @@
 #include "rand.h"
 #include "tool_turn.h"
 
+#include <openssl/sha.h>
 #include <stdio.h>
 
 enum {
@@ -61,6 +62,8 @@ static void write_params(const struct run *r, struct buf *out)
         jw_ku64(&w, "rounds", r->rounds);
     if (r->calls)
         jw_kcstr(&w, "calls", r->calls);
+    if (r->trace[0])
+        jw_kcstr(&w, "trace", r->trace);
     if (r->trust)
         jw_ku64(&w, "trust", r->trust);
     if (r->hops)
@@ -342,8 +345,40 @@ uint32_t run_left_ms(const struct run *r)
                                          : 1000;
 }
 
+void run_traced(struct run *r, struct view trace)
+{
+    trace = trace_read(trace);
+    if (trace.n)
+        memcpy(r->trace, trace.p, trace.n);
+    r->trace[trace.n] = '\0';
+}
+
+void run_trace(const struct run *r, char out[TRACE_LEN + 1])
+{
+    unsigned char md[SHA256_DIGEST_LENGTH];
+    uint64_t span;
+
+    (void)SHA256((const unsigned char *)r->run_id, strlen(r->run_id), md);
+    memcpy(&span, md + 16, sizeof(span));
+    span ^= r->job_id << 8 | r->attempt;
+    trace_child(view_str(r->trace), md, span ? span : 1, out);
+}
+
+static void log_start(const struct run *r)
+{
+    char trace[TRACE_LEN + 1];
+
+    if (log_level() > LOG_DEBUG)
+        return;
+    run_trace(r, trace);
+    log_debug("run.start", KV("run", r->run_id), KV("job", r->job_id),
+              KV("session", r->live->s.key), KV("part", r->segment),
+              KV("trace", trace_id(view_str(trace))));
+}
+
 void run_start(struct run *r)
 {
+    log_start(r);
     if (!r->ids)
         chat_ids(r);
     if (r->quiet != QUIET_ALL && r->segment == 0) {

@@ -235,6 +235,7 @@ static int own_turn(struct hub *h, struct live *l, struct run **out, struct err 
     r->q = first->q;
     memcpy(r->route, first->route, sizeof(r->route));
     r->quiet = QUIET_CHAT;
+    memcpy(r->trace, first->trace, sizeof(r->trace));
     r->trust = first->trust;
     r->hops = first->hops;
     (void)snprintf(r->device, sizeof(r->device), "%s", first->device);
@@ -407,6 +408,7 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         r->carried = (unsigned)json_i64(p, "carried", 1);
     r->announced_end = json_flag(p, "final", false);
     r->quiet = (uint8_t)json_i64(p, "quiet", QUIET_NOT);
+    run_traced(r, json_view(p, "trace"));
     r->trust = (uint8_t)json_i64(p, "trust", TRUST_NONE);
     r->hops = (uint8_t)json_i64(p, "hops", 0);
     cut(r->digest, sizeof(r->digest), row->digest);

@@ -1,6 +1,7 @@
 #include "take_up.h"
 
 #include "clock.h"
+#include "log.h"
 
 int take_up(struct hub *h, const struct take_up *t, struct run **out, struct err *e)
 {
@@ -18,6 +19,9 @@ int take_up(struct hub *h, const struct take_up *t, struct run **out, struct err
     run->q.mode = QUEUE_FOLLOWUP; /* its answer is its own */
     run->q.debounce_ms = 0;
     run->quiet = (uint8_t)t->quiet;
+    run_traced(run, t->trace);
+    if (t->request.n)
+        log_debug("run.asked", KV("run", t->run_id), KV("request", t->request));
     run->trust = (uint8_t)t->trust;
     run->hops = (uint8_t)(t->hops < UINT8_MAX ? t->hops : UINT8_MAX);
     if (t->options.n) {

@@ -16,6 +16,8 @@ struct take_up {
     uint32_t timeout_ms;       /* 0: the configured one */
     enum run_quiet quiet;
     enum run_trust trust;
+    struct view trace;   /* traceparent, or empty */
+    struct view request; /* what the request behind it is called in the log */
     unsigned hops;
 };
 

@@ -265,6 +265,8 @@ static bool prepare(struct tool_turn *t)
     }
     t->call.row = tool_row(i);
     id_of(r, t->at, t->call.id);
+    log_debug("tool.begin", KV("run", r->run_id), KV("tool", t->call.row->name),
+              KV("call", t->call.id));
     return session_key(r->hub, view_str(r->live->s.key), VIEW_EMPTY, &t->call.session, &e) !=
            ERR_INVALID;
 }
