@@ -26,7 +26,7 @@ import iolog  # noqa: E402
 import schedule  # noqa: E402
 from nemesis import Nemesis  # noqa: E402
 from tree import TOKEN, Tree, become_subreaper, free_port, memory_of, until  # noqa: E402
-from workload import WEIGHTS  # noqa: E402
+from workload import HOOK_TOKEN, WEIGHTS  # noqa: E402
 
 now = time.monotonic
 DRAIN_S = 30  # shared promise: after the last fault everything is worked off within this
@@ -41,6 +41,7 @@ def config_of(opt, model, platforms):
         "models": {"retry": {"minDelayMs": 20, "maxDelayMs": 200, "maxRetryAfterMs": 2000},
                    "providers": {"mock": dict(PROVIDER, baseUrl=model + "/v1")}},
         "session": {"dmScope": "per-channel-peer"},
+        "hooks": {"enabled": True, "token": HOOK_TOKEN, "path": "/hooks", "allowRequestSessionKey": True, "allowedSessionKeyPrefixes": ["agent:main:w"]},
         "channels": {"fake": {"accounts": {a: {"folder": p, "clientIds": a.startswith("ids")} for a, p in platforms.items()}}},
         "delivery": {"retry": {"firstDelayMs": 50, "secondDelayMs": 100, "thirdDelayMs": 200, "laterDelayMs": 400, "attempts": 10},
                      "answerTimeoutMs": 5000, "maxQueued": 100000, "ttlMs": int(opt.ttl * 1000)},

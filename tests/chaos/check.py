@@ -14,8 +14,8 @@ TABLE = (
     ("I13", "supervision", proc.supervised), ("I14", "no privilege drift", proc.no_drift), ("I15", "store", proc.store_sound),
     ("I16", "honest health", proc.honest_health), ("I17", "honest refusal", proc.honest_refusal),
 )
-PARTS_NOT_YET = ("I1 cron jobs, I1 config.patch, I2 and I3 webhooks, I9 tool side effects: the gateway does not serve them yet; "
-                 "their operations are to be rows of workload.OPS")
+PARTS_NOT_YET = ("I1 cron jobs: not served yet; I1 config.patch, I9 tool side effects, A4 the endpoints of models: no operation; "
+                 "they are to be rows of workload.OPS")
 
 
 def judge(folder):

@@ -7,7 +7,8 @@ import os
 import random
 
 BREAKS = {  # switch: the invariant that must fail, alone
-    "lose": "I1", "lose-update": "I1", "lose-delivery": "I1", "lose-label": "I1", "ack-early": "I1", "dup": "I2", "dup-known": "I2",
+    "lose": "I1", "lose-update": "I1", "lose-delivery": "I1", "lose-label": "I1", "ack-early": "I1", "lose-hook": "I1", "lose-webhook": "I1",
+    "dup": "I2", "dup-known": "I2", "doubt": "I2", "hook-twice": "I3", "webhook-in-part": "I5",
     "forget-key": "I3", "two-answers-to-a-key": "I3", "invent": "I4", "refused-done": "I4", "undone-reset": "I4", "partial": "I5",
     "half-a-text": "I5", "late": "I6", "reorder": "I7", "reorder-target": "I7", "reorder-platform": "I7", "gap": "I8", "stale": "I8",
     "run-twice": "I9", "dropped": "I9", "lost-conn": "I10", "slow": "I11", "never-back": "I11", "stuck": "I12", "leak": "I12", "odds": "I12",
@@ -85,6 +86,24 @@ class Fake:
         self.deliver("ids0", "p1", "echo:%s; over" % token)
         return token
 
+    def post(self, op, session, key, said, stored, **more):
+        """Over HTTP: its answer was lost, and it was asked again."""
+        token = self.token()
+        for phase in ("info", "ok"):
+            self.event(op, token, "invoke", key=key % token, s=session, **more)
+            self.event(op, token, phase, **({"reply": {"runId": "r" + token}} if phase == "ok" and op == "hook" else {"reply": {}}))
+        self.turn(session, token, said, "x-" + token)
+        self.sessions[session][-2]["text"] = stored % (token + said)
+        return token
+
+    def hook(self):
+        return self.post("hook", "agent:main:w1-h0", "h-%s", " hooked", "[Chaos] <<<outside>>> %s <<<end>>>")
+
+    def webhook(self):
+        token = self.post("webhook", "agent:main:fake:direct:h1", "u-%s", " hello", "%s", to="h1", account="ids0")
+        self.deliver("ids0", "h1", "echo:%s; over" % token)
+        return token
+
     def change(self, op, session, phase="ok"):
         token = self.token()
         self.event(op, token, "invoke", s=session, key=None)
@@ -116,6 +135,9 @@ class Fake:
             self.inbound(times=2 if i % 4 == 0 else 1)
             self.send("ids0" if i % 2 else "no0", "t1")
             self.chat(r, " solo")
+            if i % 2:
+                self.hook()
+                self.webhook()
             if i in (2, 5):
                 self.change("sessions.patch", r)
             if i == 4:
@@ -142,6 +164,23 @@ class Fake:
             del self.sent["no0"][1]
         elif self.is_("lose-label"):
             self.labels.clear()
+        elif self.is_("lose-hook"):
+            del self.sessions["agent:main:w1-h0"][2:4]
+        elif self.is_("hook-twice"):
+            rows = self.sessions["agent:main:w1-h0"]
+            rows.insert(2, dict(rows[2]))
+        elif self.is_("lose-webhook"):
+            s = self.sessions["agent:main:fake:direct:h1"]
+            self.sent["ids0"] = [x for x in self.sent["ids0"] if s[2]["text"].split(" ")[0] + ";" not in x["text"]]
+            del s[2:4]
+        elif self.is_("webhook-in-part"):
+            self.sessions["agent:main:fake:direct:h1"][0]["text"] = self.sessions["agent:main:fake:direct:h1"][0]["text"][:-2]
+        elif self.is_("doubt"):  # nobody killed its channel behind it
+            token = self.token()
+            self.event("send", token, "invoke", key="s-" + token, to="t2", account="no0", tag="", s=None)
+            self.event("send", token, "info", why="not known")
+            self.held = [{"id": 7, "state": "unknown", "attempts": 1, "error": "nobody knows", "accountId": "no0", "to": "t2", "key": "s-" + token,
+                          "partsSent": 0, "texts": [token + " out"]}]
         elif self.is_("dup"):
             self.sent["no0"].append(dict(self.sent["no0"][-1], client="again-0"))
         elif self.is_("dup-known"):

@@ -80,8 +80,15 @@ def no_loss(r):
         must, _may, _gone = cuts(r, s)
         n += len(must)
         bad += [(t, "acknowledged, not in the transcript of %s" % s) for t in must if not r.users[t]]
+    for i in of_op(r, "webhook", "hook"):
+        if i.acked is not None:
+            n += 1
+            if not r.users[i.token]:
+                bad.append((i.token, "%s answered with 2xx, in no transcript" % i.op))
     acked = acked_inbound(r)
     for t in acked:
+        if t in r.items and r.items[t].op == "webhook":
+            continue
         n += 1
         if not r.users[t]:
             bad.append((t, "acknowledged to the platform, in no transcript"))
@@ -92,7 +99,7 @@ def no_loss(r):
                 bad.append((i.token, "delivery accepted, neither at the platform nor set aside"))
     for t in r.echoes:  # what was answered to a person on a platform reached them
         i = r.items.get(t)
-        if i and i.op == "inbound":
+        if i and i.op in ("inbound", "webhook"):
             n += 1
             if t not in answers and t not in held:
                 bad.append((t, "answered in the transcript, the answer is neither at the platform nor set aside"))
@@ -137,8 +144,29 @@ def once_out(r):
         for t, rows in which.items():
             if len(rows) > 1 and len({(a, x.get("client")) for a, x in rows}) > 1:
                 bad.append((t, "at the platform %d times: %s" % (len(rows), sorted({a for a, _ in rows}))))
+    bad += doubts(r)
     n = sum(len(p["sent"]) for p in r.platforms.values())
     return "%d messages at the platforms, %d seen twice; %d repeats with a client id that the platform knew" % (n, len(bad), repeats), bad
+
+
+WHOLE = ("all", "twice", "supervisor", "power")
+
+
+def doubts(r):
+    """What is set aside because nobody knows: only where the process that had it died or stood still, or its platform said so."""
+    bad = []
+    for d in (r.live or {}).get("deliveries", []):
+        if d["state"] != "unknown":
+            continue
+        tokens = [t for text in d.get("texts") or [] for t in TOKEN.findall(text)]
+        items = [r.items[t] for t in tokens if t in r.items]
+        since = min([i.first for i in items if i.first is not None], default=0)
+        if any("[unknown" in (i.more.get("tag") or "") for i in items):
+            continue
+        who = "channel-fake %s" % d.get("accountId")
+        if not any(f["t"] >= since and (f.get("fault") in WHOLE or f.get("who") == who and f.get("fault")) for f in r.faults):
+            bad.append((tokens[0] if tokens else None, "delivery %s of %s is unknown, and its channel lived through it" % (d["id"], d.get("accountId"))))
+    return bad
 
 
 def idempotent(r):
@@ -193,11 +221,13 @@ def whole(r):
     for i in of_op(r, "chat.send", "inbound"):
         if i.acked is None and not i.refused and i.op == "chat.send":
             unknown += 1
-    said = {"chat.send": (" please", " solo", " probe"), "inbound": (" hello",)}
+    said = {"chat.send": (" please", " solo", " probe"), "inbound": (" hello",), "webhook": (" hello",)}
     for t, places in r.users.items():
         i = r.items.get(t)
         for key, at in places:
             text = r.sessions[key]["messages"][at]["text"]
+            if i and i.op == "hook" and t + " hooked" in text:
+                continue  # it stands between what marks it as coming from outside
             if i and text not in [t + x for x in said.get(i.op, ())]:
                 bad.append((t, "stored in part: %r" % text[:100]))
     for key, s in r.sessions.items():

@@ -21,6 +21,7 @@ import re
 import sys
 
 from loop import Loop, now
+from post import Post
 from wire import Conn
 
 TIMEOUT = 30  # an answer that takes longer is unknown
@@ -31,9 +32,9 @@ SOON = 12  # seconds in which a run has ended, whatever dies
 TERMINAL = re.compile(rb'"state":"(?:final|error|aborted)"')
 RUN = re.compile(rb'"runId":"([^"]+)"')
 TOKEN = re.compile(rb"\bw\d+\.\d+")
-NOT_YET = {"webhook": "no channel with webhooks is served", "cron.add": "cron is not served",
-           "config.patch": "config.patch is not served", "tools": "tools are not served",
-           "openai-http": "the HTTP endpoints are not served"}
+HOOK_TOKEN = "chaos-hook-token-5d1f"
+NOT_YET = {"cron.add": "cron is not served", "config.patch": "it has no operation", "tools": "tools have no operation",
+           "openai-http": "the HTTP endpoints of models have no operation"}
 PLATFORM = ((0.02, "[transient 1]"), (0.03, "[transient 1] [after 80]"), (0.035, "[unknown 1]"), (0.04, "[unknown 1] [accept]"),
             (0.043, "[permanent]"), (0.06, "[slow 40]"))
 
@@ -128,7 +129,7 @@ class Client:
         self.d, self.n = driver, number
         self.rng = random.Random(driver.conf["seed"] * 1000003 + number)
         self.count = self.rids = self.sessions = self.opens = 0
-        self.pending, self.waiting = {}, []
+        self.pending, self.waiting, self.posts = {}, [], set()
         self.chat = [self.new_session("q") for _ in range(3)]
         self.rude = self.new_session("i")
         self.solo = [self.new_session("r") for _ in range(2)]
@@ -291,15 +292,40 @@ class Client:
             self.d.event(self.n, self.pending.pop(rid), "info", why="no answer in %d s" % TIMEOUT, wedge=True)
 
     def busy(self):
-        return bool(self.pending or self.waiting)
+        return bool(self.pending or self.waiting or self.posts)
 
     def finish(self):
-        for op in self.pending.values():
+        for op in list(self.pending.values()) + list(self.posts):
             self.d.event(self.n, op, "info", why="the run ended")
         for run, asked in self.conn.asked.items():
             if self.conn.state == "open" and now() - asked > SOON:
                 self.conn_event("end-unheard", run=run, asked=round(asked, 6))
         self.pending = {}
+
+
+    # -- over HTTP
+
+    def post(self, op, path, fields, doc):
+        """2xx is the acknowledgement; whoever hears less says it again under the same key, as hooks and platforms do."""
+        if self.d.loop.stopped:
+            return
+        op.tries += 1
+        self.d.event(self.n, op, "invoke", **({"try": op.tries} if op.tries > 1 else {}))
+        self.posts.add(op)
+
+        def done(status, got):
+            if op not in self.posts or self.d.out.closed:
+                return
+            self.posts.discard(op)
+            if status and 200 <= status < 300:
+                self.d.event(self.n, op, "ok", reply={k: got[k] for k in ("runId",) if k in (got or {})})
+            elif status and 400 <= status < 500 and status not in (408, 429):
+                self.d.event(self.n, op, "fail", why="status %d" % status)
+            else:
+                self.d.event(self.n, op, "info", why="status %s" % status)
+                if op.tries < TRIES and not self.d.draining:
+                    self.d.loop.after(0.03 * min(op.tries, 10) * (0.5 + self.rng.random()), lambda: self.post(op, path, fields, doc))
+        Post(self.d.loop, self.d.conf["port"], path, fields, doc, done)
 
 
 # -- the operations: one function each; the table below gives them their names and default weights
@@ -372,6 +398,26 @@ def inbound(c):
     c.d.updates[c.account].write(line)
 
 
+def webhook(c):
+    """The same, brought to the gateway's port by the platform; a tenth of it comes twice at once."""
+    token = c.token()
+    peer = "h%d-%d-%d" % (c.n, c.rng.randrange(3), c.count // 300)
+    doc = {"id": "u-" + token, "text": token + " hello", "peer": {"kind": "direct", "id": peer, "senderId": peer}}
+    for _ in range(2 if c.rng.random() < 0.1 else 1):
+        op = Op(token, "webhook", None, None, "u-" + token, "agent:main:fake:direct:" + peer, to=peer, account=c.account)
+        c.post(op, "/webhooks/fake/" + c.account, {}, doc)
+
+
+def hook(c):
+    """Another program starts a turn; a tenth of them asks twice under one key."""
+    token = c.token()
+    session = "agent:main:w%d-h%d" % (c.n, c.count // 40)
+    fields = {"Authorization": "Bearer " + HOOK_TOKEN, "Idempotency-Key": "h-" + token}
+    for _ in range(2 if c.rng.random() < 0.1 else 1):
+        op = Op(token, "hook", None, None, "h-" + token, session)
+        c.post(op, "/hooks/agent", fields, {"message": token + " hooked", "name": "Chaos", "sessionKey": session, "sessionMode": "persistent"})
+
+
 def solo(c, make):
     """An operation on a session that nobody else touches meanwhile; one whose outcome stays open retires its session."""
     i = c.rng.randrange(len(c.solo))
@@ -427,9 +473,9 @@ def drop(c):
         c.conn.end("by ourselves", rst=c.rng.random() < 0.33)
 
 
-OPS = {"chat.send": chat_send, "interrupt": interrupt, "repeat": chat_repeat, "inbound": inbound, "send": send, "change": change,
+OPS = {"chat.send": chat_send, "interrupt": interrupt, "repeat": chat_repeat, "inbound": inbound, "webhook": webhook, "hook": hook, "send": send, "change": change,
        "chat.abort": chat_abort, "read": read, "drop": drop}
-WEIGHTS = {"chat.send": 38, "interrupt": 4, "repeat": 8, "inbound": 18, "send": 12, "change": 8, "chat.abort": 3, "read": 5, "drop": 2}
+WEIGHTS = {"chat.send": 38, "interrupt": 4, "repeat": 8, "inbound": 14, "webhook": 4, "hook": 4, "send": 12, "change": 8, "chat.abort": 3, "read": 5, "drop": 2}
 SAFE = ("chat.history", "sessions.list", "health", "sessions.describe", "sessions.patch")
 
 if __name__ == "__main__":

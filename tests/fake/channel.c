@@ -31,7 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ITEMS_MAX = 256, POLL_MS = 5, UPDATES_MAX = 256, FILES_MAX = 16 };
+enum { ITEMS_MAX = 256, POLL_MS = 5, UPDATES_MAX = 256, HOOKS_MAX = 64, FILES_MAX = 16 };
 
 struct item {
     bool used, done;
@@ -51,6 +51,10 @@ struct update {
 
 struct channel {
     struct worker w;
+    struct {
+        uint64_t req; /* 0: free */
+        char id[128];
+    } hooks[HOOKS_MAX]; /* webhooks whose message is not safe yet */
     const char *folder;
     bool client_ids, down;
     uint32_t text_limit, gap_ms, account_n;
@@ -493,6 +497,8 @@ static void offer_again(struct channel *c)
     c->read_to = c->acked_to;
 }
 
+static void hook_acked(struct channel *c, struct link *to, const struct ipc_inbound_ack *m);
+
 static int on_inbound_ack(void *ctx, struct link *from, struct ipc_inbound_ack *m, struct err *e)
 {
     struct channel *c = ctx;
@@ -500,8 +506,8 @@ static int on_inbound_ack(void *ctx, struct link *from, struct ipc_inbound_ack *
     char path[PATH_MAX], tmp[PATH_MAX + 8], line[300];
     FILE *f;
 
-    (void)from;
     (void)e;
+    hook_acked(c, from, m);
     if (m->retry_after_ms) {
         offer_again(c);
         c->hold_ms = loop_now_ms(c->w.loop) + m->retry_after_ms;
@@ -577,6 +583,7 @@ static void on_peer(void *ctx, struct link *l, bool up)
 
     if (!up || link_peer(l) != ROLE_HUB)
         return;
+    memset(c->hooks, 0, sizeof(c->hooks)); /* of a hub that is gone */
     for (size_t i = 0; i < ITEMS_MAX; i++)
         if (c->items[i].used && c->items[i].done)
             send_result(c, &c->items[i]);
@@ -610,6 +617,57 @@ static int configure(struct channel *c, struct err *e)
     return 0;
 }
 
+/* A person's message that the platform brings: answered when it is safe. false: it is none. */
+static bool hooked(struct channel *c, struct link *from, const struct ipc_hook *m)
+{
+    struct buf peer = BUF_INIT(16 * KIB);
+    struct err e = ERR_INIT;
+    json_t *doc = NULL;
+    struct view id;
+    size_t i = 0;
+
+    if (!m->body.n || json_parse(m->body, &doc, &e) < 0)
+        return false;
+    id = json_view(doc, "id");
+    while (i < HOOKS_MAX && c->hooks[i].req)
+        i++;
+    if (!id.n || id.n >= sizeof(c->hooks[0].id) || !json_object_get(doc, "peer")) {
+        json_decref(doc);
+        return false;
+    }
+    if (i < HOOKS_MAX && json_dump(json_object_get(doc, "peer"), &peer, &e) == 0 &&
+        msg_send_inbound(from,
+                         &(struct ipc_inbound){.update_id = id,
+                                               .peer = buf_view(&peer),
+                                               .text = json_view(doc, "text")},
+                         &e) == 0) {
+        c->hooks[i].req = m->req;
+        (void)snprintf(c->hooks[i].id, sizeof(c->hooks[i].id), "%.*s", VIEW_FMT(id));
+    } /* else nobody answers, and it is brought again */
+    buf_fini(&peer);
+    json_decref(doc);
+    return true;
+}
+
+/* The hub has it, or not now. */
+static void hook_acked(struct channel *c, struct link *to, const struct ipc_inbound_ack *m)
+{
+    struct err e = ERR_INIT;
+
+    for (size_t i = 0; i < HOOKS_MAX; i++) {
+        if (!c->hooks[i].req || !view_eq(view_str(c->hooks[i].id), m->update_id))
+            continue;
+        if (msg_send_hook_answer(to,
+                                 &(struct ipc_hook_answer){.req = c->hooks[i].req,
+                                                           .status = m->retry_after_ms ? 503 : 200,
+                                                           .type = V("text/plain"),
+                                                           .body = V("ok")},
+                                 &e) < 0)
+            log_warn("fake.hook", KV("why", e.text));
+        c->hooks[i].req = 0;
+    }
+}
+
 /* What came is the answer: its signature has to be that of these bytes. "hold" in the path: none.
  */
 static int on_hook(void *ctx, struct link *from, struct ipc_hook *m, struct err *e)
@@ -617,8 +675,7 @@ static int on_hook(void *ctx, struct link *from, struct ipc_hook *m, struct err 
     struct buf b = BUF_INIT(64 * KIB);
     int r;
 
-    (void)ctx;
-    if (memmem(m->path.p, m->path.n, "hold", 4))
+    if (memmem(m->path.p, m->path.n, "hold", 4) || hooked(ctx, from, m))
         return 0;
     buf_printf(&b, "%.*s %.*s?%.*s\n", VIEW_FMT(m->method), VIEW_FMT(m->path), VIEW_FMT(m->query));
     buf_put_view(&b, m->headers);
