@@ -20,7 +20,8 @@ enum {
     PEER_BYTES = 16 << 10, /* ipc.def: inbound.peer */
     REPEAT_MS = 30000,     /* a hub that says nothing is offered it again; twice means nothing */
     REPEAT_MAX_MS = 300000,
-    HELD_BYTES = 32, /* of them what put_held adds */
+    HELD_BYTES = 32,  /* of them what put_held adds */
+    UNTOLD_MS = 1000, /* the line to the hub is full, or there is no memory */
 };
 
 enum what {
@@ -74,19 +75,19 @@ static int offer_inbound(struct link *hub, const struct pending *p, struct err *
 {
     struct buf text = BUF_INIT(CHANNEL_TEXT_BYTES), peer = BUF_INIT(PEER_BYTES);
     struct ipc_inbound m = {.update_id = p->update_id, .peer = p->peer, .text = p->text};
-    int r;
+    int r = 0;
 
     if (p->media) {
         media_text(p->media, p->text, &text);
         m.text = text.failed ? p->text : buf_view(&text);
     }
     if (p->stage == STAGE_READY)
-        media_tell(p->media, hub, p->update_id);
+        r = media_tell(p->media, hub, p->update_id, e);
     else
         put_held(&peer, p->peer, p->stage == STAGE_FILES ? "files" : "turn");
     if (peer.n)
         m.peer = buf_view(&peer);
-    if ((r = buf_check(&peer, e)) == 0)
+    if (r == 0 && (r = buf_check(&peer, e)) == 0)
         r = msg_send_inbound(hub, &m, e);
     buf_fini(&text);
     buf_fini(&peer);
@@ -111,8 +112,11 @@ static void offer(struct channel *c, const struct pending *p)
                                                            .id_line = p->id_line,
                                                            .meta = p->peer},
                                  &e);
-    if (r < 0)
-        log_warn("channel.inbound_untold", KV("why", e.text));
+    if (r == 0)
+        return;
+    log_warn("channel.inbound_untold", KV("why", e.text));
+    if (!loop_timer_pending(&c->in->again))
+        loop_timer_set(&c->in->again, UNTOLD_MS);
 }
 
 void in_tell(struct channel *c)

@@ -31,8 +31,10 @@ bool media_ended(const struct media *m); /* asked for, and none is under way any
 /* What is under way goes on, and nobody hears of it. */
 void media_free(struct media **m);
 size_t media_bytes(const struct media *m); /* of its description */
-/* Those that are there, to this hub. */
-void media_tell(const struct media *m, struct link *hub, struct view update_id);
+/* Those that are there, to this hub. m may be NULL.
+ * Errors: ERR_LIMIT, ERR_SYS, ERR_NOMEM: not all of them are told; the message must not follow. */
+int media_tell(const struct media *m, struct link *hub, struct view update_id,
+               struct err *e) MUST_USE;
 /* What the message says: its text, or "<media:image>" in its place; then what is missing of it. */
 void media_text(const struct media *m, struct view text, struct buf *out);
 void media_close(struct channel *c); /* when the platform has ended what it had */

@@ -21,7 +21,7 @@ struct file {
     enum file_state state;
     int fd;                      /* owned; -1 for none */
     uint64_t said, taken, bytes; /* by the platform; of the room for all; there */
-    bool over;                   /* larger than is taken */
+    bool over, starved;          /* larger than is taken; no memory for it */
     char ref[CHANNEL_TARGET_BYTES + 1], kind[KIND_BYTES], type[SNIFF_TYPE_MAX + 1], name[NAME_ROOM],
         why[WHY_BYTES];
 };
@@ -254,7 +254,7 @@ bool channel_fetch_put(struct channel *c, void *ticket, struct view piece)
     struct file *f = ticket;
     uint64_t all = f->bytes + piece.n, more = all > f->taken ? all - f->taken : 0;
 
-    if (f->m->gone || f->state != FILE_RUNS || f->over)
+    if (f->m->gone || f->state != FILE_RUNS || f->over || f->starved)
         return false;
     if (all > media_max_bytes(c) || !fits(f, more)) {
         f->over = true;
@@ -262,7 +262,7 @@ bool channel_fetch_put(struct channel *c, void *ticket, struct view piece)
     }
     take_room(f, more);
     if (!begin_file(f) || !write_all(f->fd, piece)) {
-        f->over = true;
+        f->starved = true;
         return false;
     }
     f->bytes = all;
@@ -276,7 +276,7 @@ void channel_fetch_again(struct channel *c, void *ticket)
     (void)c;
     fd_close(&f->fd);
     f->bytes = 0;
-    f->over = false;
+    f->over = f->starved = false;
 }
 
 void channel_fetched(struct channel *c, void *ticket, const char *why)
@@ -292,6 +292,8 @@ void channel_fetched(struct channel *c, void *ticket, const char *why)
         f->state = FILE_WAITS;
     else if (f->over)
         too_large(f, f->said > f->bytes ? f->said : 0);
+    else if (f->starved)
+        fail(f, "there is no memory for it");
     else if (why)
         fail(f, "could not be fetched: %s", why);
     else if (!f->bytes)
@@ -308,6 +310,25 @@ void channel_fetched(struct channel *c, void *ticket, const char *why)
 }
 
 /* ---- a message's files ---- */
+
+/* It stands in the message's text. */
+static bool is_word(struct view v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (!(v.p[i] >= 'a' && v.p[i] <= 'z') && v.p[i] != '_' && v.p[i] != ' ')
+            return false;
+    return v.n && v.n < KIND_BYTES;
+}
+
+static void keep_name(struct file *f, struct view said)
+{
+    struct buf b = BUF_INIT(NAME_ROOM - 1);
+
+    if (said.n)
+        media_name(said, view_str(f->kind), 0, VIEW_EMPTY, &b);
+    keep(f->name, sizeof(f->name), buf_view(&b));
+    buf_fini(&b);
+}
 
 static int open_room(struct channel *c, struct err *e)
 {
@@ -344,9 +365,9 @@ int media_new(struct media **out, struct channel *c, const struct channel_event 
 
         *f = (struct file){.m = m, .fd = -1, .said = from->bytes};
         keep(f->ref, sizeof(f->ref), from->ref);
-        keep(f->kind, sizeof(f->kind), from->kind.n ? from->kind : V("file"));
+        keep(f->kind, sizeof(f->kind), is_word(from->kind) ? from->kind : V("file"));
         keep(f->type, sizeof(f->type), from->type);
-        keep(f->name, sizeof(f->name), from->name);
+        keep_name(f, from->name);
         if (!from->ref.n || from->ref.n > CHANNEL_TARGET_BYTES)
             fail(f, "the platform does not say where it is");
     }
@@ -393,28 +414,32 @@ void media_free(struct media **mp)
 
 /* ---- what the hub is told ---- */
 
-static void tell(const struct file *f, struct link *hub, struct view update_id, unsigned index)
+static int tell(const struct file *f, struct link *hub, struct view update_id, unsigned index,
+                struct err *e)
 {
     struct ipc_inbound_media m = {.update_id = update_id,
                                   .index = index,
                                   .type = view_str(f->type),
                                   .name = view_str(f->name),
                                   .bytes = fcntl(f->fd, F_DUPFD_CLOEXEC, 0)};
-    struct err e = ERR_INIT;
+    int r;
 
-    if (m.bytes >= 0 && msg_send_inbound_media(hub, &m, &e) == 0)
-        return;
-    fd_close(&m.bytes);
-    log_warn("channel.media_untold", KV("why", e.text));
+    if (m.bytes < 0)
+        return err_sys(e, "a file of a message");
+    if ((r = msg_send_inbound_media(hub, &m, e)) < 0)
+        fd_close(&m.bytes);
+    return r;
 }
 
-void media_tell(const struct media *m, struct link *hub, struct view update_id)
+int media_tell(const struct media *m, struct link *hub, struct view update_id, struct err *e)
 {
     unsigned n = 0;
+    int r = 0;
 
-    for (unsigned i = 0; m && i < m->n; i++)
+    for (unsigned i = 0; m && i < m->n && r == 0; i++)
         if (m->files[i].state == FILE_THERE)
-            tell(&m->files[i], hub, update_id, n++);
+            r = tell(&m->files[i], hub, update_id, n++, e);
+    return r;
 }
 
 static void put_missing(const struct file *f, struct buf *out)

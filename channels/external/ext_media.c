@@ -10,7 +10,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PIECE_MS = 60 * 1000, TRIES = 3, AGAIN_MS = 1000 };
+enum {
+    PIECE_MS = 60 * 1000,
+    WHOLE_MS = 300 * 1000, /* of a file on its way in: others wait for its place */
+    TRIES = 3,
+    AGAIN_MS = 1000,
+};
 
 /* ---- in ---- */
 
@@ -20,7 +25,7 @@ struct ext_fetch {
     void *ticket;
     struct call *call;
     struct loop_timer again;
-    uint64_t offset;
+    uint64_t offset, begun_ms;
     unsigned tries;
     char ref[CHANNEL_TARGET_BYTES + 1];
 };
@@ -84,6 +89,8 @@ static void on_piece(struct external *x, struct call *k, const json_t *result, c
         end_fetch(f, e.text);
     } else if (!channel_fetch_put(x->c, f->ticket, buf_view(&b)) || end) {
         end_fetch(f, NULL);
+    } else if (loop_now_ms(channel_loop(x->c)) - f->begun_ms > WHOLE_MS) {
+        end_fetch(f, "the program is too slow");
     } else {
         f->offset += b.n;
         ask(f);
@@ -130,6 +137,7 @@ void ext_fetch(struct channel *c, struct view ref, uint64_t max_bytes, void *tic
     }
     f->x = x;
     f->ticket = ticket;
+    f->begun_ms = loop_now_ms(channel_loop(c));
     (void)snprintf(f->ref, sizeof(f->ref), "%.*s", VIEW_FMT(ref));
     if ((f->next = x->fetches))
         f->next->at = &f->next;
