@@ -27,13 +27,16 @@ struct view trace_read(struct view v)
 void trace_child(struct view from, const unsigned char id[16], uint64_t span,
                  char out[TRACE_LEN + 1])
 {
+    static const char hex[] = "0123456789abcdef";
     char own[33];
 
     if (from.n == TRACE_LEN) {
         memcpy(own, from.p + 3, 32);
     } else {
-        for (int i = 0; i < 16; i++)
-            (void)snprintf(own + 2 * i, 3, "%02x", id[i]);
+        for (size_t i = 0; i < 16; i++) {
+            own[2 * i] = hex[id[i] >> 4];
+            own[2 * i + 1] = hex[id[i] & 15];
+        }
         if (zeroes(view_of(own, 32)))
             own[31] = '1';
     }

@@ -13,6 +13,7 @@
 #include "pages.h"
 #include "persona.h"
 #include "run.h"
+#include "tools.h"
 #include "worker.h"
 
 #include <malloc.h>
@@ -39,6 +40,7 @@ struct agent {
     struct link
         *hub; /* the newest line to it, or NULL; the end of an older one may be told later */
     struct models *models;
+    struct tools_seen seen;
     struct http *http; /* NULL while only the demo can be asked */
     struct embeds *embeds;
     struct personas personas;
@@ -278,6 +280,7 @@ static int on_job(void *ctx, struct link *from, struct ipc_job *m, struct err *e
     struct run_conf conf = {.loop = a->w.loop,
                             .http = a->http,
                             .models = a->models,
+                            .seen = &a->seen,
                             .job_id = m->job_id,
                             .attempt = m->attempt,
                             .timeout_ms = m->timeout_ms,
@@ -557,6 +560,7 @@ int main(void)
     a.w.on_peer = on_peer;
     a.w.on_drain = on_drain;
     a.w.on_stop = on_stop;
+    tools_seen_init(&a.seen);
     json_set_alloc_funcs(json_room, json_gone);
     (void)mallopt(M_ARENA_MAX, 1); /* libcurl's resolver threads need no heaps of their own */
     if (worker_open(&a.w, &agent_on, &e) < 0 || worker_recv_config(&a.w, &e) < 0 ||
@@ -581,6 +585,7 @@ out:
     http_free(&a.http);
     models_unref(&a.models);
     personas_fini(&a.personas);
+    tools_seen_fini(&a.seen);
     worker_fini(&a.w);
     return a.w.exit_code;
 }

@@ -257,10 +257,18 @@ static void on_turn(void *ctx)
 static int read_job(const struct run *r, json_t **out, struct err *e)
 {
     struct buf text = BUF_INIT(RUN_PAYLOAD_MAX);
+    struct view doc;
+    json_t *list = NULL;
     int result;
 
-    if ((result = fd_read_all(r->payload, RUN_PAYLOAD_MAX, &text, e)) == 0)
-        result = json_parse(buf_view(&text), out, e);
+    if ((result = fd_read_all(r->payload, RUN_PAYLOAD_MAX, &text, e)) == 0) {
+        doc = buf_view(&text);
+        if ((result = tools_take(&doc, r->conf.seen, &list, e)) == 0)
+            result = json_parse(doc, out, e);
+    }
+    if (result == 0 && list)
+        result = json_set_at(*out, "tools", json_incref(list), e);
+    json_decref(list);
     if (result == 0 && (result = persona_join(*out, view_str(r->persona ? r->persona : ""),
                                               r->conf.persona_when, e)) < 0) {
         json_decref(*out);

@@ -40,6 +40,7 @@ struct run_conf {
     enum persona_when persona_when;
     const struct run_events *on;
     void *ctx;
+    struct tools_seen *seen; /* borrowed; may be NULL */
 };
 
 enum run_outcome { TURN_RUNNING, TURN_OK, TURN_ERROR, TURN_ABORTED, TURN_TIMEOUT };

@@ -8,6 +8,47 @@ bool tools_offered(const json_t *job)
     return json_array_size(json_object_get(job, "tools")) > 0;
 }
 
+/* ---- behind the document ---- */
+
+void tools_seen_init(struct tools_seen *t)
+{
+    *t = (struct tools_seen){.list = NULL};
+    buf_init(&t->text, TOOLS_TEXT_MAX);
+}
+
+void tools_seen_fini(struct tools_seen *t)
+{
+    buf_fini(&t->text);
+    json_decref(TAKE(t->list));
+}
+
+int tools_take(struct view *text, struct tools_seen *seen, json_t **list, struct err *e)
+{
+    size_t at = view_find(*text, '\0');
+    struct view own = view_from(*text, at < text->n ? at + 1 : at);
+    json_t *fresh = NULL;
+    int r;
+
+    *list = NULL;
+    text->n = at;
+    if (!own.n)
+        return 0;
+    if (seen && seen->list && view_eq(own, buf_view(&seen->text))) {
+        *list = json_incref(seen->list);
+        return 0;
+    }
+    if ((r = json_parse(own, &fresh, e)) < 0)
+        return r;
+    if (seen) {
+        buf_reset(&seen->text, seen->text.max);
+        buf_put_view(&seen->text, own);
+        json_decref(seen->list);
+        seen->list = seen->text.failed ? NULL : json_incref(fresh);
+    }
+    *list = fresh;
+    return 0;
+}
+
 /* ---- what is offered ---- */
 
 static int put_json(struct jw *w, const char *key, const json_t *v, const char *fallback,
@@ -15,6 +56,10 @@ static int put_json(struct jw *w, const char *key, const json_t *v, const char *
 {
     jw_key(w, key);
     w->after_key = false;
+    if (json_is_string(v)) { /* of a tool of ours: its text */
+        buf_put_view(w->b, json_view_of(v));
+        return 0;
+    }
     if (json_is_object(v))
         return json_dump(v, w->b, e);
     buf_put_str(w->b, fallback);

@@ -77,7 +77,7 @@ bool run_given(const struct run *r)
 static int payload(struct run *r, int *out, struct err *e)
 {
     struct hub *h = r->hub;
-    struct buf head = BUF_INIT(2 * MIB), files = BUF_INIT(32 * MIB);
+    struct buf head = BUF_INIT(2 * MIB), files = BUF_INIT(32 * MIB), offer = BUF_INIT(MIB);
     struct jw w = JW_INIT(&head);
     struct prompt_limit fits;
     struct model_pick pick;
@@ -87,7 +87,7 @@ static int payload(struct run *r, int *out, struct err *e)
     const char *options = options_of(r, &own), *append = NULL;
     unsigned n;
     char trace[TRACE_LEN + 1];
-    bool tools;
+    bool tools, ours;
     int rc;
 
     session_model(h, &r->live->s, &pick);
@@ -117,11 +117,14 @@ static int payload(struct run *r, int *out, struct err *e)
         buf_put_char(&head, ',');
         buf_put_str(&head, options);
     }
-    tools = tool_turn_offer(r, &head) || strstr(options, "\"tools\":[");
+    ours = tool_turn_offer(r, &offer);
+    if (ours && r->rounds >= TOOL_ROUNDS_MAX)
+        buf_put_str(&head, ",\"toolChoice\":\"none\"");
+    tools = ours || strstr(options, "\"tools\":[");
     buf_put_view(&head, V(",\"messages\":["));
     if (rc == 0 && (rc = buf_check(&head, e)) == 0 &&
         (rc = job_prompt(h, &r->live->s, &p, e)) == 0 &&
-        (rc = mem_new(&part, (2 * (size_t)p->count + 6) * sizeof(*part), e)) == 0) {
+        (rc = mem_new(&part, (2 * (size_t)p->count + 7) * sizeof(*part), e)) == 0) {
         part[0] = buf_view(&head);
         n = 1 + prompt_parts(p, &h->runs->prompt, fits.room, tools, part + 1);
         if (append && n > 1)
@@ -133,12 +136,17 @@ static int payload(struct run *r, int *out, struct err *e)
         if ((rc = told_files(h, p, prompt_fit(p, fits.room), &files, e)) == 0) {
             part[n++] = buf_view(&files);
             part[n++] = V("}");
+            if (ours && (rc = buf_check(&offer, e)) == 0)
+                part[n++] = buf_view(&offer);
+        }
+        if (rc == 0) {
             rc = fd_sealed_parts("job", part, n, out, e);
         }
     }
     mem_free(part);
     buf_fini(&head);
     buf_fini(&files);
+    buf_fini(&offer);
     return rc;
 }
 

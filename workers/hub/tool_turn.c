@@ -56,11 +56,14 @@ bool tool_turn_offer(const struct run *r, struct buf *out)
     for (unsigned i = 0; i < TOOLS_SERVED; i++) {
         if (!tool_allowed(&who, tool_row((enum tool_index)i), NULL))
             continue;
-        buf_put_str(out, n++ ? "," : ",\"tools\":[");
+        if (n++)
+            buf_put_char(out, ',');
+        else
+            buf_put(out, "\0[", 2);
         buf_put_view(out, tools_offer(r->hub, (enum tool_index)i));
     }
     if (n)
-        buf_put_str(out, r->rounds >= TOOL_ROUNDS_MAX ? "],\"toolChoice\":\"none\"" : "]");
+        buf_put_char(out, ']');
     return n > 0;
 }
 

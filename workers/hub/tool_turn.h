@@ -17,7 +17,8 @@ enum {
     TOOL_ROUND_CALLS = 16 /* calls of one answer that are done */
 };
 
-/* Member tools of its job, with a comma before it; false: there are none. */
+/* What stands behind its job's document: a NUL and the list of its tools, the same bytes for every
+ * job that has the same ones, so that an agent reads them once. false: there are none. */
 bool tool_turn_offer(const struct run *r, struct buf *out);
 /* Whether r->result, a good end, is one that asks for tools: r goes on then. */
 bool tool_turn_begin(struct run *r);

@@ -25,15 +25,17 @@ static tool_fn *const hub_tools[TOOLS_SERVED] = {
 
 static void write_offer(struct tools *t, enum tool_index i)
 {
-    struct jw w = JW_INIT(&t->offers);
+    struct buf schema = BUF_INIT(64 * KIB);
+    struct jw w = JW_INIT(&t->offers), sw = JW_INIT(&schema);
 
     t->from[i] = t->offers.n;
     jw_obj(&w);
     jw_kstr(&w, "name", tool_row(i)->name);
     jw_kcstr(&w, "description", tool_row(i)->help);
-    jw_key(&w, "parameters");
-    params_schema(t->params[i], &w);
+    params_schema(t->params[i], &sw); /* as a text: it is passed on as it is, never read again */
+    jw_kstr(&w, "parameters", buf_view(&schema));
     jw_obj_end(&w);
+    buf_fini(&schema);
     t->from[i + 1] = t->offers.n;
 }
 

@@ -61,8 +61,8 @@ typedef void tool_fn(struct tool_call *c);
 struct tools;
 int tools_open(struct hub *h, struct err *e) MUST_USE;
 void tools_close(struct hub *h);
-/* Members name, description, parameters of a tool as a model is offered it; JSON text that lives as
- * long as the hub. */
+/* {"name","description","parameters"}: a tool as a model is offered it, parameters as the text of
+ * their schema. Lives as long as the hub. */
 struct view tools_offer(const struct hub *h, enum tool_index i);
 
 /* -- which sessions a tool may look at (tool_sessions.c) -- */
