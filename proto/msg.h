@@ -64,9 +64,10 @@ enum {
     DRAFT_TEXT = 1,
     DRAFT_END = 2,
     DRAFT_GROUP = 4,
-    DRAFT_NEW = 8,  /* a new message may be made of it now: nothing waits for its chat */
-    DRAFT_SAID = 16 /* with DRAFT_END: the answer was sent, in blocks */
-};                  /* draft.flags; no DRAFT_TEXT: only that it is begun */
+    DRAFT_NEW = 8,      /* a new message may be made of it now: nothing waits for its chat */
+    DRAFT_MENTION = 32, /* it names us, or replies to us */
+    DRAFT_SAID = 16     /* with DRAFT_END: the answer was sent, in blocks */
+};                      /* draft.flags; no DRAFT_TEXT: only that it is begun */
 enum { CHANNEL_DO_PROBE = 1, CHANNEL_DO_LOGOUT = 2 }; /* channel_do.command */
 /* deliver.kind, as enum delivery_kind of the store */
 enum {
@@ -83,6 +84,7 @@ enum {
     DELIVER_ANSWER = 8,
     DELIVER_LAST = 16,   /* what belongs to all of it goes here */
     DELIVER_ACTION = 32, /* channels.<id>.actions counts */
+    DELIVER_ERROR = 128, /* it only says what went wrong */
     DELIVER_LATER = 64,  /* its beginning was said already */
 };                       /* deliver.options */
 enum { MEDIA_VOICE = 1, MEDIA_DOCUMENT = 2, MEDIA_GIF = 4 }; /* deliver_media.flags */

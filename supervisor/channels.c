@@ -88,6 +88,7 @@ static int start(struct fleet *f, const char *channel, const char *account, json
     (void)snprintf(c->account, sizeof(c->account), "%s", account);
     (void)snprintf(c->program, sizeof(c->program), "%s", program);
     c->conf = json_incref(conf);
+    c->messages = json_incref(f->messages);
     c->wanted = c->seen = true;
     p->channel = c;
     if (f->started)
@@ -110,6 +111,12 @@ static json_t *merged(json_t *channel, json_t *account)
     return out;
 }
 
+/* Both may be NULL. */
+static bool same_doc(const json_t *a, const json_t *b)
+{
+    return a == b || (a && b && json_equal(a, b));
+}
+
 /* The account is configured so: start its process, leave it alone, or restart it. */
 static int want(struct fleet *f, const char *channel, const char *account, json_t *conf,
                 struct err *e)
@@ -123,10 +130,12 @@ static int want(struct fleet *f, const char *channel, const char *account, json_
         return start(f, channel, account, conf, e);
     was = p->channel->wanted;
     p->channel->wanted = p->channel->seen = true;
-    if (was && json_equal(p->channel->conf, conf))
+    if (was && json_equal(p->channel->conf, conf) && same_doc(p->channel->messages, f->messages))
         return 0;
     json_decref(p->channel->conf);
+    json_decref(p->channel->messages);
     p->channel->conf = json_incref(conf);
+    p->channel->messages = json_incref(f->messages);
     (void)program_of(f, channel, conf, p->channel->program);
     if (!f->started || p->channel->stopped)
         return 0;
@@ -176,6 +185,8 @@ int channels_configure(struct fleet *f, json_t *slice, struct err *e)
     for (unsigned i = 0; i < f->count; i++)
         if (f->proc[i].channel)
             f->proc[i].channel->seen = false;
+    json_decref(f->messages);
+    f->messages = json_incref(json_object_get(slice, "messages"));
     json_object_foreach(json_object_get(slice, "channels"), id, channel)
     {
         if (!is_channel(id, channel))
@@ -217,6 +228,7 @@ void channels_ended(struct proc *p)
     if (!p->channel || p->channel->wanted || p->pid || p->fsm.state != FSM_DOWN)
         return;
     json_decref(p->channel->conf);
+    json_decref(p->channel->messages);
     mem_free(p->channel);
     p->channel = NULL;
 }
@@ -226,9 +238,12 @@ void channels_free(struct fleet *f)
     for (unsigned i = 0; i < f->count; i++)
         if (f->proc[i].channel) {
             json_decref(f->proc[i].channel->conf);
+            json_decref(f->proc[i].channel->messages);
             mem_free(f->proc[i].channel);
             f->proc[i].channel = NULL;
         }
+    json_decref(f->messages);
+    f->messages = NULL;
 }
 
 int channels_slice(const struct proc *p, struct buf *out, struct err *e)
@@ -237,8 +252,12 @@ int channels_slice(const struct proc *p, struct buf *out, struct err *e)
     json_t *doc =
         json_pack("{s:{s:{s:{s:O}}}, s:{s:s, s:s}}", "channels", c->id, "accounts", c->account,
                   c->conf, "runtime", "channel", c->id, "account", c->account);
-    int r = doc ? json_dump(doc, out, e) : err_set(e, ERR_NOMEM, "out of memory for a slice");
+    int r = doc ? 0 : err_set(e, ERR_NOMEM, "out of memory for a slice");
 
+    if (r == 0 && c->messages)
+        r = json_set_at(doc, "messages", json_incref(c->messages), e);
+    if (r == 0)
+        r = json_dump(doc, out, e);
     json_decref(doc);
     return r;
 }

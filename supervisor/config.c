@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "channel_keys.h"
 #include "config_default.h"
 #include "config_int.h"
 #include "fd.h"
@@ -193,6 +194,7 @@ static int build(struct config *c, struct config_walk *w, struct err *e)
     if ((r = config_normalize(c->doc, e)) < 0 || (r = config_normalize(c->shown, e)) < 0 ||
         (r = config_defaults(c->doc, e)) < 0 || (r = config_defaults(c->shown, e)) < 0)
         return r;
+    channel_keys_check(w);
     config_channels(w);
     config_rules(w);
     return config_conf_fill(&c->conf, c->doc, e);

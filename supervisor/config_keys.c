@@ -201,7 +201,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 }
 
 /* Edits from a to b, a swap of neighbours counting as one; capitals do not count. */
-static unsigned distance(struct view a, struct view b)
+unsigned config_name_distance(struct view a, struct view b)
 {
     unsigned d[3][NAME_MAX_LEN + 1];
     unsigned now = 0;
@@ -275,8 +275,8 @@ bool config_key_nearest(struct config_path *p, char out[CONFIG_PATH_TEXT_MAX])
     while (next_row(p, set, &i, &rest)) {
         struct view name = child_name(rest);
 
-        if (name.p && distance(key, name) < best) {
-            best = distance(key, name);
+        if (name.p && config_name_distance(key, name) < best) {
+            best = config_name_distance(key, name);
             near = name;
         }
     }

@@ -64,6 +64,8 @@ bool config_key_below(struct config_path *p, bool *ret_list);
 bool config_key_seen(struct config_path *p, unsigned role_bit);
 /* The known key that an unknown one may be a slip of; false when none is near. */
 bool config_key_nearest(struct config_path *p, char out[CONFIG_PATH_TEXT_MAX]);
+/* Edits from one name to the other, capitals and swaps of neighbours not counting much. */
+unsigned config_name_distance(struct view a, struct view b);
 /* The next name of an ENUM's choices; false at the end. */
 bool config_choice(const char **list, struct view *out);
 

@@ -1,3 +1,4 @@
+#include "channel_keys.h"
 #include "config_int.h"
 
 #include "jw.h"
@@ -159,6 +160,8 @@ static void put_node(struct jw *w, const struct tree *t, size_t from, size_t to,
         at += t->row[from]->path[at] == '.';
         if (self && self->type == CT_MODELREF) /* "a/b" or {primary, fallbacks} */
             jw_kraw(w, "type", V("[\"string\",\"object\"]"));
+        else if (self && (self->type == CT_ENUM || self->type == CT_STRLIST)) /* an older form */
+            jw_kraw(w, "type", V("[\"string\",\"boolean\",\"array\",\"object\"]"));
         else
             jw_kcstr(w, "type", "object");
         put_names(w, t, from, to, at, true);
@@ -201,14 +204,16 @@ static void put_hints(struct jw *w, const struct tree *t)
 
 int config_schema(struct buf *out, struct err *e)
 {
-    struct tree t = {.n = config_key_count()};
+    size_t of_channels;
+    const struct config_key *more = channel_keys(&of_channels);
+    struct tree t = {.n = config_key_count() + of_channels};
     struct jw w = JW_INIT(out);
 
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
     if (!(t.row = mem_calloc(t.n, sizeof(*t.row))))
         return err_set(e, ERR_NOMEM, "out of memory for the schema");
     for (size_t i = 0; i < t.n; i++)
-        t.row[i] = &config_keys[i];
+        t.row[i] = i < config_key_count() ? &config_keys[i] : &more[i - config_key_count()];
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): the same */
     qsort(t.row, t.n, sizeof(*t.row), by_path);
     jw_obj(&w);

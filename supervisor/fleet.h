@@ -40,7 +40,8 @@ enum { CHANNEL_PROGRAM_BYTES = 64 };
 struct channel {
     char id[CHANNEL_ID_MAX + 1], account[CHANNEL_ACCOUNT_MAX + 1];
     char program[CHANNEL_PROGRAM_BYTES];
-    json_t *conf; /* owned reference: its section, secrets included */
+    json_t *conf;     /* owned reference: its section, secrets included */
+    json_t *messages; /* owned reference: what holds for all platforms, no secrets */
     bool wanted, seen;
     bool stopped; /* by a person */
 };
@@ -113,6 +114,7 @@ struct fleet {
     struct loop_task dispatch; /* hand waiting jobs to agents at the end of the turn */
     uint64_t next_generation;
     unsigned next_channel; /* instance of the last account that was added */
+    json_t *messages;      /* owned; of the channels' slice: what holds for all platforms */
     bool started, ready_told, stopping, hub_done;
     uint64_t stopping_ms; /* since when */
 };

@@ -167,6 +167,8 @@ static void judge_group(const struct channel_ops *ops, const json_t *conf,
         listed = has_map = true;
     }
     per_group = json_object_get(group, "allowFrom");
+    if (json_view(group, "groupPolicy").n)
+        policy = json_view(group, "groupPolicy");
     out->may_command = !has_star(from) && access_listed(ops, from, &ev->from, by_name);
     if (view_eq(policy, V("disabled")))
         decide(out, ACCESS_BLOCK, "groupPolicy: disabled");
@@ -191,7 +193,10 @@ static void judge_group(const struct channel_ops *ops, const json_t *conf,
 static void judge_direct(const struct channel_ops *ops, const json_t *conf, const json_t *paired,
                          const struct channel_event *ev, struct access *out)
 {
-    const json_t *from = json_object_get(conf, "allowFrom");
+    const json_t *from = json_object_get(conf, "allowFrom"),
+                 *of_dm = json_object_get(json_object_get(conf, "dm"), "allowFrom"),
+                 *own = json_object_getn(json_object_get(conf, "direct"), ev->from.id.p,
+                                         ev->from.id.n);
     struct view top = json_view(conf, "dmPolicy"),
                 old = json_view(json_object_get(conf, "dm"), "policy"),
                 policy = top.n   ? top
@@ -199,12 +204,16 @@ static void judge_direct(const struct channel_ops *ops, const json_t *conf, cons
                                  : V("pairing");
     bool by_name = json_flag(conf, "dangerouslyAllowNameMatching", false),
          open = view_eq(policy, V("open"));
-    bool listed = access_listed(ops, from, &ev->from, by_name),
+    bool listed = access_listed(ops, from ? from : of_dm, &ev->from, by_name),
          let_in = !view_eq(policy, V("allowlist")) && access_listed(ops, paired, &ev->from, false);
 
     out->may_command = let_in || (listed && !has_star(from));
     if (view_eq(policy, V("disabled")))
         decide(out, ACCESS_BLOCK, "dmPolicy: disabled");
+    else if (!json_flag(own, "enabled", true))
+        decide(out, ACCESS_BLOCK, "direct: not enabled");
+    else if (json_flag(own, "requireTopic", false) && !ev->thread.n)
+        decide(out, ACCESS_BLOCK, "direct: requireTopic");
     else if (listed)
         decide(out, ACCESS_ALLOW, open ? "dmPolicy: open" : "allowFrom");
     else if (let_in)

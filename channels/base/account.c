@@ -11,6 +11,13 @@ const json_t *channel_conf(const struct channel *c)
     return c->conf;
 }
 
+const json_t *channel_setting(const struct channel *c, const char *key)
+{
+    const json_t *v = json_object_get(c->conf, key);
+
+    return v ? v : json_object_get(json_object_get(c->w.conf, "messages"), key);
+}
+
 const char *channel_id(const struct channel *c)
 {
     return c->id;

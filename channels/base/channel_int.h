@@ -54,6 +54,7 @@ struct channel {
     struct out *out;
     struct in *in;
     struct drafts *drafts;
+    struct errors *errors;      /* owned; what errorPolicy "once" has said (errors.h) */
     struct media_room *media;   /* owned; NULL until a file comes */
     struct media_out *blobs;    /* owned; NULL until a file goes */
     struct chan_fetch *fetches; /* owned */
@@ -81,8 +82,11 @@ int hook_on_message(void *ctx, struct link *from, struct ipc_hook *m, struct err
 void out_close(struct channel *c);
 int out_on_deliver(void *ctx, struct link *from, struct ipc_deliver *m, struct err *e);
 int out_on_ack(void *ctx, struct link *from, struct ipc_deliver_ack *m, struct err *e);
-/* What goes in front of an answer's first part, and a space behind it; VIEW_EMPTY: nothing. */
-struct view out_prefix(const struct channel *c, struct view text);
+/* Append what goes in front of an answer, and a space behind it. vars: what stands for its braces,
+ * NULL when it is not known yet. false: nothing goes there. */
+bool out_prefix(const struct channel *c, const json_t *vars, struct view text, struct buf *out);
+/* A key of the account, else the same of messages. NULL: neither says it. */
+const json_t *channel_setting(const struct channel *c, const char *key);
 /* A new hub: it is told the results that no hub has acknowledged. */
 void out_tell(struct channel *c, struct link *hub);
 /* The same to the hub that is there, when it has not acknowledged them for a while (a timer's). */

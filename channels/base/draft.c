@@ -91,18 +91,26 @@ static void on_type(void *ctx)
 
 /* ---- the ack reaction ---- */
 
+static struct view ack_emoji(const struct channel *c)
+{
+    return json_view_of(channel_setting(c, "ackReaction"));
+}
+
 static bool ack_wanted(const struct channel *c, uint32_t flags)
 {
-    struct view scope = json_view(c->conf, "ackReactionScope");
+    struct view scope = json_view_of(channel_setting(c, "ackReactionScope"));
     bool group = flags & DRAFT_GROUP;
 
-    if (!json_view(c->conf, "ackReaction").n || !(c->ops->caps & CHANNEL_CAN_REACT))
+    if (!ack_emoji(c).n || !(c->ops->caps & CHANNEL_CAN_REACT) ||
+        view_eq(json_view(c->conf, "reactionLevel"), V("off")))
         return false;
     if (view_eq(scope, V("all")))
         return true;
     if (view_eq(scope, V("direct")))
         return !group;
-    return !view_eq(scope, V("off")) && group;
+    if (view_eq(scope, V("off")) || view_eq(scope, V("none")))
+        return false;
+    return group && (view_eq(scope, V("group-all")) || flags & DRAFT_MENTION);
 }
 
 static void ack(struct draft *d, bool remove)
@@ -116,7 +124,7 @@ static void ack(struct draft *d, bool remove)
     d->ack = (struct channel_op){.target = view_str(d->target),
                                  .thread = view_str(d->thread),
                                  .message_id = view_str(d->reply_to),
-                                 .emoji = json_view(c->conf, "ackReaction"),
+                                 .emoji = ack_emoji(c),
                                  .remove = remove};
     c->ops->react(c, &d->ack);
 }
@@ -172,10 +180,7 @@ static void text_is(struct draft *d, struct view text)
         return;                    /* a newer text comes soon */
     }
     buf_reset(&d->text, 4096);
-    if (out_prefix(d->c, text).n) {
-        buf_put_view(&d->text, out_prefix(d->c, text));
-        buf_put_char(&d->text, ' ');
-    }
+    (void)out_prefix(d->c, NULL, text, &d->text);
     buf_put_view(&d->text, text);
     if (d->text.failed || text.n < FIRST_CHARS || !blocks_preview(d->c->ops, d->c->conf, NULL) ||
         d->stopped || d->taken)
@@ -365,7 +370,7 @@ void draft_done(struct channel *c, uint64_t id)
 
     if (!d)
         return;
-    if (d->acked && json_flag(c->conf, "removeAckAfterReply", false)) {
+    if (d->acked && json_is_true(channel_setting(c, "removeAckAfterReply"))) {
         d->unack = d->ack_now;
         ack(d, true);
     }

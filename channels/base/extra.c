@@ -47,9 +47,17 @@ const char *extra_switched_off(const json_t *conf, unsigned kind)
                 {DELIVER_KIND_EDIT, "messages"},    {DELIVER_KIND_REMOVE, "deleteMessage"},
                 {DELIVER_KIND_REMOVE, "messages"},  {DELIVER_KIND_REACT, "reactions"}};
     const json_t *actions = json_object_get(conf, "actions");
+    struct view level = json_view(conf, "reactionLevel");
 
+    if (kind == DELIVER_KIND_REACT && (view_eq(level, V("off")) || view_eq(level, V("ack"))))
+        return "reactions (reactionLevel)";
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].kind == kind && !json_flag(actions, rows[i].name, true))
             return rows[i].name;
     return NULL;
+}
+
+bool extra_any(const json_t *extra)
+{
+    return json_object_get(extra, "buttons") || json_object_get(extra, "channelData");
 }

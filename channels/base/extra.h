@@ -9,10 +9,13 @@
 #include "buf.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Append the labels of extra's buttons, one a line, with the address of those that lead somewhere.
  * What has no label says nothing. */
 void extra_labels(const json_t *extra, struct buf *out);
+/* There is something in it for the platform. */
+bool extra_any(const json_t *extra);
 /* actions.<name> of an account's section is false for what kind (DELIVER_KIND_*) does: the name,
  * else NULL. Platforms of OpenClaw name them differently. */
 const char *extra_switched_off(const json_t *conf, unsigned kind);

@@ -2,6 +2,8 @@
  * result kept until the hub has it on disk and told to every new hub before anything else. */
 #include "channel_int.h"
 #include "draft.h"
+#include "errors.h"
+#include "extra.h"
 #include "media.h"
 #include "out_item.h"
 
@@ -173,6 +175,10 @@ static void run(struct item *it)
         refuse(it, CHANNEL_PERMANENT, why);
         return;
     }
+    if (it->why_only && it->from == 0 && errors_held(c, it->op.target, it->text)) {
+        finish(it, &(struct channel_result){.outcome = CHANNEL_SENT});
+        return;
+    }
     if (it->from == 0 && it->draft) {
         char id[CHANNEL_ID_BYTES + 1];
 
@@ -189,7 +195,7 @@ static void run(struct item *it)
         it->op.text = buf_view(&it->rendered);
         it->op.plain = buf_view(&it->plain);
         it->op.source = it->source;
-        it->op.extra = it->next ? NULL : it->extra;
+        it->op.extra = it->next || !it->last || !extra_any(it->extra) ? NULL : it->extra;
         if (it->op.text.n == 0 && !it->op.media_n) { /* nothing but marks */
             finish(it, &(struct channel_result){.outcome = CHANNEL_SENT});
             return;
@@ -378,6 +384,7 @@ bool out_idle(const struct channel *c)
 
 void out_close(struct channel *c)
 {
+    errors_close(c);
     media_forget(c);
     mem_free(c->blobs);
     c->blobs = NULL;

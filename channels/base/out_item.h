@@ -33,7 +33,9 @@ struct item {
     char message_id[CHANNEL_ID_BYTES], error[ITEM_ERROR_BYTES];
     struct loop_timer again;
     uint8_t kind;
+    bool last;          /* the text's end: extra goes with it */
     bool answer, later; /* of the agent: under the responsePrefix; its beginning was said already */
+    bool why_only;      /* it only says what went wrong */
     const char *off;    /* the switch of the configuration that forbids it */
     struct view text, source;
     struct buf prefixed, words_instead;

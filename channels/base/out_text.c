@@ -3,13 +3,12 @@
 #include "chunk.h"
 #include "extra.h"
 #include "out_item.h"
+#include "prefix.h"
 #include "tags.h"
 
 #include "json.h"
 
 #include <stdio.h>
-
-enum { PREFIX_BYTES = 256 }; /* a longer responsePrefix is a mistake */
 
 /* ---- what the hub says ---- */
 
@@ -81,7 +80,8 @@ static int in_words(struct item *it, struct err *e)
         extra_poll(it->doc, &it->words_instead);
         it->kind = DELIVER_KIND_TEXT;
         it->op.poll = NULL;
-    } else if (it->kind == DELIVER_KIND_TEXT && it->extra && !(caps & CHANNEL_CAN_BUTTONS)) {
+    } else if (it->kind == DELIVER_KIND_TEXT && it->last && it->extra &&
+               !(caps & CHANNEL_CAN_BUTTONS)) {
         struct buf labels = BUF_INIT(CHANNEL_TEXT_BYTES);
 
         extra_labels(it->extra, &labels);
@@ -119,6 +119,9 @@ int item_take(struct item *it, const struct ipc_deliver *m, struct err *e)
     }
     it->op.silent = m->options & DELIVER_SILENT;
     it->draft = m->draft;
+    it->why_only = m->options & DELIVER_ERROR;
+    if (it->why_only && json_flag(it->c->conf, "silentErrorReplies", false))
+        it->op.silent = true;
     it->off = m->options & DELIVER_ACTION ? extra_switched_off(it->c->conf, m->kind) : NULL;
     (void)snprintf(it->shown, sizeof(it->shown), "%.*s", VIEW_FMT(m->shown));
     if (m->kind == DELIVER_KIND_POLL) {
@@ -128,8 +131,8 @@ int item_take(struct item *it, const struct ipc_deliver *m, struct err *e)
     }
     if (m->kind == DELIVER_KIND_TEXT) {
         reply_mode(it, m->options);
-        if (m->extra.n && m->options & DELIVER_LAST &&
-            (r = json_parse(m->extra, &it->extra, e)) < 0)
+        it->last = m->options & DELIVER_LAST;
+        if (m->extra.n && (r = json_parse(m->extra, &it->extra, e)) < 0)
             return r;
     } else if (m->kind != DELIVER_KIND_POLL) {
         return read_action(it, e);
@@ -139,29 +142,30 @@ int item_take(struct item *it, const struct ipc_deliver *m, struct err *e)
 
 /* ---- a piece at a time ---- */
 
-struct view out_prefix(const struct channel *c, struct view text)
+bool out_prefix(const struct channel *c, const json_t *vars, struct view text, struct buf *out)
 {
-    struct view prefix = view_trim(json_view(c->conf, "responsePrefix"));
+    struct buf words = BUF_INIT(8 * PREFIX_BYTES);
+    bool any = view_trim(text).n &&
+               prefix_write(json_view_of(channel_setting(c, "responsePrefix")), vars, &words) &&
+               !words.failed && !view_starts(text, buf_view(&words));
 
-    return prefix.n && prefix.n <= PREFIX_BYTES && view_trim(text).n && !view_starts(text, prefix)
-               ? prefix
-               : VIEW_EMPTY;
+    if (any) {
+        buf_put_view(out, buf_view(&words));
+        buf_put_char(out, ' ');
+    }
+    buf_fini(&words);
+    return any;
 }
 
 /* What goes in front of the text: files that the platform does not take, as words; the prefix. */
 static void put_front(const struct item *it, struct buf *out)
 {
-    struct view prefix =
-        it->answer && !it->later && it->from == 0 ? out_prefix(it->c, it->text) : VIEW_EMPTY;
-
     if (it->media && !it->op.media_n) {
         media_say(it->media, it->c->ops->text_limit / 2, out);
         buf_put_char(out, ' ');
     }
-    if (prefix.n) {
-        buf_put_view(out, prefix);
-        buf_put_char(out, ' ');
-    }
+    if (it->answer && !it->later && it->from == 0)
+        (void)out_prefix(it->c, json_object_get(it->extra, "vars"), it->text, out);
 }
 
 /* What may be said at once: below files it is less. */

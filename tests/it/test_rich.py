@@ -36,7 +36,7 @@ def test_presentation(t, name):
     text = whole(p)
     for word in ("Hello", "Deploy", "Ready?"):
         assert text.count(word) == 1, text
-    if name == "telegram":
+    if name.startswith("telegram"):
         assert p.sent()[0]["reply_markup"] == {"inline_keyboard": [[
             {"text": "Yes", "callback_data": "go"}, {"text": "More", "url": "https://example.com/x"}]]}, p.sent()
         assert "Yes" not in text
@@ -60,7 +60,7 @@ def test_polls(t, name):
     out = ctl(g, "message", "poll", "--channel", p.channel(), "--target", "42", "--poll-question", "who?", "--poll-option", "me",
               "--poll-option", "you")
     assert out.returncode == 0 and out.stdout.startswith("done"), (out.stdout, out.stderr)
-    if name == "telegram":
+    if name.startswith("telegram"):
         polls = [r["params"] for r in p.calls("sendPoll")]
         assert [x["question"] for x in polls] == ["which one?", "when?", "who?"], polls
         assert polls[1]["open_period"] == 300 and polls[1]["allows_multiple_answers"] and not polls[1]["is_anonymous"], polls
@@ -145,3 +145,59 @@ def test_actions_switched_off(t, name):
         assert "actions.sendMessage" in e.message, e
     p.write("u1", "hello there")
     until(lambda: any("hello there" in x for x in p.texts()), "an answer")
+
+
+@each
+def test_prefix_template(t, name):
+    """Braces of responsePrefix, here of messages, are what answered; auto is the agent's name; an account's own goes before."""
+    g, p = setup(t, name, start=False)
+    g.config["messages"]["responsePrefix"] = "[{model}, {identity.name}]"
+    g.config["agents"]["list"] = [{"id": "main", "default": True, "identity": {"name": "Ada"}}]
+    g.write_config(g.config)
+    g.start()
+    c = g.client()
+    connected(c)
+    p.write("u1", "hello there")
+    until(lambda: any("hello there" in x for x in p.texts()), "an answer")
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "nothing is left to be sent")
+    assert p.texts()[0].startswith("[demo-1, Ada] "), p.texts()
+    c.close()
+    g.config["channels"][p.channel()]["responsePrefix"] = "auto"
+    g.write_config(g.config)
+    until(lambda: len([l for l in g.lines if l["event"] == "channel.up"]) == 2, "the account is connected with its new section")
+    p.write("u2", "once more")
+    until(lambda: any("once more" in x for x in p.texts()), "an answer")
+    assert any(x.startswith("[Ada] ") for x in p.texts()), p.texts()
+
+
+def policies(fn):
+    fn.params = [("always", 3), ("once", 1), ("silent", 0)]
+    return fn
+
+
+@policies
+def test_error_policy(t, policy, times):
+    """How often a sentence that only says what went wrong is said: always, once in a while, never."""
+    g, p = setup(t, "external", start=False, section={"errorPolicy": policy})
+    g.config["agents"]["defaults"]["model"]["primary"] = "mock/mock-1"
+    g.write_config(g.config)
+    g.start()
+    c = g.client()
+    connected(c)
+    for i in range(3):
+        p.write("u%d" % i, "fail %d [fake 401]" % i)
+        until(lambda: len(p.acked()) == i + 1, "it was taken")
+        t.fake.wait("fail %d" % i, "done")
+    p.write("u9", "say it [fake ok chunks=2]")
+    until(lambda: any("word1" in x for x in p.texts()), "an answer")
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "nothing is left to be sent")
+    assert len(p.texts()) == times + 1, p.texts()
+
+
+def test_config_check(t):
+    """openclawctl config check names slips and keys without effect of a channel's section; the gateway starts all the same."""
+    g, p = setup(t, "telegram", section={"linkPreveiw": True, "webhookPort": 8787, "richMessages": True})
+    out = ctl(g, "--config", g.config_path, "config", "check")
+    for words in ("channels.telegram.linkPreveiw", "did you mean linkPreview", "channels.telegram.webhookPort", "without effect", "richMessages"):
+        assert words in out.stdout + out.stderr, (words, out.stdout, out.stderr)
+    connected(g.client())

@@ -278,6 +278,7 @@ static int deliver(struct run *r, struct view text, const struct mark *m, struct
     struct blocks *b = r->blocks;
     uint64_t now = loop_now_ms(r->hub->w.loop), tag;
     struct deliver_order o = {.digest = "", .kind = DELIVERY_TEXT};
+    struct buf vars = BUF_INIT(4 * KIB);
     char key[384];
     int rc;
 
@@ -294,7 +295,10 @@ static int deliver(struct run *r, struct view text, const struct mark *m, struct
     o.session_key = view_str(r->live->s.key);
     o.options = DELIVER_ANSWER | (b->n ? DELIVER_LATER : 0);
     o.wait_ms = pause_ms(b, now);
+    deliver_vars(r, &vars);
+    o.extra = vars.failed ? VIEW_EMPTY : buf_view(&vars);
     rc = deliver_said(r->hub, &o, false, e);
+    buf_fini(&vars);
     if (rc == 0)
         b->next_ms = now + o.wait_ms;
     return rc == ERR_CONFLICT || rc == ERR_INVALID ? 0

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "run_sends.h"
 #include "sendpolicy.h"
+#include "settings.h"
 
 #include <stdio.h>
 
@@ -37,6 +38,12 @@ static struct view with_reason(const struct run *r, struct view text, struct buf
         buf_put_str(b, "\n\n");
     buf_put_view(b, why);
     return buf_view(b);
+}
+
+/* The turn failed, and that is all there is to tell. */
+static bool says_only_why(const struct run *r, struct view text)
+{
+    return r->result.end != END_OK && r->result.error && view_eq(text, view_str(r->result.error));
 }
 
 /* Nobody is answered where the session's policy forbids it, or where the agent itself kept silent
@@ -114,9 +121,44 @@ static int with_sends(struct run *r, struct deliver_order *o, struct err *e)
     return rc;
 }
 
+/* What stands for the braces of responsePrefix: deliver.extra. */
+void deliver_vars(const struct run *r, struct buf *out)
+{
+    const struct agent_conf *a = settings_agent(r->hub->settings, view_str(r->live->s.agent));
+    struct view model = view_str(r->model), name = json_view(a ? a->identity : NULL, "name");
+    char think[16], full[400];
+    struct jw w = JW_INIT(out);
+    size_t slash = model.n, n;
+
+    while (slash > 0 && model.p[slash - 1] != '/')
+        slash--;
+    (void)snprintf(full, sizeof(full), "%s/%s", r->provider, r->model);
+    model = view_from(model, slash);
+    for (n = model.n; n > 0 && model.n - n < 8 && model.p[n - 1] >= '0' && model.p[n - 1] <= '9';)
+        n--;
+    if (n > 1 && model.n - n == 8 && model.p[n - 1] == '-') /* a date */
+        model.n = n - 1;
+    else if (model.n > 7 && view_eq(view_from(model, model.n - 7), V("-latest")))
+        model.n -= 7;
+    jw_obj(&w);
+    jw_key(&w, "vars");
+    jw_obj(&w);
+    if (model.n) {
+        jw_kstr(&w, "model", model);
+        jw_kcstr(&w, "modelFull", full);
+        jw_kcstr(&w, "provider", r->provider);
+    }
+    if (session_rest_str(&r->live->s, "thinkingLevel", think, sizeof(think)))
+        jw_kcstr(&w, "thinkingLevel", think);
+    if (name.n && name.n <= 128)
+        jw_kstr(&w, "identityName", name);
+    jw_obj_end(&w);
+    jw_obj_end(&w);
+}
+
 int deliver_answer(struct run *r, struct view text, struct err *e)
 {
-    struct buf whole = BUF_INIT(32 * MIB), rest = BUF_INIT(32 * MIB);
+    struct buf whole = BUF_INIT(32 * MIB), rest = BUF_INIT(32 * MIB), vars = BUF_INIT(4 * KIB);
     const bool files = r->sends != NULL;
     struct deliver_order o = {.digest = "", .kind = DELIVERY_TEXT};
     const json_t *origin;
@@ -146,7 +188,10 @@ int deliver_answer(struct run *r, struct view text, struct err *e)
         o.thread = json_view(origin, "thread");
         o.reply_to = json_view(origin, "replyTo");
         o.session_key = view_str(r->live->s.key);
-        o.options = DELIVER_ANSWER | (later ? DELIVER_LATER : 0);
+        o.options = DELIVER_ANSWER | (later ? DELIVER_LATER : 0) |
+                    (says_only_why(r, o.text) ? DELIVER_ERROR : 0);
+        deliver_vars(r, &vars);
+        o.extra = vars.failed ? VIEW_EMPTY : buf_view(&vars);
         o.draft = r->draft ? r->job_id : 0;
         o.shown = draft_shown(r);
         rc = files && !later && view_eq(buf_view(&rest), text)
@@ -164,5 +209,6 @@ out:
     json_decref(options);
     buf_fini(&whole);
     buf_fini(&rest);
+    buf_fini(&vars);
     return rc;
 }

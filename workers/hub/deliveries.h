@@ -98,6 +98,8 @@ struct run;
 /* What an agent said: its files (MEDIA lines) leave the text and go along. *o is without text and
  * media afterwards. anyway: as deliveries_add_anyway. */
 int deliver_said(struct hub *h, struct deliver_order *o, bool anyway, struct err *e) MUST_USE;
+/* What stands for the braces of an account's responsePrefix, as deliver_order.extra. */
+void deliver_vars(const struct run *r, struct buf *out);
 /* The answer of a turn that came from a channel goes back there. */
 int deliver_answer(struct run *r, struct view text, struct err *e) MUST_USE;
 

@@ -19,7 +19,7 @@ enum {
 struct draft {
     char channel[CHANNEL_NAME_MAX], account[ACCOUNT_NAME_MAX];
     char target[513], thread[ID_BYTES], reply_to[ID_BYTES], shown[ID_BYTES];
-    bool group;
+    bool group, mention;
     uint64_t told_ms;
     struct loop_timer again; /* what came too soon after that is told, also when nothing follows */
 };
@@ -45,7 +45,8 @@ static void tell(const struct run *r, uint32_t flags, struct view text)
         return; /* a preview is worth no waiting */
     if (msg_send_draft(l,
                        &(struct ipc_draft){.draft = r->job_id,
-                                           .flags = flags | (d->group ? DRAFT_GROUP : 0),
+                                           .flags = flags | (d->group ? DRAFT_GROUP : 0) |
+                                                    (d->mention ? DRAFT_MENTION : 0),
                                            .target = view_str(d->target),
                                            .thread = view_str(d->thread),
                                            .reply_to = view_str(d->reply_to),
@@ -77,6 +78,7 @@ static struct draft *read_origin(const struct run *r)
         copy(d->target, sizeof(d->target), json_view(o, "to"));
         copy(d->thread, sizeof(d->thread), json_view(o, "thread"));
         copy(d->reply_to, sizeof(d->reply_to), json_view(o, "replyTo"));
+        d->mention = json_flag(o, "mentioned", false);
         d->group = kind.n && !view_eq(kind, V("direct"));
     }
     json_decref(doc);

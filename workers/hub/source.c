@@ -95,6 +95,8 @@ void source_origin(const struct source *s, struct buf *out)
         jw_kcstr(&w, "kind", ids_peer_kind_name(s->kind));
     if (s->sender.n)
         jw_kstr(&w, "sender", s->sender);
+    if (s->mentioned || s->replies || (source_shared(s) && s->require_mention))
+        jw_kbool(&w, "mentioned", true);
     jw_obj_end(&w);
 }
 
