@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define LIST "[{\"name\":\"look\",\"description\":\"d\",\"parameters\":\"{\\\"type\\\":\\\"object\\\"}\"}]"
+#define LIST                                                                                       \
+    "[{\"name\":\"look\",\"description\":\"d\",\"parameters\":\"{\\\"type\\\":\\\"object\\\"}\"}]"
 
 static const struct {
     const char *name;
@@ -30,7 +31,8 @@ START_TEST(test_take)
     struct err e = ERR_INIT;
 
     tools_seen_init(&seen);
-    ck_assert_msg(tools_take(&doc, &seen, &list, &e) == rows[_i].want, "%s: %s", rows[_i].name, e.text);
+    ck_assert_msg(tools_take(&doc, &seen, &list, &e) == rows[_i].want, "%s: %s", rows[_i].name,
+                  e.text);
     ck_assert_msg(doc.n == rows[_i].doc, "%s", rows[_i].name);
     ck_assert_msg((list != NULL) == rows[_i].list, "%s", rows[_i].name);
     if (rows[_i].list) {
@@ -64,10 +66,11 @@ START_TEST(test_told)
     jw_obj(&w);
     ck_assert_int_eq(tools_openai(job, &w, &e), 0);
     ck_assert_int_eq(tools_anthropic(job, &w, &e), 0);
-    ck_assert_msg(view_eq(buf_view(&b),
-                          V("{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"look\",\"description\":\"d\","
-                            "\"parameters\":{\"type\":\"object\"}}}],\"tools\":[{\"name\":\"look\",\"description\":\"d\","
-                            "\"input_schema\":{\"type\":\"object\"}}]")),
+    ck_assert_msg(view_eq(buf_view(&b), V("{\"tools\":[{\"type\":\"function\",\"function\":{"
+                                          "\"name\":\"look\",\"description\":\"d\","
+                                          "\"parameters\":{\"type\":\"object\"}}}],\"tools\":[{"
+                                          "\"name\":\"look\",\"description\":\"d\","
+                                          "\"input_schema\":{\"type\":\"object\"}}]")),
                   "%.*s", VIEW_FMT(buf_view(&b)));
     json_decref(job);
     buf_fini(&b);
