@@ -2,6 +2,7 @@
 
 #include "demo.h"
 #include "fd.h"
+#include "job.h"
 #include "jw.h"
 #include "lines.h"
 #include "media.h"
@@ -256,28 +257,8 @@ static void on_turn(void *ctx)
 
 static int read_job(const struct run *r, json_t **out, struct err *e)
 {
-    struct buf text = BUF_INIT(RUN_PAYLOAD_MAX);
-    struct view doc;
-    json_t *list = NULL;
-    int result;
-
-    if ((result = fd_read_all(r->payload, RUN_PAYLOAD_MAX, &text, e)) == 0) {
-        doc = buf_view(&text);
-        if ((result = tools_take(&doc, r->conf.seen, &list, e)) == 0)
-            result = json_parse(doc, out, e);
-    }
-    if (result == 0 && list)
-        result = json_set_at(*out, "tools", json_incref(list), e);
-    json_decref(list);
-    if (result == 0 && (result = persona_join(*out, view_str(r->persona ? r->persona : ""),
-                                              r->conf.persona_when, e)) < 0) {
-        json_decref(*out);
-        *out = NULL;
-    }
-    if (result < 0)
-        result = err_wrap(e, "job");
-    buf_fini(&text);
-    return result;
+    return job_read(r->payload, r->conf.seen, view_str(r->persona ? r->persona : ""),
+                    r->conf.persona_when, out, e);
 }
 
 static int post(struct run *r, json_t *job, struct err *e)
