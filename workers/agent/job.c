@@ -1,6 +1,7 @@
 #include "job.h"
 
 #include "fd.h"
+#include "mem.h"
 #include "run.h"
 
 int job_read(int payload, struct tools_seen *seen, struct view persona, enum persona_when when,
