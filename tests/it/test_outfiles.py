@@ -229,6 +229,15 @@ def test_pages(t):
     assert g.http(image["url"])[0] == 401
     for f in c.chats(run):
         assert "MEDIA" not in text_of(f.get("message")) and "MEDIA" not in f.get("deltaText", ""), f
+    # who waits for a run gets them by address
+    key = str(uuid.uuid4())
+    asked = c.start("agent", {"message": "see\nMEDIA:%s/f/c.png?size=500" % web.url, "sessionKey": "agent:main:pics", "idempotencyKey": key})
+    assert c.answer(asked)["payload"]["status"] == "accepted"
+    payload, = c.answer(asked, nth=2)["payload"]["result"]["payloads"]
+    assert payload["text"].endswith("see") and payload["mediaUrls"] == [payload["mediaUrl"]], payload
+    status, got = g.http(payload["mediaUrl"], headers={"Authorization": "Bearer " + g.token})
+    assert status == 200 and got == body("c.png", 500)
+    assert c.ask("agent.wait", {"runId": key})["terminalReply"]["text"].endswith("see")
     # the next turn is told of it as text
     _, end = c.turn("agent:main:pics", "and now?")
     assert end["state"] == "final", end

@@ -96,6 +96,50 @@ static void usage(struct jw *w, struct view counts)
     jw_obj_end(w);
 }
 
+static struct view url_of(const json_t *block)
+{
+    struct view url = json_view(block, "url");
+
+    return url.n ? url : json_view(json_object_get(block, "attachment"), "url");
+}
+
+/* What the answer says and the addresses of the files behind it. */
+static void payload_of(struct jw *w, struct view content)
+{
+    struct view said = chat_msg_first(content), first = VIEW_EMPTY;
+    struct err ignored = ERR_INIT;
+    json_t *blocks = NULL, *b;
+    size_t i;
+
+    if (content.n && content.p[0] == '[' && json_parse(content, &blocks, &ignored) < 0)
+        blocks = NULL;
+    json_array_foreach(blocks, i, b)
+    {
+        if (!first.n)
+            first = url_of(b);
+    }
+    if (said.n > 2 || first.n) {
+        jw_obj(w);
+        jw_kraw(w, "text", said.n ? said : V("\"\""));
+        jw_key(w, "mediaUrl");
+        if (!first.n) {
+            jw_null(w);
+        } else {
+            jw_str(w, first);
+            jw_key(w, "mediaUrls");
+            jw_arr(w);
+            json_array_foreach(blocks, i, b)
+            {
+                if (url_of(b).n)
+                    jw_str(w, url_of(b));
+            }
+            jw_arr_end(w);
+        }
+        jw_obj_end(w);
+    }
+    json_decref(blocks);
+}
+
 static void result(struct hub *h, struct jw *w, const struct run_summary *s)
 {
     struct rec_message_add m;
@@ -112,13 +156,8 @@ static void result(struct hub *h, struct jw *w, const struct run_summary *s)
     jw_obj(w);
     jw_key(w, "payloads");
     jw_arr(w);
-    if (have && content.n > 2 && content.p[0] == '"') {
-        jw_obj(w);
-        jw_kraw(w, "text", content);
-        jw_key(w, "mediaUrl");
-        jw_null(w);
-        jw_obj_end(w);
-    }
+    if (have)
+        payload_of(w, content);
     jw_arr_end(w);
     jw_key(w, "meta");
     jw_obj(w);
@@ -192,7 +231,7 @@ static void wait_body(struct hub *h, struct view run_id, const struct run_summar
             jw_kcstr(&w, "stopReason", s->stop_reason);
         if (ok && s->message_id[0] &&
             store_message_by_id(h->store, view_str(s->message_id), &m, &e) == 0 &&
-            chat_msg_split(m.text, &role, &content) && content.n && content.p[0] == '"') {
+            chat_msg_split(m.text, &role, &content) && (content = chat_msg_first(content)).n) {
             jw_key(&w, "terminalReply");
             jw_obj(&w);
             jw_kcstr(&w, "disposition", "visible");

@@ -315,6 +315,8 @@ void chat_msg_tool(struct buf *out, const struct run *r, const char *id, struct 
 /* Content of a stored message as the JSON text of a string or an array; role as stored. false: not
  * one of ours. */
 bool chat_msg_split(struct view msg, struct view *role, struct view *content);
+/* The first text of a content, as JSON; empty when there is none. */
+struct view chat_msg_first(struct view content);
 /* The first text in the content, unescaped and cut to max bytes (whole characters), spaces folded
  * when fold. */
 void chat_msg_text(struct view content, size_t max, bool fold, struct buf *out);

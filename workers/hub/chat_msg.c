@@ -209,23 +209,28 @@ bool chat_msg_split(struct view msg, struct view *role, struct view *content)
     return true;
 }
 
+struct view chat_msg_first(struct view content)
+{
+    static const char key[] = "\"text\":\"";
+    const char *at;
+    struct view v;
+
+    if (!content.n || content.p[0] != '[')
+        return content;
+    if (!(at = memmem(content.p, content.n, key, sizeof(key) - 1)))
+        return VIEW_EMPTY;
+    v = view_from(content, (size_t)(at - content.p) + sizeof(key) - 2);
+    return view_of(v.p, string_end(v));
+}
+
 void chat_msg_text(struct view content, size_t max, bool fold, struct buf *out)
 {
     struct buf text = BUF_INIT(16 * MIB);
-    struct view v = content;
+    struct view v = chat_msg_first(content); /* of several blocks the first text */
     size_t raw, n, put = 0;
     char *room, *plain;
     bool space = false;
 
-    if (v.n && v.p[0] == '[') { /* several blocks: the first text among them */
-        static const char key[] = "\"text\":\"";
-        const char *at = memmem(v.p, v.n, key, sizeof(key) - 1);
-
-        if (!at)
-            return;
-        v = view_from(v, (size_t)(at - v.p) + sizeof(key) - 2);
-        v = view_of(v.p, string_end(v));
-    }
     if (v.n < 2 || v.p[0] != '"')
         return;
     /* no more than what may be needed: 6 bytes for one at most; a cut inside of an escape is
