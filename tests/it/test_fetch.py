@@ -131,3 +131,21 @@ def test_dies(t):
     assert p.texts() == ["well"]
     held = listed(c, state="dead")
     assert len(held) == 2 and held[0]["media"][0]["url"] == web.url + "/hang?1", held
+
+
+def test_goes_and_comes(t):
+    """Its process is there while it is wanted; a hub that did not start it sends it away, too."""
+    g, p, web = world(t, idleMs=50)
+    c = g.client()
+    assert not g.workers("fetch")
+    for i in range(5):
+        send(c, "file %d" % i, mediaUrl=web.url + "/f/%d.png" % i)
+        if i % 2:
+            until(lambda: not g.workers("fetch"), "it goes")
+    old = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", old)
+    until(lambda: not g.workers("fetch"), "the next hub sends it away")
+    send(g.client_soon(), "one more", mediaUrl=web.url + "/f/last.png")
+    assert len(p.sent()) == 6
+    assert not [l for l in g.lines if l["event"] == "worker.died" and "fetch" in str(l.get("worker"))]

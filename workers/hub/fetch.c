@@ -13,6 +13,7 @@ enum {
     START_MS = 30 * 1000,   /* for its process to come up */
     MARGIN_MS = 10 * 1000,  /* beyond the time it has; for a line that is busy */
     TIMEOUT_MS = 60 * 1000, /* keys.def: gateway.fetch.timeoutMs */
+    IDLE_MS = 60 * 1000,    /* gateway.fetch.idleMs */
 };
 
 struct fetch {
@@ -47,6 +48,11 @@ uint64_t fetch_max_bytes(const struct hub *h)
 static uint32_t timeout_of(const struct hub *h)
 {
     return (uint32_t)json_i64(json_at(h->w.conf, "gateway.fetch"), "timeoutMs", TIMEOUT_MS);
+}
+
+static uint32_t idle_of(const struct hub *h)
+{
+    return (uint32_t)json_i64(json_at(h->w.conf, "gateway.fetch"), "idleMs", IDLE_MS);
 }
 
 /* ---- its process ---- */
@@ -99,7 +105,7 @@ static void unlink_fetch(struct fetch *f)
     fs->asked -= f->asked;
     loop_timer_fini(&f->timer);
     if (!fs->count)
-        loop_timer_set(&fs->idle, FETCH_IDLE_MS);
+        loop_timer_set(&fs->idle, idle_of(fs->hub));
     else
         loop_defer(fs->hub->w.loop, &fs->ask, LOOP_FLUSH);
 }
@@ -286,7 +292,7 @@ void fetches_on_peer(struct hub *h, struct link *l, bool up)
     if (fs->count)
         loop_defer(h->w.loop, &fs->ask, LOOP_FLUSH);
     else
-        loop_timer_set(&fs->idle, FETCH_IDLE_MS);
+        loop_timer_set(&fs->idle, idle_of(fs->hub));
 }
 
 int fetches_open(struct hub *h, struct err *e)

@@ -11,8 +11,7 @@
 #include "hub.h"
 
 enum {
-    FETCHES_MAX = 4096,        /* wait or are under way; deliveries ask one after the other */
-    FETCH_IDLE_MS = 60 * 1000, /* without work its process goes */
+    FETCHES_MAX = 4096, /* wait or are under way; deliveries ask one after the other */
 };
 
 struct fetch;
