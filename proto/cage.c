@@ -43,6 +43,9 @@ static const char *const fetch_paths[] = {
 static const char *const files_paths[] = {
 #include "sandbox/files.def"
     NULL};
+static const char *const script_paths[] = {
+#include "sandbox/script.def"
+    NULL};
 #undef READ_PATH
 #define READ_PATH(path, why)
 
@@ -68,6 +71,9 @@ static const unsigned short fetch_ports[] = {
     0};
 static const unsigned short files_ports[] = {
 #include "sandbox/files.def"
+    0};
+static const unsigned short script_ports[] = {
+#include "sandbox/script.def"
     0};
 #undef CONNECT
 #define CONNECT(port, why)
@@ -95,6 +101,9 @@ static const struct cage_limit fetch_limits[] = {
 static const struct cage_limit files_limits[] = {
 #include "sandbox/files.def"
 };
+static const struct cage_limit script_limits[] = {
+#include "sandbox/script.def"
+};
 #undef LIMIT
 #define LIMIT(what, value, why)
 
@@ -121,6 +130,9 @@ enum {
     ,
     files_memory = 0
 #include "sandbox/files.def"
+    ,
+    script_memory = 0
+#include "sandbox/script.def"
 };
 #undef MEMORY
 #define MEMORY(bytes, why)
@@ -152,6 +164,9 @@ enum {
     ,
     files_namespaces = 0
 #include "sandbox/files.def"
+    ,
+    script_namespaces = 0
+#include "sandbox/script.def"
 };
 #undef PRIVATE
 #define PRIVATE(what, why)
@@ -179,6 +194,9 @@ static const bool fetch_empty_root = false
 static const bool files_empty_root = false
 #include "sandbox/files.def"
     ;
+static const bool script_empty_root = false
+#include "sandbox/script.def"
+    ;
 #undef EMPTY_ROOT
 #define EMPTY_ROOT(why)
 
@@ -205,6 +223,9 @@ static const bool fetch_host_socket = false
 static const bool files_host_socket = false
 #include "sandbox/files.def"
     ;
+static const bool script_host_socket = false
+#include "sandbox/script.def"
+    ;
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
@@ -217,9 +238,9 @@ static const bool files_host_socket = false
 const struct cage *cage_of(enum role r)
 {
     static const struct cage cages[ROLE_COUNT] = {
-        [ROLE_FRONT] = ROW(front),     [ROLE_HUB] = ROW(hub),     [ROLE_AGENT] = ROW(agent),
-        [ROLE_CHANNEL] = ROW(channel), [ROLE_WHOIS] = ROW(whois), [ROLE_FETCH] = ROW(fetch),
-        [ROLE_FILES] = ROW(files),
+        [ROLE_FRONT] = ROW(front),     [ROLE_HUB] = ROW(hub),       [ROLE_AGENT] = ROW(agent),
+        [ROLE_CHANNEL] = ROW(channel), [ROLE_WHOIS] = ROW(whois),   [ROLE_FETCH] = ROW(fetch),
+        [ROLE_FILES] = ROW(files),     [ROLE_SCRIPT] = ROW(script),
     };
 
     return r > ROLE_SUPERVISOR && r < ROLE_COUNT ? &cages[r] : NULL;

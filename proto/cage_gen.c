@@ -119,6 +119,11 @@ static void files(scmp_filter_ctx c)
 #include "sandbox/files.def"
 }
 
+static void script(scmp_filter_ctx c)
+{
+#include "sandbox/script.def"
+}
+
 static void print(const char *name, void (*rows)(scmp_filter_ctx), uint32_t otherwise)
 {
     static struct sock_filter op[OPS_MAX];
@@ -172,5 +177,6 @@ int main(int argc, char **argv)
     print("whois", whois, otherwise);
     print("fetch", fetch, otherwise);
     print("files", files, otherwise);
+    print("script", script, otherwise);
     return failed;
 }

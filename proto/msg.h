@@ -32,6 +32,8 @@ enum { CONN_TLS = 64 }; /* connect.flags: its connection to us is encrypted */
 enum { FOLDER_CANVAS = 0, FOLDER_A2UI = 1, FOLDER_COUNT = 2 }; /* folder.which */
 /* file_answer.result; FILE_FOLDER: a folder, asked for without the "/" at its end */
 enum { FILE_FOUND = 0, FILE_MISSING = 1, FILE_FOLDER = 2, FILE_BUSY = 3 };
+/* script_answer.result; SCRIPT_NONE: there is no node */
+enum { SCRIPT_OK = 0, SCRIPT_FAILED = 1, SCRIPT_NONE = 2, SCRIPT_BUSY = 3 };
 /* whois_answer.result */
 enum { WHOIS_FOUND = 1, WHOIS_NOBODY = 2, WHOIS_FAILED = 3 };
 /* fetch_failed.kind: by our rules never; not at that address; perhaps another time */

@@ -296,6 +296,7 @@ void fleet_hub_done(struct fleet *f)
     stop_role(f, ROLE_WHOIS);
     stop_role(f, ROLE_FETCH);
     stop_role(f, ROLE_FILES);
+    stop_role(f, ROLE_SCRIPT);
 }
 
 static const char *why_ended(int status)

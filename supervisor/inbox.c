@@ -125,8 +125,8 @@ static int on_channel_run(void *ctx, struct link *from, struct ipc_channel_run *
 
 static int on_worker_want(void *ctx, struct link *from, struct ipc_worker_want *m, struct err *e)
 {
-    static const enum role may[] = {ROLE_FETCH,
-                                    ROLE_FILES}; /* the others are not the hub's to say */
+    /* the others are not the hub's to say */
+    static const enum role may[] = {ROLE_FETCH, ROLE_FILES, ROLE_SCRIPT};
 
     (void)from;
     for (size_t i = 0; i < COUNT_OF(may); i++)

@@ -10,7 +10,8 @@
 static const struct {
     enum role a, b;
 } wires[] = {{ROLE_FRONT, ROLE_HUB}, {ROLE_AGENT, ROLE_HUB}, {ROLE_CHANNEL, ROLE_HUB},
-             {ROLE_WHOIS, ROLE_HUB}, {ROLE_FETCH, ROLE_HUB}, {ROLE_FILES, ROLE_HUB}};
+             {ROLE_WHOIS, ROLE_HUB}, {ROLE_FETCH, ROLE_HUB}, {ROLE_FILES, ROLE_HUB},
+             {ROLE_SCRIPT, ROLE_HUB}};
 
 /* -- telling the hub how things are -- */
 void wires_tell_hub(void *ctx)

@@ -1,18 +1,17 @@
 /*
- * channels/base/chan_program.h - a program of the account's configuration as our child: lines over
- * its standard input and output, its standard error into our log. Started before our own sandbox
- * closes (nothing can be started later) and inside one of its own; it holds no descriptor but these
- * three and no environment but what is given. When it ends, so does our process: the supervisor
- * starts both again. Needs CHANNEL_NEEDS_PROGRAM.
+ * channels/base/chan_program.h - a program (program.h) of the account's configuration as our child:
+ * lines over its standard input and output, its standard error into our log. Started before our own
+ * sandbox closes (nothing can be started later) and inside one of its own; it holds no descriptor
+ * but these three and no environment but what is given. When it ends, so does our process: the
+ * supervisor starts both again. Needs CHANNEL_NEEDS_PROGRAM.
  */
 #ifndef CHAN_PROGRAM_H
 #define CHAN_PROGRAM_H
 
 #include "channel.h"
+#include "program.h"
 
 enum {
-    CHAN_PROGRAM_LINE_MAX = 1 << 20,
-    CHAN_PROGRAM_QUEUE_MAX = 8 << 20,
     CHAN_PROGRAM_ARGS_MAX = 64,
 };
 

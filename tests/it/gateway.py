@@ -17,7 +17,7 @@ from ws import WAIT, Timeout
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAKE = os.path.join(HERE, "..", "fake", "model.py")
-CLASSES = ("front", "hub", "agent", "tool", "cron", "channel", "whois", "fetch", "files")
+CLASSES = ("front", "hub", "agent", "tool", "cron", "channel", "whois", "fetch", "files", "script")
 START = 60  # seconds; a sanitizer build on a busy machine
 TOKEN = "test-token-7f3a9c51d2e84b60"
 

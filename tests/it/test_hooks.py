@@ -1,9 +1,13 @@
 """Hooks: other programs start turns, with a token of their own."""
+import http.client
 import json
+import os
+import tempfile
 
 from client import text_of
 from gateway import config_for, until
 from test_http import ask
+from ws import WAIT
 
 TOKEN = "hook-token-3a8c51d2e84b60ff"
 
@@ -99,7 +103,6 @@ def test_mappings(t):
          "{{headers.x-event}} {{query.q}} {{path}} {{none}}|{{steps[0]}}", "name": "CI {{repo}}"},
         {"match": {"path": "many"}, "forEach": "items", "messageTemplate": "item {{items[0].n}} grue"},
         {"match": {"path": "bell"}, "action": "wake", "textTemplate": "ding {{who}}"},
-        {"match": {"path": "js"}, "messageTemplate": "x", "transform": {"module": "x.js"}},
         {"match": {"path": "key"}, "messageTemplate": "x", "sessionKey": "hook:{{id}}"}], presets=["gmail"])
     post = lambda name, body, **kw: (lambda r: (r[0], r[2]))(ask(g, "/in/" + name, "POST", body, token=TOKEN, **kw))
     s, b = post("ci?q=a%20b", {"source": "forge", "repo": "kiln", "build": {"id": 7}, "steps": [{"a": 1}, {"name": "lint"}]}, X_Event="push")
@@ -113,7 +116,6 @@ def test_mappings(t):
     assert post("many", {"items": []})[0] == 204 == post("many", {})[0]
     assert json.loads(post("bell", {"who": "dong"})[1])["eventOutcome"] == "queued"
     t.fake.wait("ding dong", "done")
-    assert post("js", {})[0] == 501
     assert post("key", {"id": "a"})[0] == 400  # made of the payload: not allowed
     s, b = post("gmail", {"messages": []})
     assert s == 204, (s, b)
@@ -132,3 +134,137 @@ def test_sessions_and_agents(t):
         assert s == 400 and doc["ok"] is False and doc["error"], (bad, s, doc)
     assert post(g, "agent", {})[1]["error"] == "message required" and post(g, "wake", {})[1]["error"] == "text required"
     assert post(g, "agent", b"[]")[0] == 400 == post(g, "agent", b"{")[0]
+
+
+def test_model_and_place(t):
+    """Another model for one turn; where the answer goes when nobody says it."""
+    doc = config_for(t.fake.url)
+    doc["hooks"] = {"enabled": True, "token": TOKEN, "presets": ["gmail"], "allowRequestSessionKey": True,
+                    "gmail": {"model": "dead/dead-1", "thinking": "low", "allowUnsafeExternalContent": True},
+                    "mappings": [{"match": {"path": "ci"}, "messageTemplate": "build {{id}}", "model": "{{model}}"}]}
+    g = t.gateway(doc)
+    assert post(g, "agent", {"message": "which one zork", "model": "dead/dead-1"})[0] == 200
+    assert t.fake.wait("zork", "done")[0]["model"] == "dead-1"
+    s, doc = post(g, "agent", {"message": "x", "model": "nobody/none"})
+    assert s == 400 and "no model" in doc["error"], doc
+    assert post(g, "ci", {"id": "quux", "model": "dead/dead-1"})[0] == 200
+    assert t.fake.wait("quux", "done")[0]["model"] == "dead-1"
+    assert post(g, "ci", {"id": "corge"})[0] == 200
+    assert t.fake.wait("corge", "done")[0]["model"] == "mock-1"
+    assert post(g, "gmail", {"messages": [{"id": "1", "from": "a", "subject": "grault", "snippet": "s", "body": "b"}]})[0] == 200
+    asked = t.fake.wait("grault", "done")[0]
+    assert asked["model"] == "dead-1" and "<<<outside>>>" not in asked["prompt"], asked
+
+
+TRANSFORM = """
+export default ({ payload, headers, url, path }) => {
+  if (payload.skip) return null;
+  if (payload.loop) for (;;) { }
+  if (payload.hang) return new Promise(() => { });
+  if (payload.end) process.exit(3);
+  if (payload.bad) return "text";
+  if (payload.fail) throw new Error("no such " + payload.fail);
+  console.log("said by a module");
+  return { message: `${path} ${url.searchParams.get("k")} ${headers["x-kind"]} ${payload.items?.[0]?.n ?? payload.n} ${"authorization" in headers}`,
+           name: "Transformed", sessionKey: payload.key, model: "dead/dead-1" };
+};
+export const wake = async ({ payload }) => ({ kind: "wake", text: "wake up " + payload.n });
+export async function network() {
+  const { connect } = await import("node:net");
+  await new Promise((done, fail) => connect(%d, "127.0.0.1").on("connect", done).on("error", fail));
+  return { message: "connected" };
+}
+export async function write() {
+  (await import("node:fs")).writeFileSync(%r, "x");
+  return { message: "written" };
+}
+"""
+
+
+def modules(g):
+    """A folder that the transforms' user can read, outside of the test's own."""
+    folder = tempfile.mkdtemp(prefix="hooks-")
+    os.chmod(folder, 0o755)
+    with open(os.path.join(folder, "t.mjs"), "w") as f:
+        f.write(TRANSFORM % (g.port if g else 1, os.path.join(folder, "written")))
+    with open(os.path.join(folder, "old.cjs"), "w") as f:
+        f.write("exports.transform = () => ({ message: 'plain old blorb' });")
+    os.symlink("/etc/hostname", os.path.join(folder, "link.mjs"))
+    os.chmod(os.path.join(folder, "t.mjs"), 0o644)
+    return folder
+
+
+def transforms(t, **more):
+    folder = modules(None)
+    named = lambda path, module, **kw: dict({"match": {"path": path}, "transform": dict({"module": module}, **kw.pop("transform", {}))}, **kw)
+    g = hooked(t, transformsDir=folder, allowRequestSessionKey=True, mappings=[
+        named("t", "t.mjs", messageTemplate="not this", thinking="low"),
+        named("each", "t.mjs", forEach="items"), named("wake", "x"), named("up", "t.mjs", transform={"export": "wake"}),
+        named("net", "t.mjs", transform={"export": "network"}), named("write", "t.mjs", transform={"export": "write"}),
+        named("later", "t.mjs", transform={"export": "later"}), named("old", "old.cjs"), named("none", "t.mjs", transform={"export": "nobody"}), named("missing", "absent.mjs"),
+        named("abs", "/etc/hostname"), named("out", "../t.mjs"), named("link", "link.mjs")], **more)
+    with open(os.path.join(folder, "t.mjs"), "w") as f:
+        f.write(TRANSFORM % (g.port, os.path.join(folder, "written")))
+    return g, folder
+
+
+def test_transforms(t):
+    """A module of the operator says what becomes of a request."""
+    g, folder = transforms(t)
+    s, doc = post(g, "t?k=v", {"n": "frotz"}, X_Kind="mail")
+    assert s == 200 and doc["runId"], (s, doc)
+    asked = t.fake.wait("frotz", "done")[0]
+    assert "t v mail frotz false" in asked["prompt"] and "[Transformed]" in asked["prompt"] and asked["model"] == "dead-1", asked
+    s, doc = post(g, "each?k=v", {"items": [{"n": "one"}, {"n": "two"}]}, X_Kind="list")
+    assert s == 200 and doc["dispatched"] == 2, doc
+    t.fake.wait("list one", "done")
+    t.fake.wait("list two", "done")
+    assert post(g, "t", {"skip": True})[0] == 204 == post(g, "each", {"items": []})[0]
+    assert post(g, "up", {"n": "rezrov"}) == (200, {"ok": True, "mode": "now", "eventOutcome": "queued"})
+    t.fake.wait("rezrov", "done")
+    assert post(g, "old", {})[0] == 200
+    t.fake.wait("blorb", "done")
+    # a module that was changed is the new one
+    with open(os.path.join(folder, "old.cjs"), "w") as f:
+        f.write("exports.transform = () => ({ message: 'quite new gnusto' });")
+    assert post(g, "old", {})[0] == 200
+    t.fake.wait("gnusto", "done")
+    with open(os.path.join(folder, "t.mjs"), "a") as f:
+        f.write("export const later = () => ({ message: 'later yonder' });\n")
+    assert post(g, "later", {})[0] == 200
+    t.fake.wait("yonder", "done")
+    for name, word in (("none", "no function nobody"), ("missing", "ENOENT"), ("abs", "relative"), ("out", "relative"), ("link", "leads out")):
+        s, doc = post(g, name, {"n": "x"})
+        assert s == 500 and word in doc["error"], (name, s, doc)
+    s, doc = post(g, "t", {"fail": "thing"})
+    assert s == 500 and "no such thing" in doc["error"], doc
+    assert post(g, "t", {"bad": True})[0] == 500
+    g.wait_log(lambda l: l.get("event") == "script.says" and "said by a module" in l.get("text", ""), "what a module prints")
+
+
+def test_transforms_caged(t):
+    """No network, no file; one that ends or hangs takes nobody with it."""
+    g, folder = transforms(t)
+    assert post(g, "net", {})[0] == 500 == post(g, "write", {})[0]
+    assert not os.path.exists(os.path.join(folder, "written"))
+    script = g.worker("script")
+    assert post(g, "t", {"end": True})[0] == 503
+    g.wait_replaced("script", script)
+    until(lambda: post(g, "t", {"skip": True})[0] == 204, "another one runs them")
+    script = g.worker("script")
+    s, doc = post(g, "t", {"loop": True})
+    assert s == 500 and "too long" in doc["error"], doc
+    g.wait_replaced("script", script)
+    until(lambda: post(g, "t", {"skip": True})[0] == 204, "another one runs them")
+    # who leaves is forgotten; the hub that dies is asked again
+    c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=WAIT)
+    c.request("POST", "/hooks/t", json.dumps({"hang": True}), {"Authorization": "Bearer " + TOKEN})
+    c.close()
+    g.kill("hub")
+    until(lambda: ask(g, "/health", token=False)[0] == 200 and post(g, "t", {"skip": True})[0] == 204, "hooks are back")
+
+
+def test_transforms_without_node(t):
+    g, folder = transforms(t, transformsNode="/nonexistent/node")
+    s, doc = post(g, "t", {"n": 1})
+    assert s == 501 and "install node" in doc["error"], doc

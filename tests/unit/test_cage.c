@@ -73,6 +73,9 @@ static const struct row fetch_rows[] = {
 static const struct row files_rows[] = {
 #include "sandbox/files.def"
 };
+static const struct row script_rows[] = {
+#include "sandbox/script.def"
+};
 
 static const struct class
 {
@@ -89,6 +92,7 @@ static const struct class
     {"whois", ROLE_WHOIS, whois_rows, COUNT_OF(whois_rows), 25},
     {"fetch", ROLE_FETCH, fetch_rows, COUNT_OF(fetch_rows), 33},
     {"files", ROLE_FILES, files_rows, COUNT_OF(files_rows), 24},
+    {"script", ROLE_SCRIPT, script_rows, COUNT_OF(script_rows), 20},
 };
 
 static unsigned calls(const struct class *c)
@@ -128,10 +132,12 @@ START_TEST(test_layers)
     ck_assert_ptr_nonnull(c);
     ck_assert_uint_eq(c->memory, (classes[_i].role == ROLE_WHOIS || classes[_i].role == ROLE_FILES
                                       ? 32 /* P4 */
-                                  : classes[_i].role == ROLE_FRONT ? 64
-                                                                   : 128) *
+                                  : classes[_i].role == ROLE_FRONT  ? 64
+                                  : classes[_i].role == ROLE_SCRIPT ? 256 /* node's */
+                                                                    : 128) *
                                      MIB);
-    ck_assert(c->empty_root == !agent);
+    /* node, the script class's child, needs files; its cage is its own (program.h) */
+    ck_assert(c->empty_root == (!agent && classes[_i].role != ROLE_SCRIPT));
     ck_assert(c->host_socket == (classes[_i].role == ROLE_WHOIS));
     ck_assert(!(c->namespaces & CLONE_NEWNET) == agent); /* it is the one with a network */
     ck_assert(c->namespaces & CLONE_NEWIPC);
@@ -191,8 +197,9 @@ enum {
     FETCH = 16,
     CHAN = 32,
     FILES = 64,
+    SCRIPT = 128,
     NET = AGENT | CHAN | FETCH,
-    ALL = 127,
+    ALL = 255,
     NOBODY = 0
 };
 
@@ -286,7 +293,7 @@ static const struct {
 
 START_TEST(test_try)
 {
-    static const unsigned bit[] = {FRONT, HUB, AGENT, CHAN, WHOIS, FETCH, FILES};
+    static const unsigned bit[] = {FRONT, HUB, AGENT, CHAN, WHOIS, FETCH, FILES, SCRIPT};
 
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         struct seccomp_data d = {.nr = tries[_i].nr, .arch = SECCOMP_ARCH};

@@ -94,7 +94,7 @@ static uint64_t fs_all(int abi)
     return all;
 }
 
-int landlock_program(const uint16_t *ports, unsigned port_count)
+int landlock_program(bool network, const uint16_t *ports, unsigned port_count)
 {
     struct landlock_path_beneath_attr null = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE};
     struct ruleset_attr attr = {0};
@@ -107,8 +107,8 @@ int landlock_program(const uint16_t *ports, unsigned port_count)
     attr.fs =
         fs_all((int)abi) & ~(uint64_t)(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
                                        LANDLOCK_ACCESS_FS_EXECUTE | FS_IOCTL_DEV);
-    if (abi >= ABI_NET && port_count) {
-        attr.net = NET_CONNECT;
+    if (abi >= ABI_NET && (port_count || !network)) {
+        attr.net = network ? NET_CONNECT : NET_BIND | NET_CONNECT;
         size = offsetof(struct ruleset_attr, scoped);
     }
     if (abi >= ABI_SCOPE) {
@@ -120,7 +120,7 @@ int landlock_program(const uint16_t *ports, unsigned port_count)
     null.parent_fd = open("/dev/null", O_PATH | O_CLOEXEC);
     ok = null.parent_fd >= 0 &&
          syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &null, 0) == 0;
-    for (unsigned i = 0; attr.net && i < port_count && ok; i++) {
+    for (unsigned i = 0; network && attr.net && i < port_count && ok; i++) {
         struct port_attr rule = {.access = NET_CONNECT, .port = ports[i]};
 
         ok = syscall(SYS_landlock_add_rule, set, RULE_NET_PORT, &rule, 0) == 0;

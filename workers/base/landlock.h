@@ -13,8 +13,9 @@ int landlock_enter(const struct cage *c, const struct sandbox *s, struct err *e)
 
 /* For a program that somebody else wrote, between fork and exec: it writes no file (but /dev/null),
  * signals and speaks to no process outside (kernels that can), and connects to these TCP ports only
- * (port_count 0: to any). Reading and running files stays with their permissions. System calls
- * only. The version of Landlock, 0 without it, -1 it could not be entered. */
-int landlock_program(const uint16_t *ports, unsigned port_count);
+ * (port_count 0: to any; without network: to none). Reading and running files stays with their
+ * permissions. System calls only. The version of Landlock, 0 without it, -1 it could not be
+ * entered. */
+int landlock_program(bool network, const uint16_t *ports, unsigned port_count);
 
 #endif

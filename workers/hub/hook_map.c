@@ -31,9 +31,15 @@ static bool fits(const json_t *m, const struct hook_source *s)
            (!source.n || view_eq(source, json_view(s->payload, "source")));
 }
 
+static json_t *preset; /* read once: a constant of ours */
+
+bool hook_map_is_preset(const json_t *mapping)
+{
+    return mapping && mapping == preset;
+}
+
 const json_t *hook_map_find(const json_t *conf, const struct hook_source *s)
 {
-    static json_t *preset; /* read once: a constant of ours */
     const json_t *m, *name;
     size_t i;
 

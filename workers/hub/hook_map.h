@@ -2,8 +2,7 @@
  * workers/hub/hook_map.h - what a request to /hooks/<name> means: the first mapping of the
  * configuration that fits, and its templates filled in from the request. Pure.
  * Templates: {{payload.a.b[0].c}} or {{a.b}}, {{headers.x-y}}, {{query.k}}, {{path}}, {{now}};
- * what is missing is empty, objects and lists are JSON. Transforms of OpenClaw are JavaScript
- * modules, which nothing here runs: a mapping with one is refused when it is asked for.
+ * what is missing is empty, objects and lists are JSON. Not here: transforms (hook_script.h).
  */
 #ifndef HOOK_MAP_H
 #define HOOK_MAP_H
@@ -31,6 +30,8 @@ struct hook_source {
 
 /* The mapping that fits, or NULL: hooks.mappings in order, then presets. */
 const json_t *hook_map_find(const json_t *conf, const struct hook_source *s);
+/* Whether it is one that is built in. */
+bool hook_map_is_preset(const json_t *mapping);
 /* Appended to out. Errors: ERR_LIMIT. */
 int hook_map_fill(struct view tmpl, const struct hook_source *s, struct buf *out,
                   struct err *e) MUST_USE;

@@ -29,6 +29,7 @@ struct http_channels;  /* requests that channels answer (http_channel.h) */
 struct apis;           /* turns that OpenAI's interfaces asked for (api.h) */
 struct embeds;         /* requests for vectors (api_embed.h) */
 struct file_gets;      /* files that openclaw-files reads (file_get.h) */
+struct hook_scripts;   /* transforms under way (hook_script.h) */
 struct hello;          /* the constant parts of hello-ok (hello.h) */
 struct dispatch;       /* compiled method table (dispatch.h) */
 struct devices;        /* paired devices (devices.h) */
@@ -60,6 +61,7 @@ struct hub {
     struct apis *apis;
     struct embeds *embeds;
     struct file_gets *file_gets;
+    struct hook_scripts *hook_scripts;
     struct http_channels *http_channels;
     struct metrics *metrics;
     struct tools *tools;

@@ -13,6 +13,7 @@
 #include "draft.h"
 #include "fetch.h"
 #include "file_get.h"
+#include "hook_script.h"
 #include "http.h"
 #include "http_channel.h"
 #include "inbound.h"
@@ -71,6 +72,12 @@ static int on_fetched(void *ctx, struct link *from, struct ipc_fetched *m, struc
 static int on_fetch_failed(void *ctx, struct link *from, struct ipc_fetch_failed *m, struct err *e)
 {
     return fetches_on_failed(ctx, from, m, e);
+}
+
+static int on_script_answer(void *ctx, struct link *from, struct ipc_script_answer *m,
+                            struct err *e)
+{
+    return hook_scripts_on_answer(ctx, from, m, e);
 }
 
 static int on_file_answer(void *ctx, struct link *from, struct ipc_file_answer *m, struct err *e)
@@ -266,6 +273,7 @@ const struct ipc_handlers hub_inbox = {
     .http_gone = on_http_gone,
     .http_taken = on_http_taken,
     .embed_done = on_embed_done,
+    .script_answer = on_script_answer,
     .file_answer = on_file_answer,
     .file_part = on_file_part,
     .folder_changed = on_folder_changed,

@@ -20,6 +20,7 @@
 #include "file_get.h"
 #include "health.h"
 #include "hello.h"
+#include "hook_script.h"
 #include "http.h"
 #include "http_channel.h"
 #include "inbound.h"
@@ -75,6 +76,8 @@ static void on_peer(void *ctx, struct link *l, bool up)
     }
     if (link_peer(l) == ROLE_FETCH)
         fetches_on_peer(h, l, up);
+    if (link_peer(l) == ROLE_SCRIPT)
+        hook_scripts_on_peer(h, l, up);
     if (link_peer(l) == ROLE_FILES)
         file_gets_on_peer(h, l, up);
     if (link_peer(l) == ROLE_AGENT && !up)
@@ -216,6 +219,7 @@ static void close_all(struct hub *h)
     fetches_close(h); /* whoever asked is gone by now */
     tools_close(h);
     file_gets_close(h);
+    hook_scripts_close(h);
     metrics_close(h);
     tailnet_close(h);
     auth_close(h);
