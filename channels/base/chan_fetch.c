@@ -46,7 +46,7 @@ static void finish(struct chan_fetch *f, const char *why)
 /* It may work later. */
 static void later(struct chan_fetch *f, uint32_t wait_ms, const char *why)
 {
-    uint32_t ms = AGAIN_MS << f->tries;
+    uint32_t ms = (uint32_t)AGAIN_MS << f->tries;
 
     if (wait_ms > ms)
         ms = wait_ms;

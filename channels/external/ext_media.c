@@ -57,7 +57,7 @@ static void later(struct ext_fetch *f, const char *why)
     if (++f->tries >= TRIES)
         end_fetch(f, why);
     else
-        loop_timer_set(&f->again, AGAIN_MS << (f->tries - 1));
+        loop_timer_set(&f->again, (uint64_t)AGAIN_MS << (f->tries - 1));
 }
 
 static void refused(struct ext_fetch *f, const json_t *error)

@@ -49,7 +49,7 @@ static void on_again(void *ctx)
 /* It may work later. */
 static void later(struct tg_fetch *f, uint32_t wait_ms, const char *why)
 {
-    uint32_t ms = AGAIN_MS << f->tries;
+    uint32_t ms = (uint32_t)AGAIN_MS << f->tries;
 
     if (wait_ms > ms)
         ms = wait_ms;

@@ -136,6 +136,23 @@ def test_turn(t):
     settled(p)
 
 
+def test_gathered(t):
+    """Texts of one person are gathered for a while; a picture among them ends the wait, with all of them in order."""
+    g, p = setup(t, start=False)
+    config = dict(g.config, messages=dict(g.config["messages"], inbound={"debounceMs": 600000}))
+    config["agents"]["defaults"]["model"]["primary"] = "mock/mock-1"
+    g.write_config(config)
+    g.start()
+    p.say("first of them")
+    p.say("second of them")
+    photo(p, caption="and this [fake ok chunks=1]")
+    t.fake.wait("and this", "done")
+    told = "\n".join(str(m["content"]) for c in t.fake.calls("") for m in c["asked"]["messages"] if m["role"] == "user")
+    at = [told.find(x) for x in ("first of them", "second of them", "and this")]
+    assert 0 <= at[0] < at[1] < at[2], told
+    settled(p)
+
+
 def test_killed_while_fetching(t):
     """The process dies in the middle of a file: Telegram says the message again, and it is answered once; a known one is not fetched again."""
     g, p = setup(t)
