@@ -14,6 +14,7 @@ from gateway import config_for, until
 from test_channels import ctl
 from test_delivery import setup
 from test_http import ask
+from test_places import sanitized
 
 
 def png(width, height, extra=0):
@@ -428,7 +429,8 @@ def test_slow_readers_of_files(t):
         assert s.recv(12) == b"HTTP/1.1 200"
         socks.append(s)
     assert c.turn("agent:main:b", "others go on")[1]["state"] == "final"
-    assert memory() - before < 40 << 10, (before, memory())  # KiB
+    if not sanitized(g):  # a sanitizer keeps what was freed
+        assert memory() - before < 40 << 10, (before, memory())  # KiB
     for s in socks[1:]:
         s.close()
     rest = b""
