@@ -181,6 +181,7 @@ struct channel_event {
     struct view reply_to, reply_text, reply_sender; /* what it quotes; untrusted */
     bool reply_to_self;
     enum channel_mention mention; /* as the platform marks it; patterns are looked for here */
+    bool event;                   /* no message: something that happened; it wakes nobody */
     bool command;                 /* from the platform's own command menu */
     int64_t sent_ms;              /* wall clock; 0: not known */
     const struct view *roles;     /* of the sender, for allow lists by role */

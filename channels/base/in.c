@@ -346,6 +346,8 @@ static void write_peer(struct channel *c, const struct channel_event *ev, const 
     write_facts(c, ev, a, &w);
     if (ev->command)
         jw_kbool(&w, "command", true);
+    if (ev->event)
+        jw_kbool(&w, "event", true);
     put(&w, "quotedId", ev->reply_to);
     put(&w, "quotedText", quote ? ev->reply_text : VIEW_EMPTY);
     put(&w, "quotedSender", ev->reply_sender);
@@ -461,7 +463,7 @@ static enum what judge(struct channel *c, const struct channel_event *ev, struct
     case ACCESS_ALLOW:
         return is_twin(c->in, ev->update_id) ? WHAT_TWIN : WHAT_INBOUND;
     case ACCESS_ASK:
-        return WHAT_ASK;
+        return ev->event ? WHAT_NOTHING : WHAT_ASK;
     case ACCESS_BLOCK:
         break;
     }

@@ -72,6 +72,7 @@ void ext_event_read(const json_t *p, struct channel_event *ev,
         .mention = view_eq(mention, V("self"))    ? MENTION_SELF
                    : view_eq(mention, V("other")) ? MENTION_OTHER
                                                   : MENTION_NONE,
+        .event = json_flag(p, "event", false),
         .sent_ms = json_i64(p, "sentAt", 0),
     };
     ev->media_n = read_media(json_object_get(p, "media"), media);

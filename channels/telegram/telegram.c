@@ -174,7 +174,8 @@ static void on_transport(void *ctx, const struct chan_http_answer *a, const stru
 
 void tg_put_allowed(struct jw *w)
 {
-    static const char *const kinds[] = {"message", "channel_post", "callback_query",
+    static const char *const kinds[] = {"message",          "channel_post",   "callback_query",
+                                        "message_reaction", "edited_message", "edited_channel_post",
                                         "my_chat_member"};
 
     jw_key(w, "allowed_updates");

@@ -114,6 +114,15 @@ static enum tg_scope scope_of(const json_t *conf)
     return view_eq(v, V("group")) ? TG_BUTTONS_GROUP : TG_BUTTONS_ALL;
 }
 
+static enum tg_notify notify_of(const json_t *conf)
+{
+    struct view v = json_view(conf, "reactionNotifications");
+
+    if (view_eq(v, V("off")))
+        return TG_NOTIFY_OFF;
+    return view_eq(v, V("all")) ? TG_NOTIFY_ALL : TG_NOTIFY_OWN;
+}
+
 int tg_conf_read(struct telegram *x, struct err *e)
 {
     const json_t *conf = channel_conf(x->c);
@@ -131,6 +140,7 @@ int tg_conf_read(struct telegram *x, struct err *e)
     x->ops.text_limit = (uint32_t)limit;
     x->conf.call_ms = (uint32_t)seconds * 1000;
     x->conf.no_preview = !json_flag(conf, "linkPreview", true);
+    x->conf.notify = notify_of(conf);
     x->conf.buttons = scope_of(conf);
     x->conf.commands = json_object_get(conf, "customCommands");
     if ((r = read_token(x, conf, e)) < 0 || (r = read_root(x, conf, e)) < 0)

@@ -1,6 +1,7 @@
 /* channels/telegram/tg_in.c - updates become messages for the hub. An album comes as several
  * messages; they are held until none has come for a while, and are one message then. */
 #include "tg_int.h"
+#include "tg_target.h"
 
 #include "json.h"
 #include "log.h"
@@ -200,6 +201,21 @@ static bool may_press(const struct telegram *x, const struct tg_update *u)
 
 /* ---- one update ---- */
 
+/* Whether it is told, and in which topic it is. */
+static bool is_told(const struct telegram *x, struct tg_update *u)
+{
+    int64_t thread = 0;
+    bool own = false, found = tg_sent_find(&x->sent, u->chat, u->on, &thread, &own);
+
+    if (x->conf.notify == TG_NOTIFY_OFF || (x->conf.notify == TG_NOTIFY_OWN && !own))
+        return false;
+    if (u->forum && (!found || !thread)) /* nobody says where it belongs */
+        return false;
+    if (u->forum)
+        tg_update_topic(u, thread);
+    return true;
+}
+
 static int act(struct telegram *x, struct tg_update *u, json_t *doc, const struct tg_ticket *t,
                struct err *e)
 {
@@ -207,6 +223,7 @@ static int act(struct telegram *x, struct tg_update *u, json_t *doc, const struc
 
     switch (u->kind) {
     case TG_MESSAGE:
+        tg_sent_put(&x->sent, u->chat, tg_number(u->ev.message_id), u->thread, false);
         if (u->other_bot)
             break;
         if (u->album.n && (a = album_of(x, u))) {
@@ -217,6 +234,14 @@ static int act(struct telegram *x, struct tg_update *u, json_t *doc, const struc
     case TG_BUTTON:
         answer_button(x, u->callback_id);
         if (may_press(x, u))
+            return hand_over(x, u, t, e);
+        break;
+    case TG_REACTION:
+        if (is_told(x, u))
+            return hand_over(x, u, t, e);
+        break;
+    case TG_EDITED:
+        if (!u->other_bot)
             return hand_over(x, u, t, e);
         break;
     case TG_MOVED:

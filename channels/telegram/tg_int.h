@@ -7,6 +7,7 @@
 #include "jw.h"
 #include "tg_media.h"
 #include "tg_reply.h"
+#include "tg_sent.h"
 #include "tg_state.h"
 #include "tg_update.h"
 
@@ -24,6 +25,8 @@ enum {
 
 struct telegram;
 
+enum tg_notify { TG_NOTIFY_OWN, TG_NOTIFY_OFF, TG_NOTIFY_ALL }; /* reactionNotifications */
+
 enum tg_scope { /* capabilities.inlineButtons */
                 TG_BUTTONS_OFF,
                 TG_BUTTONS_DM,
@@ -32,6 +35,7 @@ enum tg_scope { /* capabilities.inlineButtons */
 };
 
 struct tg_conf {
+    enum tg_notify notify;
     const char *token; /* borrowed from the section */
     char root[TG_ROOT_BYTES];
     const char *hook_url; /* NULL: polling */
@@ -72,6 +76,7 @@ struct tg_album {
 };
 
 struct telegram {
+    struct tg_sent sent;
     struct channel *c;
     struct channel_ops ops; /* with the account's own limits */
     struct tg_conf conf;

@@ -155,6 +155,12 @@ static void unanswered(struct tg_send *s, const struct chan_http_answer *a, cons
     fail(s, r.outcome, r.retry_after_ms, words);
 }
 
+/* General has no number when something is sent, and 1 when something comes. */
+static int64_t sent_thread(const struct tg_send *s)
+{
+    return s->no_thread ? 0 : s->target.thread ? s->target.thread : TG_GENERAL;
+}
+
 static void on_called(void *ctx, const struct chan_http_answer *a, const struct tg_reply *r)
 {
     struct tg_send *s = ctx;
@@ -173,6 +179,8 @@ static void on_called(void *ctx, const struct chan_http_answer *a, const struct 
     }
     id = json_i64(json_is_array(r->result) ? json_array_get(r->result, 0) : r->result, "message_id",
                   0);
+    if (id > 0 && (s->kind == TG_SEND_MESSAGE || s->kind == TG_SEND_POLL))
+        tg_sent_put(&s->x->sent, s->target.chat, id, sent_thread(s), true);
     if (id > 0 && !s->message_id[0])
         (void)snprintf(s->message_id, sizeof(s->message_id), "%lld", (long long)id);
     if (tg_more(s))

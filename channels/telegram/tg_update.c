@@ -275,6 +275,100 @@ static void read_button(struct tg_update *u, const json_t *q, const struct tg_bo
     u->ev.message_id = number(u->message, json_i64(m, "message_id", 0));
 }
 
+/* "Ada (@ada)", or their number. */
+static void put_who(struct buf *b, const struct channel_person *p)
+{
+    if (p->name.n)
+        buf_put_view(b, p->name);
+    if (p->username.n)
+        buf_printf(b, p->name.n ? " (@%.*s)" : "@%.*s", VIEW_FMT(p->username));
+    if (!p->name.n && !p->username.n)
+        buf_printf(b, "id:%.*s", VIEW_FMT(p->id));
+}
+
+static bool has_emoji(const json_t *list, struct view emoji)
+{
+    const json_t *r;
+    size_t i;
+
+    json_array_foreach(list, i, r)
+    {
+        if (view_eq(json_view(r, "emoji"), emoji))
+            return true;
+    }
+    return false;
+}
+
+/* What was added; what was taken away is not told. */
+static void read_reaction(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
+{
+    const json_t *user = json_object_get(m, "user"), *r;
+    int64_t who = json_i64(user, "id", 0);
+    size_t i;
+
+    u->on = json_i64(m, "message_id", 0);
+    if (!who || json_flag(user, "is_bot", false) || u->on <= 0 || !read_place(u, m))
+        return;
+    u->ev.from = (struct channel_person){.id = number(u->sender, who),
+                                         .name = name_of(user, u->name),
+                                         .username = json_view(user, "username"),
+                                         .alias = VIEW_EMPTY,
+                                         .self = who == bot->id};
+    if (u->ev.kind == PEER_DIRECT)
+        set_peer(u, who);
+    json_array_foreach(json_object_get(m, "new_reaction"), i, r)
+    {
+        struct view emoji = json_view(r, "emoji");
+
+        if (!emoji.n || emoji.n > 64 || has_emoji(json_object_get(m, "old_reaction"), emoji))
+            continue;
+        buf_printf(&u->text, "%sTelegram reaction added: %.*s by ", u->text.n ? "; " : "",
+                   VIEW_FMT(emoji));
+        put_who(&u->text, &u->ev.from);
+        buf_printf(&u->text, " on msg %" PRId64, u->on);
+    }
+    if (!u->text.n || u->text.failed)
+        return;
+    u->ev.text = buf_view(&u->text);
+    u->ev.event = true;
+    (void)snprintf(u->key, sizeof(u->key), "reaction:%" PRId64, u->id);
+    u->ev.update_id = view_str(u->key);
+    u->kind = TG_REACTION;
+}
+
+/* A message that was changed: what it says now. */
+static void read_edit(struct tg_update *u, const json_t *m, const struct tg_bot *bot)
+{
+    struct buf words = BUF_INIT(TEXT_BYTES);
+
+    if (json_i64(m, "edit_date", 0) <= 0 ||
+        (!json_object_get(m, "text") && !json_object_get(m, "caption"))) /* a place that moves */
+        return;
+    read_message(u, m, bot);
+    if (u->kind != TG_MESSAGE) {
+        u->kind = TG_NOTHING;
+        return;
+    }
+    buf_put_str(&words, "Telegram message edited by ");
+    put_who(&words, &u->ev.from);
+    buf_printf(&words, " on msg %.*s: %.*s", VIEW_FMT(u->ev.message_id), VIEW_FMT(u->ev.text));
+    buf_fini(&u->text);
+    u->text = words;
+    u->ev.text = u->text.failed ? V("Telegram message edited") : buf_view(&u->text);
+    u->ev.event = true;
+    u->ev.media_n = 0;
+    (void)snprintf(u->key, sizeof(u->key), "edited:%" PRId64, u->id);
+    u->ev.update_id = view_str(u->key);
+    u->kind = TG_EDITED;
+}
+
+void tg_update_topic(struct tg_update *u, int64_t thread)
+{
+    u->thread = thread;
+    u->ev.thread = number(u->topic, thread);
+    set_peer(u, u->chat);
+}
+
 void tg_update_rename(struct tg_update *u, int64_t peer)
 {
     set_peer(u, peer);
@@ -295,4 +389,9 @@ void tg_update_read(struct tg_update *out, const json_t *doc, const struct tg_bo
         }
     if ((m = json_object_get(doc, "callback_query")))
         read_button(out, m, bot);
+    else if ((m = json_object_get(doc, "message_reaction")))
+        read_reaction(out, m, bot);
+    else if ((m = json_object_get(doc, "edited_message")) ||
+             (m = json_object_get(doc, "edited_channel_post")))
+        read_edit(out, m, bot);
 }

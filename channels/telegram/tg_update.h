@@ -12,7 +12,9 @@ enum tg_kind {
     TG_NOTHING,
     TG_MESSAGE,
     TG_BUTTON,
-    TG_MOVED, /* from -> to */
+    TG_REACTION, /* somebody reacted */
+    TG_EDITED,   /* a message is another one now */
+    TG_MOVED,    /* from -> to */
 };
 
 enum {
@@ -32,6 +34,7 @@ struct tg_update {
     struct view album;       /* media_group_id */
     struct view callback_id; /* TG_BUTTON */
     int64_t from, to;        /* TG_MOVED */
+    int64_t on;              /* TG_REACTION: the message */
     struct buf text, quote;  /* owned */
     char key[TG_KEY_BYTES], key_thread[2 * TG_ID_BYTES], peer[2 * TG_ID_BYTES + 8],
         target[TG_ID_BYTES], parent[TG_ID_BYTES], topic[TG_ID_BYTES], sender[TG_ID_BYTES],
@@ -43,6 +46,8 @@ void tg_update_read(struct tg_update *out, const json_t *doc, const struct tg_bo
 void tg_update_fini(struct tg_update *u);
 /* update_id, or -1. */
 int64_t tg_update_id(const json_t *doc);
+/* A reaction of a forum: it is in this topic. */
+void tg_update_topic(struct tg_update *u, int64_t thread);
 /* A group became another chat (tg_moved.h): its people are where they were. peer: the id by which
  * the conversation is known. */
 void tg_update_rename(struct tg_update *u, int64_t peer);

@@ -202,6 +202,28 @@ static const struct {
      TG_BUTTON, "callback:c1", "7", "7", "", "", "7", "callback_data: yes"},
     {"button without data", "{'callback_query':{'id':'c1'," FROM ",'game_short_name':'g'}}",
      TG_BUTTON, "", "", "", "", "", "", ""},
+    {"reaction",
+     "{'update_id':5,'message_reaction':{'message_id':9,'user':{'id':7,'first_name':'Ada','"
+     "username':'ada'}," GROUP ",'old_reaction':[{'type':'emoji','emoji':'A'}],'new_reaction':[{'"
+                               "type':'emoji','emoji':'A'},{'type':'emoji','emoji':'B'}]}}",
+     TG_REACTION, "reaction:5", "-5", "-5", "", "", "7",
+     "Telegram reaction added: B by Ada (@ada) on msg 9"},
+    {"reaction taken away",
+     "{'update_id':5,'message_reaction':{'message_id':9,'user':{'id':7}," GROUP
+     ",'old_reaction':[{'type':'emoji','emoji':'A'}],'new_reaction':[]}}",
+     TG_NOTHING, "", "-5", "-5", "", "", "7", ""},
+    {"reaction of nobody",
+     "{'update_id':5,'message_reaction':{'message_id':9,'actor_chat':{'id':-9}," GROUP
+     ",'new_reaction':[{'emoji':'A'}]}}",
+     TG_NOTHING, "", "", "", "", "", "", ""},
+    {"edited",
+     "{'update_id':6,'edited_message':{'message_id':3," FROM "," GROUP
+     ",'edit_date':9,'text':'now this'}}",
+     TG_EDITED, "edited:6", "-5", "-5", "", "", "7",
+     "Telegram message edited by Ada L (@ada) on msg 3: now this"},
+    {"edited without a date",
+     "{'update_id':6,'edited_message':{'message_id':3," FROM "," GROUP ",'text':'now this'}}",
+     TG_NOTHING, "", "", "", "", "", "", ""},
     {"moved", "{'message':{'message_id':3," FROM "," GROUP ",'migrate_to_chat_id':-1005}}",
      TG_MOVED, "", "-5", "-5", "", "", "7", ""},
     {"somebody joined",

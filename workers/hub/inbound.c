@@ -7,6 +7,7 @@
 #include "command.h"
 #include "deliveries.h"
 #include "group.h"
+#include "heard.h"
 #include "json.h"
 #include "lastroute.h"
 #include "log.h"
@@ -164,10 +165,11 @@ static int tell(struct hub *h, const struct message *m, const struct session_key
     if (source_shared(&m->src)) {
         if (m->src.sender_name.n)
             buf_printf(text, "%.*s: ", VIEW_FMT(m->src.sender_name));
-        if ((rc = group_context(h, key, &before, e)) == 0 &&
-            (rc = dup_text(&before, &r->context, e)) == 0 && r->context)
+        if ((rc = group_context(h, key, &before, e)) == 0 && before.n)
             rc = group_forget(h, key, e);
     }
+    if (rc == 0 && (rc = heard_take(h, key, &before, e)) == 0)
+        rc = dup_text(&before, &r->context, e);
     buf_put_view(text, m->text);
     buf_fini(&before);
     return rc < 0 ? rc : buf_check(text, e);
@@ -295,6 +297,11 @@ static int judge(struct hub *h, struct message *m, struct err *e)
         log_error("inbound.no_route", KV("channel", m->from.channel),
                   KV("account", m->from.account), KV("why", e->text));
         return r == ERR_NOT_FOUND || r == ERR_INVALID || r == ERR_LIMIT ? remember(h, m, e) : r;
+    }
+    if (m->src.event) {
+        if ((r = heard_keep(h, &key, m->text, e)) < 0)
+            return r;
+        return remember(h, m, e);
     }
     if ((cmd != COMMAND_NONE || stop) && !m->src.commands) {
         if (source_shared(&m->src)) /* dropped without a word: channels section 2 */

@@ -58,6 +58,7 @@ bool source_read(struct source *out, const char *channel, const char *account, c
         .sender = view_trim(json_view(peer, "senderId")),
         .sender_name = view_trim(json_view(peer, "senderName")),
         .owner = view_trim(json_view(peer, "ownerId")),
+        .event = json_flag(peer, "event", false),
         .mentioned = json_flag(peer, "mentioned", false),
         .replies = json_flag(peer, "repliesToUs", false),
         .mentions_others = json_flag(peer, "mentionsOthers", false),

@@ -18,6 +18,7 @@
  *   commands                          the sender may give commands; when absent: in direct ones
  *   ownerId                           the only one who may write directly, when there is just one
  *   media                             there is more than text
+ *   event                             no message: something that happened there (heard.h)
  *   held                              "files": they are fetched when the hub wants the message;
  *                                     "turn": others of the conversation go before it, so that
  *                                     only a word that stops what runs counts now (inbound_want)
@@ -48,7 +49,7 @@ struct source {
         team, sender, sender_name, owner;
     struct view roles[SOURCE_ROLES_MAX];
     size_t roles_n;
-    bool mentioned, replies, mentions_others, require_mention, patterns, commands, media;
+    bool event, mentioned, replies, mentions_others, require_mention, patterns, commands, media;
     enum source_held held;
     int history_limit; /* -1: not said */
 };
