@@ -1,7 +1,8 @@
 /*
- * channels/telegram/tg_sent.h - which messages are ours, as far as it is remembered: to tell whether
- * a reaction is to one of them (reactionNotifications: own), and in which topic it is, which Telegram
- * does not say. In memory, the newest TG_SENT_MAX: what is older counts as somebody else's. Pure.
+ * channels/telegram/tg_sent.h - which messages are ours, as far as it is remembered: to tell
+ * whether a reaction is to one of them (reactionNotifications: own), and in which topic it is,
+ * which Telegram does not say. In memory, the newest TG_SENT_MAX: what is older counts as somebody
+ * else's. Pure.
  */
 #ifndef TG_SENT_H
 #define TG_SENT_H

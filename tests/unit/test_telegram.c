@@ -205,7 +205,7 @@ static const struct {
     {"reaction",
      "{'update_id':5,'message_reaction':{'message_id':9,'user':{'id':7,'first_name':'Ada','"
      "username':'ada'}," GROUP ",'old_reaction':[{'type':'emoji','emoji':'A'}],'new_reaction':[{'"
-                               "type':'emoji','emoji':'A'},{'type':'emoji','emoji':'B'}]}}",
+     "type':'emoji','emoji':'A'},{'type':'emoji','emoji':'B'}]}}",
      TG_REACTION, "reaction:5", "-5", "-5", "", "", "7",
      "Telegram reaction added: B by Ada (@ada) on msg 9"},
     {"reaction taken away",
