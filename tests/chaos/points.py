@@ -62,6 +62,9 @@ class One:
             # one that died while it was asked to stop did what it was told to
             dump(folder, "end.json", {"drained_s": drained, "left": left, "drained_again_s": again, "left_again": left2,
                                       "stop_code": 0 if program else stop, "before": before, "after": before, "load_after": 0})
+            if program in ("channel", "supervisor"):  # what was in the hands of a channel's process is in doubt; no other death is a cause
+                with open(os.path.join(folder, "faults.jsonl"), "w") as f:
+                    f.writelines(json.dumps({"t": time.monotonic(), "fault": "point", "who": "channel-fake " + a}) + "\n" for a in platforms)
             tree.stop()
         finally:
             tree.end()
@@ -113,7 +116,7 @@ def main(opt):
         sys.exit("chaos points: %s is no build with -Dfaults=true" % opt.build)
     os.makedirs(opt.out, exist_ok=True)
     become_subreaper()
-    opt.accounts, opt.fronts, opt.agents, opt.model_ms = 1, 1, 1, 0
+    opt.accounts, opt.fronts, opt.agents, opt.model_ms = 2, 1, 1, 0  # one platform that knows ids of ours, one that does not
     model, url = start_model(opt, os.path.abspath(opt.out))
     good = bad = 0
     try:

@@ -42,6 +42,8 @@ class Script:
                     self.log(op, token, "ok", reply={"runId": run})
                     return None
                 self.log(op, token, "info", why=str(e)[:200])
+                if "not known" in str(e):  # and never will be
+                    return None
                 time.sleep(0.005 * min(i + 1, 10))
         raise RuntimeError("%s %s: no answer" % (op, token))
 
@@ -76,6 +78,7 @@ class Script:
             self.inbound("ids0")
             run = self.chat(q, again=i == 1)
             self.send("ids0")
+            self.send("no0")
             self.chat(r, " solo")
             self.change("sessions.patch", r)
             if i == 1:
