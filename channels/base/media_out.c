@@ -158,32 +158,36 @@ const struct channel_blob *media_blobs(const struct media_part *p)
     return p ? p->blobs : NULL;
 }
 
-static void say_one(const struct blob *b, struct buf *out)
+/* Its address or its name, whichever there is room for; false: neither. */
+static bool say_one(const struct blob *b, bool first, size_t room, struct buf *out)
 {
-    if (b->url[0])
-        buf_put_str(out, b->url);
-    else
-        buf_printf(out, "[%s (%s)]", b->name[0] ? b->name : "file", b->type);
+    size_t before = out->n;
+
+    for (unsigned i = b->url[0] ? 0 : 1; i < 2; i++) {
+        if (!first)
+            buf_put_char(out, ' ');
+        if (i == 0)
+            buf_put_str(out, b->url);
+        else
+            buf_printf(out, "[%s (%s)]", b->name[0] ? b->name : "file", b->type);
+        if (out->n - before <= room)
+            return true;
+        buf_cut(out, before);
+    }
+    return false;
 }
 
 void media_say(const struct media_part *p, size_t max, struct buf *out)
 {
     size_t begin = out->n;
-    unsigned i;
+    unsigned i = 0;
 
-    for (i = 0; i < p->n; i++) {
-        size_t at = out->n;
-
-        if (i)
-            buf_put_char(out, ' ');
-        say_one(p->own[i], out);
-        if (out->n - begin <= max)
-            continue;
-        buf_cut(out, at);
-        break;
-    }
-    if (i < p->n)
-        buf_printf(out, i ? " [and %u more]" : "[%u files]", p->n - i);
+    while (i < p->n && say_one(p->own[i], i == 0, max - (out->n - begin), out))
+        i++;
+    if (i && i < p->n)
+        buf_printf(out, " [and %u more]", p->n - i);
+    else if (i < p->n)
+        buf_put_str(out, p->n == 1 ? "[a file]" : "[files]");
 }
 
 void media_part_free(struct media_part **pp)

@@ -1,4 +1,5 @@
 """Files of messages over every platform that takes them: what people send reaches the model, what is sent reaches them, whole and once."""
+import base64
 import hashlib
 import os
 import sys
@@ -175,3 +176,9 @@ def test_in_words(t):
     send(c, "k1", to="#room", message="look at this", mediaUrl=web.url + "/f/cat.png")
     until(lambda: p.texts(), "it is said")
     assert p.texts() == [web.url + "/f/cat.png look at this"], p.texts()
+    data = "data:image/png;name=a.png;base64," + base64.b64encode(body("a.png", 100)).decode()
+    send(c, "k2", to="#room", message="and this", mediaUrl=data)
+    name = "x" * 150 + ".png"
+    send(c, "k3", to="#room", mediaUrls=[web.url + "/f/" + name, data])
+    until(lambda: len(p.texts()) == 4, "all are said")
+    assert p.texts()[2:] == ["[%s (image/png)]" % name, "[a.png (image/png)]"], p.texts()

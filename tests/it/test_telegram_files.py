@@ -130,3 +130,15 @@ def test_an_answer_with_a_file(t):
     assert f["text"].startswith("look") and "MEDIA" not in f["text"], f
     assert p.calls("deleteMessage")[0]["params"]["message_id"] == shown["message_id"]
     assert len(p.sent()) == 1, p.sent()
+
+
+def test_words_below_a_file_are_edited(t):
+    """What has no text has a caption; a file that was sent is removed like a text."""
+    g, p, web, c = world(t)
+    number = send(c, "k", message="before", mediaUrl=web.url + "/f/a.png")["messageId"]
+    act = lambda action, key, **more: c.ask("message.action", {"channel": "telegram", "action": action, "idempotencyKey": key,
+                                                               "params": dict({"to": "42", "messageId": number}, **more)})
+    act("edit", "e", message="**after**")
+    assert p.sent()[0]["caption"] == "after" and p.sent()[0]["caption_entities"], p.sent()
+    act("delete", "d")
+    assert p.sent() == []
