@@ -7,7 +7,10 @@
 #include "json5.h"
 #include "mem.h"
 
-enum { PAIRS_MAX = 256 * 1024 }; /* of elements that are compared, of one list */
+enum {
+    PAIRS_MAX = 256 * 1024, /* of elements that are compared, of one list */
+    LINE_LOOK = 512,        /* bytes of a line that are looked at for its begin */
+};
 
 struct pen {
     struct view text;
@@ -48,9 +51,11 @@ static void copy_to(struct pen *k, const char *p)
     }
 }
 
+/* The begin of p's line, or of what is looked at of a long one: a text without line ends is not
+ * searched through for each of its values. */
 static const char *line_of(const struct pen *k, const char *p)
 {
-    while (p > k->text.p && p[-1] != '\n')
+    for (size_t n = 0; p > k->text.p && p[-1] != '\n' && n < LINE_LOOK; n++)
         p--;
     return p;
 }
@@ -72,6 +77,8 @@ static struct view indent_of(const struct pen *k, const char *p)
 {
     const char *from = line_of(k, p), *to = from;
 
+    if (from > k->text.p && from[-1] != '\n')
+        return VIEW_EMPTY;
     while (to < p && (*to == ' ' || *to == '\t'))
         to++;
     return view_of(from, (size_t)(to - from));

@@ -3,6 +3,8 @@
 #include "config_path.h"
 #include "json.h"
 
+enum { LIST_MAX = 4096 }; /* elements that are looked for one by one; settings take 1024 */
+
 struct view config_item_id(const json_t *v)
 {
     return json_is_object(v) ? json_view(v, "id") : VIEW_EMPTY;
@@ -67,6 +69,9 @@ static int merge_by_id(struct patching *p, json_t *made, const json_t *patch)
 {
     int r = 0;
 
+    if (json_array_size(patch) > LIST_MAX || json_array_size(made) > LIST_MAX)
+        return err_set(p->e, ERR_LIMIT, "a list of more than %d entries; write it with config.set",
+                       LIST_MAX);
     for (size_t i = 0; i < json_array_size(patch) && r == 0; i++) {
         const json_t *item = json_array_get(patch, i);
         json_t *old = config_item_by_id(made, config_item_id(item));
@@ -157,7 +162,8 @@ static int removals(struct patching *p, const json_t *from, const json_t *to)
 
         if (replaced(p) || (to && json_equal(from, to)))
             return 0;
-        while (i < n && json_is_array(to) && among(to, json_array_get(from, i), i))
+        while (i < n && n <= LIST_MAX && json_array_size(to) <= LIST_MAX && json_is_array(to) &&
+               among(to, json_array_get(from, i), i))
             i++;
         if (json_is_array(to) && i == n) {
             for (i = 0; i < n && r == 0; i++) {

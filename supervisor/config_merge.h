@@ -17,7 +17,8 @@ json_t *config_item_by_id(const json_t *list, struct view id);
 
 /* *out = the new document. replace: the lists that the patch replaces or takes from, a path a line,
  * "a.b[].c"; nothing else is replaced by naming what is above it.
- * Errors: ERR_DENIED it takes from a list that is not named; ERR_NOMEM. */
+ * Errors: ERR_DENIED it takes from a list that is not named; ERR_LIMIT lists too long to be merged;
+ * ERR_NOMEM. */
 int config_merge(const json_t *from, const json_t *patch, struct view replace, json_t **out,
                  struct err *e) MUST_USE;
 

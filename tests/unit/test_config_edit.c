@@ -2,6 +2,7 @@
  * was. */
 #include "ck.h"
 #include "config_edit.h"
+#include "config_merge.h"
 #include "json.h"
 #include "json5.h"
 #include "mem.h"
@@ -208,10 +209,45 @@ START_TEST(test_cannot)
 }
 END_TEST
 
+/* Long lists cost no more than their length: what is looked for one by one has a limit. */
+START_TEST(test_long_lists)
+{
+    struct buf a = BUF_INIT((size_t)1 << 22), b = BUF_INIT((size_t)1 << 22),
+               out = BUF_INIT((size_t)1 << 23);
+    json_t *from = NULL, *to = NULL, *patch = NULL, *doc = NULL;
+    struct err e = ERR_INIT;
+
+    buf_put_str(&a, "{l:[");
+    buf_put_str(&b, "{l:[");
+    for (unsigned i = 0; i < 60000; i++) {
+        buf_printf(&a, "{id:'%u'},", i);
+        buf_printf(&b, "{id:'%u'},", 60000 - i);
+    }
+    buf_put_str(&a, "]}");
+    buf_put_str(&b, "]}");
+    ck_assert_int_eq(json5_parse(buf_view(&a), &from, &e), 0);
+    ck_assert_int_eq(json5_parse(buf_view(&b), &to, &e), 0);
+    ck_assert_msg(config_edit(buf_view(&a), from, to, &out, &e) == 0, "%s", e.text);
+    ck_assert_int_eq(config_merge(from, to, VIEW_EMPTY, &doc, &e), ERR_LIMIT);
+    ck_assert_int_eq(config_merge(from, to, V("l"), &doc, &e), 0);
+    json_decref(doc);
+    doc = NULL;
+    ck_assert_int_eq(json5_parse(V("{l:[1]}"), &patch, &e), 0);
+    ck_assert_int_eq(config_merge(from, patch, VIEW_EMPTY, &doc, &e), ERR_DENIED);
+    json_decref(from);
+    json_decref(to);
+    json_decref(patch);
+    buf_fini(&a);
+    buf_fini(&b);
+    buf_fini(&out);
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_loop_test(tc, test_rows, 0, (int)COUNT_OF(rows));
     tcase_add_test(tc, test_any);
     tcase_add_test(tc, test_cannot);
+    tcase_add_test(tc, test_long_lists);
 }
 CK_MAIN("config_edit")

@@ -13,7 +13,7 @@
 struct hub;
 struct ipc_agent_files_done;
 
-enum { AGENT_FILES_ASKED = 64 }; /* requests under way; a page asks for one or two at once */
+enum { AGENT_FILES_ASKED = 8 }; /* under way: the supervisor has other things to do, too */
 
 struct agent_files {
     struct agent_files_call {

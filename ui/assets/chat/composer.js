@@ -29,7 +29,7 @@ export class Composer {
         this.tray = h("div", {class: "tray", hidden: true});
         this.copy = h("input", {type: "checkbox"});
         this.copyBox = h("label", {class: "copy"}, this.copy, "Go on in a copy from there, as if the rest had not been said");
-        this.note = h("div", {class: "editing", hidden: true}, h("span", {}, "Editing an earlier message. It is sent as a new one."), this.copyBox,
+        this.note = h("div", {class: "editing", hidden: true}, h("span", {}, "Editing. It is sent as a new message."), this.copyBox,
                       h("button", {type: "button", class: "link", onclick: () => this.cancelEdit()}, "Cancel"));
         this.button = h("button", {type: "submit", class: "send", ariaLabel: "Send"}, icon("send", 20));
         this.node = h("form", {class: "composer", onsubmit: (e) => {

@@ -15,13 +15,13 @@ export default function tools(gw) {
     };
     return reading(gw, {load, events: ["config.changed"], draw: ({catalog, may}) => {
         const columns = (several) => [
-            ["Tool", (t) => h("div", {}, h("span", {class: "cell-title mono"}, t.id), h("span", {class: "cell-sub"}, t.description))],
+            ["Tool", (t) => h("div", {}, h("span", {class: "cell-title mono"}, t.id), h("span", {class: "cell-sub wrap"}, t.description))],
             ["Risk", (t) => (RISK[t.risk] ? tag(...RISK[t.risk]) : "")],
             [several ? "Agents that may" : "May use it", (t) => {
                 const who = may.filter((a) => a.ids.has(t.id)).map((a) => a.id);
                 return several ? who.join(", ") || h("span", {class: "soft"}, "none") : who.length ? "yes" : h("span", {class: "soft"}, "no");
             }]];
-        return [head("Tools", "What agents can do besides talking. Which of it they may is set under ", h("a", {href: "#/config/tools"}, "Settings, tools"), "."),
+        return [head("Tools", ["What agents can do besides talking. Which of it they may is set under ", h("a", {href: "#/config/tools"}, "Settings, tools"), "."]),
             catalog.groups.length ? catalog.groups.map((g) => h("section", {}, h("h2", {}, g.label), tableOf(g.tools, columns(may.length > 1), `${g.label}: tools`))) : none("No tools", "Agents only talk here.")];
     }});
 }
