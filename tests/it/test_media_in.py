@@ -188,6 +188,35 @@ def test_hub_dies_while_fetching(t):
     assert len(p.calls("getFile")) == 1
 
 
+def test_killed_again_and_again(t):
+    """Pictures of many people while hub and channel are killed in turn: each is answered once, with its picture, or nobody knows whether its answer went."""
+    g, p = setup(t, start=False)
+    config = dict(g.config)
+    config["agents"]["defaults"]["model"]["primary"] = "mock/mock-1"
+    g.write_config(config)
+    g.start()
+    c = g.client()
+    connected(c)
+    for i in range(16):
+        photo(p, 100 + i, bytes=200000 + i, caption="picture %d. [fake ok chunks=1 text=got%d_]" % (i, i))
+        if i % 4 == 3:
+            until(lambda i=i: len(p.calls("file")) > i // 2, "some are being fetched")
+            if i % 8 == 3:
+                g.kill("hub")
+                c = g.client_soon()
+            else:
+                kill(c)
+    settled(p)
+    until(lambda: c.ask("deliveries.list", {})["open"] == 0, "all answers are over", timeout=90)
+    unknown = c.ask("deliveries.list", {"state": "unknown"})["deliveries"]
+    lost = {d["to"] for d in unknown}
+    for i in range(16):
+        n = sum("got%d_" % i in x for x in p.texts())
+        assert n == 1 or (n <= 1 and str(100 + i) in lost), (i, n, lost)
+        asked = [x for x in t.fake.calls("picture %d." % i) if x["state"] == "done"]
+        assert asked and all(x["bytes"] > 260000 for x in asked), (i, asked)
+
+
 def test_memory(t):
     """Ten files of 20 MB at once, for ten people: all are fetched, and none lies in the process's own memory."""
     g, p = setup(t)
