@@ -249,11 +249,31 @@ static void each(struct buf *b, const json_t *list, const char *name, const char
     }
 }
 
+/* The supervisor names lanes that hold something; the others are empty, not unknown. */
+static void put_lanes(const json_t *lanes, struct buf *b, const char *name, const char *key,
+                      const char *help)
+{
+    static const char *const all[] = {"main", "cron", "subagent", "nested"};
+    const json_t *l;
+    size_t i;
+
+    head(b, name, "gauge", help);
+    for (size_t k = 0; k < COUNT_OF(all); k++) {
+        int64_t n = 0;
+
+        json_array_foreach(lanes, i, l)
+        {
+            if (view_eq(json_view(l, "lane"), view_str(all[k])))
+                n = json_i64(l, key, 0);
+        }
+        row(b, name, "lane", all[k], (double)n);
+    }
+}
+
 static void put_processes(struct hub *h, struct buf *b)
 {
     const json_t *used = json_object_get(h->metrics->usage, "processes");
-    const json_t *lanes = json_object_get(h->fleet, "lanes"), *l;
-    size_t i;
+    const json_t *lanes = json_object_get(h->fleet, "lanes");
 
     each(b, used, "process_cpu_seconds_total", "counter", "Processor time.", "cpuMs", 1e-3);
     each(b, used, "process_pss_bytes", "gauge", "Memory, shared pages divided.", "pssKib", 1024);
@@ -271,12 +291,8 @@ static void put_processes(struct hub *h, struct buf *b)
     each(b, h->metrics->stats, "front_http_requests_total", "counter", "HTTP requests.", "http", 1);
     each(b, h->metrics->stats, "front_requests_open", "gauge", "Requests at the hub.", "requests",
          1);
-    head(b, "lane_waiting", "gauge", "Turns that wait for an agent.");
-    json_array_foreach(lanes, i, l)
-        row(b, "lane_waiting", "lane", json_view(l, "lane").p, (double)json_i64(l, "waiting", 0));
-    head(b, "lane_running", "gauge", "Turns with an agent.");
-    json_array_foreach(lanes, i, l)
-        row(b, "lane_running", "lane", json_view(l, "lane").p, (double)json_i64(l, "running", 0));
+    put_lanes(lanes, b, "lane_waiting", "waiting", "Turns that wait for an agent.");
+    put_lanes(lanes, b, "lane_running", "running", "Turns with an agent.");
 }
 
 static void tell(struct hub *h)

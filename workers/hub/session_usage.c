@@ -1,6 +1,7 @@
-/* workers/hub/session_usage.c - sessions.usage: what the turns between two days used, by session,
- * model, agent, channel and day (protocol 9.3). It reads every transcript that changed since the
- * first of these days, a piece in each turn of the loop (chore.h). */
+/* workers/hub/session_usage.c - sessions.usage, and usage.cost, which is the sums alone: what the
+ * turns between two days used, by session, model, agent, channel and day (protocol 9.3). It reads
+ * every transcript that changed since the first of these days, a piece in each turn of the loop
+ * (chore.h). */
 #include "chat.h"
 #include "chore.h"
 #include "clock.h"
@@ -37,6 +38,7 @@ struct report {
     char only[SESSION_KEY_MAX + 1], agent[SESSION_AGENT_MAX + 1];
     int64_t offset_ms, first_day, last_day;
     size_t limit;
+    bool sums; /* usage.cost */
     /* the session under way */
     bool busy;
     uint32_t sid;
@@ -323,11 +325,32 @@ static void put_providers(struct jw *w, struct report *r)
     usage_sums_fini(&by);
 }
 
-static int answer(struct report *r)
+/* usage.cost: every day on which something was used, and all of them. */
+static int answer_sums(struct report *r)
 {
     struct call c = {.hub = r->chore.hub, .ref = r->ref};
     struct jw *w = call_ok(&c);
 
+    jw_obj(w);
+    jw_ki64(w, "updatedAt", clock_wall_ms());
+    jw_ki64(w, "days", r->last_day - r->first_day + 1);
+    usage_put_days(w, "daily", &r->daily, true);
+    jw_key(w, "totals");
+    jw_obj(w);
+    usage_put(w, &r->total);
+    jw_obj_end(w);
+    jw_obj_end(w);
+    return call_end(&c);
+}
+
+static int answer(struct report *r)
+{
+    struct call c = {.hub = r->chore.hub, .ref = r->ref};
+    struct jw *w;
+
+    if (r->sums)
+        return answer_sums(r);
+    w = call_ok(&c);
     qsort(r->rows, r->row_count, sizeof(*r->rows), by_newest);
     jw_obj(w);
     jw_ki64(w, "updatedAt", clock_wall_ms());
@@ -448,7 +471,7 @@ static const char *read_days(struct report *r, const json_t *p)
     struct view mode = json_view(p, "mode"), offset = json_view(p, "utcOffset"),
                 start = json_view(p, "startDate"), end = json_view(p, "endDate"),
                 range = json_view(p, "range");
-    int64_t minutes = 0, days = DAYS_DEFAULT;
+    int64_t minutes = 0, days = json_i64(p, "days", DAYS_DEFAULT);
 
     if (offset.n && !offset_of(offset, &minutes))
         return "utcOffset: must be like UTC+2 or UTC-5:30";
@@ -462,13 +485,14 @@ static const char *read_days(struct report *r, const json_t *p)
     r->last_day = day_at(r, clock_wall_ms());
     if (end.n && !date_of(end, &r->last_day))
         return "endDate: no such day";
+    days = days < 1 ? 1 : days > USAGE_DAYS_MAX ? USAGE_DAYS_MAX : days;
     r->first_day = r->last_day - days + 1;
     if (start.n && !date_of(start, &r->first_day))
         return "startDate: no such day";
     return r->first_day > r->last_day ? "startDate: must not be after endDate" : NULL;
 }
 
-int rpc_sessions_usage(struct call *c)
+static int ask(struct call *c, bool sums)
 {
     int64_t limit = json_i64(c->params, "limit", LIST_DEFAULT);
     struct view asked = json_view(c->params, "key"), agent = json_view(c->params, "agentId");
@@ -483,6 +507,7 @@ int rpc_sessions_usage(struct call *c)
         return call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, 1, 1000);
     r->chore = (struct chore){.step = on_step, .end = on_end};
     r->ref = c->ref;
+    r->sums = sums;
     r->limit = (size_t)(limit < 1 ? 1 : limit > LIST_MAX ? LIST_MAX : limit);
     r->models.max = r->by_model.max = r->by_agent.max = r->by_channel.max = GROUPS_EACH;
     r->model_daily.max = MODEL_DAYS;
@@ -500,4 +525,27 @@ int rpc_sessions_usage(struct call *c)
         return call_error_full(c, RPC_UNAVAILABLE, e.text, VIEW_EMPTY, 1, 1000);
     }
     return 0;
+}
+
+int rpc_sessions_usage(struct call *c)
+{
+    return ask(c, false);
+}
+
+int rpc_usage_cost(struct call *c)
+{
+    return ask(c, true);
+}
+
+/* Quotas that a provider tells for an account that signed in there. Ours have keys, which have
+ * none. */
+int rpc_usage_status(struct call *c)
+{
+    struct jw *w = call_ok(c);
+
+    jw_obj(w);
+    jw_ki64(w, "updatedAt", clock_wall_ms());
+    jw_kraw(w, "providers", V("[]"));
+    jw_obj_end(w);
+    return call_end(c);
 }
