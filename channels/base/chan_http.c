@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 enum {
+    PROXY_BYTES = 512,
     CONNECT_MS = 10 * 1000,
     URL_BYTES = 8192,
     BODY_OUT_MAX = 64 << 20,
@@ -51,6 +52,7 @@ struct http {
     struct chan_http_call *calls;
     unsigned active, spares;
     CURL *spare[SPARE_MAX];
+    char *proxy; /* owned; every request goes through it; NULL: none */
 };
 
 /* ---- the end of a call ---- */
@@ -399,6 +401,7 @@ static bool set_up(struct chan_http_call *k, const struct chan_http_request *q)
 
 #define SET(opt, value) ok = ok && api->easy_setopt(k->easy, CURLOPT_##opt, value) == CURLE_OK
     SET(URL, k->url);
+    SET(PROXY, k->h->proxy ? k->h->proxy : "");
     if (get) {
         SET(HTTPGET, 1L);
     } else if (q->part_n) {
@@ -444,6 +447,8 @@ int chan_http(struct channel *c, const struct chan_http_request *q, chan_http_do
 
     if (!h)
         return err_set(e, ERR_INVALID, "this platform did not say that it needs HTTP");
+    if (q->foreign && h->proxy)
+        return err_set(e, ERR_INVALID, "an address of a stranger is not asked through a proxy");
     if (h->active >= CHAN_HTTP_CALLS_MAX || n >= URL_BYTES)
         return err_set(e, ERR_LIMIT, "%u requests at once, an address of %zu bytes", h->active, n);
     if ((r = mem_new(&k, sizeof(*k), e)) < 0)
@@ -502,6 +507,32 @@ int chan_http_init(struct channel *c, struct err *e)
     return 0;
 }
 
+int chan_http_proxy(struct channel *c, struct view url, struct err *e)
+{
+    static const char *const schemes[] = {"http://",    "https://",  "socks4://",
+                                          "socks4a://", "socks5://", "socks5h://"};
+    struct view host = VIEW_EMPTY;
+    uint32_t port;
+    size_t at;
+
+    for (size_t i = 0; i < COUNT_OF(schemes); i++)
+        if (view_starts(url, view_str(schemes[i])))
+            host = view_from(url, strlen(schemes[i]));
+    while ((at = view_find(host, '@')) < host.n) /* name and password */
+        host = view_from(host, at + 1);
+    host = view_of(host.p, view_find(host, '/'));
+    for (at = host.n; at > 0 && host.p[at - 1] != ':'; at--)
+        ;
+    if (at < 2 || url.n > PROXY_BYTES || num_u32(view_from(host, at), 1, UINT16_MAX, &port, e) < 0)
+        return err_set(
+            e, ERR_INVALID,
+            "proxy: http, https, socks4, socks4a, socks5 or socks5h, with host and port: "
+            "socks5h://127.0.0.1:1080");
+    if (!(c->http->proxy = mem_dup(url.p, url.n)))
+        return err_set(e, ERR_NOMEM, "proxy: out of memory");
+    return channel_port(c, port, e);
+}
+
 void chan_http_fini(struct channel *c)
 {
     struct http *h = c->http;
@@ -516,6 +547,7 @@ void chan_http_fini(struct channel *c)
     while (h->spares)
         h->api->easy_cleanup(h->spare[--h->spares]);
     curl_loop_fini(&h->curl);
+    mem_free(h->proxy);
     mem_free(h);
     c->http = NULL;
 }

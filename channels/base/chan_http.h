@@ -65,6 +65,10 @@ struct chan_http_answer {
 
 typedef void chan_http_done(void *ctx, const struct chan_http_answer *a);
 
+/* prepare only: every request of this account goes through this proxy; its port is opened (and no
+ * other has to be). Requests to a stranger's addresses are refused then: nobody could judge them.
+ * Errors: ERR_INVALID, ERR_NOMEM, channel_port's. */
+int chan_http_proxy(struct channel *c, struct view url, struct err *e) MUST_USE;
 /* *out: for chan_http_cancel, until on_end. May be NULL.
  * Errors: ERR_LIMIT too many at once or URL too long, ERR_INVALID, ERR_NOMEM. */
 int chan_http(struct channel *c, const struct chan_http_request *q, chan_http_done *on_end,

@@ -67,7 +67,8 @@ static int read_root(struct telegram *x, const json_t *conf, struct err *e)
         return err_wrap(e, "apiRoot: port");
     memcpy(x->conf.root, v.p, v.n);
     x->conf.root[v.n] = '\0';
-    return channel_port(x->c, port, e);
+    return json_view(conf, "proxy").n ? chan_http_proxy(x->c, json_view(conf, "proxy"), e)
+                                      : channel_port(x->c, port, e);
 }
 
 /* The letters that Telegram takes in secret_token. */
@@ -130,9 +131,6 @@ int tg_conf_read(struct telegram *x, struct err *e)
     int64_t limit = json_i64(conf, "textChunkLimit", CHUNK_LIMIT);
     int r;
 
-    if (json_view(conf, "proxy").n)
-        return err_set(e, ERR_INVALID,
-                       "proxy: not supported; what was meant for it does not go without it");
     if (seconds < 1 || seconds > 600)
         return err_set(e, ERR_INVALID, "timeoutSeconds: 1 to 600");
     if (limit < 1 || limit > x->ops.text_limit)

@@ -1,4 +1,7 @@
 """What people do beside writing: reactions and edits are told to the agent with the next message, and wake nobody."""
+import socket
+import threading
+
 from gateway import until
 from test_channels import connected, setup
 from test_telegram import answers, settled
@@ -99,3 +102,57 @@ def test_program(t):
     p.write("u1", "hello [fake ok chunks=2 text=w]")
     until(lambda: any("w1" in x for x in p.texts()), "an answer")
     assert "System: somebody waved" in told(c, "hello") and len(p.sent()) == 1
+
+
+class Socks:
+    """A SOCKS5 proxy that counts; it lets nobody in who does not know the password."""
+
+    def __init__(self):
+        self.asked, self.socket = [], socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(16)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            conn, _ = self.socket.accept()
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        read = lambda n: conn.recv(n, socket.MSG_WAITALL)
+        methods = read(read(2)[1])
+        if 2 not in methods:
+            return conn.close()
+        conn.sendall(b"\x05\x02")
+        user = read(read(2)[1])
+        secret = read(read(1)[0])
+        conn.sendall(b"\x01" + (b"\x00" if (user, secret) == (b"me", b"pass") else b"\x01"))
+        kind = read(4)[3]
+        host = socket.inet_ntoa(read(4)) if kind == 1 else read(read(1)[0]).decode()
+        port = int.from_bytes(read(2), "big")
+        self.asked.append((host, port))
+        far = socket.create_connection((host, port))
+        conn.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        for a, b in ((conn, far), (far, conn)):
+            threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _pump(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_proxy(t):
+    """Every call goes through the proxy, and the sandbox lets the account reach nothing else; a bad one is said."""
+    s = Socks()
+    g, p = telegram(t, section={"proxy": "socks5h://me:pass@127.0.0.1:%d" % s.port})
+    p.say("hello there")
+    answers(p, "hello there")
+    assert s.asked and set(s.asked) == {("127.0.0.1", p.port)}, s.asked
+    g, p = telegram(t, section={"proxy": "ftp://127.0.0.1"})
+    g.wait_log(lambda l: l["event"] == "channel.stopped" and "proxy" in l["why"], "it says what is wrong")

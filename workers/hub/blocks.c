@@ -463,6 +463,10 @@ int blocks_rest(struct run *r, struct view text, struct buf *rest, bool *ret_lat
         to = b->said;
         block_go(text, end, &to);
         rc = say(r, text, &to, e);
+        if (rc == ERR_LIMIT) { /* too much waits: the rest is one message, which may wait longer */
+            rc = 0;
+            break;
+        }
     }
     *ret_later = b->n > 0;
     if (rc == 0 && b->n)
