@@ -164,7 +164,8 @@ void hook_scripts_on_peer(struct hub *h, struct link *l, bool up)
     if (!all || !up)
         return;
     all->wanted = true; /* also by the hub before us */
-    if (!all->count)
+    /* one that ends again and again is not put off each time */
+    if (!all->count && !loop_timer_pending(&all->idle))
         loop_timer_set(&all->idle, HOOK_SCRIPT_IDLE_MS);
 }
 
