@@ -17,12 +17,17 @@ static size_t group(const unsigned char *p, size_t left, const char *set, char o
 
 void b64_put(struct buf *out, struct view bytes)
 {
-    for (size_t i = 0; i < bytes.n; i += 3) {
-        char four[4] = {'=', '=', '=', '='};
+    const unsigned char *p = (const unsigned char *)bytes.p;
+    size_t n = 0;
+    char *room = buf_room(out, (bytes.n + 2) / 3 * 4);
 
-        group((const unsigned char *)bytes.p + i, bytes.n - i, digits, four);
-        buf_put(out, four, sizeof(four));
+    if (!room || bytes.n == 0)
+        return;
+    for (size_t i = 0; i < bytes.n; i += 3, n += 4) {
+        room[n + 2] = room[n + 3] = '=';
+        (void)group(p + i, bytes.n - i, digits, room + n);
     }
+    buf_added(out, n);
 }
 
 void b64url(const unsigned char *p, size_t n, char *out)

@@ -55,7 +55,7 @@ static void attachments(struct view v)
             char name[MEDIA_NAME_MAX + 1];
 
             need(a.item[i].bytes.n && a.item[i].bytes.n <= ATTACH_BYTES_MAX);
-            media_name(a.item[i].name, name);
+            media_name(view_str(a.item[i].name), name);
             need(!strchr(name, '/') && !strchr(name, '\n'));
         }
         attach_digest(&a, &digest);

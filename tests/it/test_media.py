@@ -9,7 +9,7 @@ import urllib.parse
 import uuid
 import zlib
 
-from client import Client, text_of
+from client import Refused, text_of
 from gateway import config_for, until
 from test_channels import ctl
 from test_delivery import setup
@@ -457,3 +457,90 @@ def test_command_line(t):
     r = ctl(g, "chat", "--attach", path + ".not", "x")
     assert r.returncode == 1 and "cat.png.not" in r.stderr, r
     assert ctl(g, "chat").returncode == 2
+
+
+def test_full_disk(t):
+    """Files are refused when the disk is full, half a file is never left, and it goes on when there is room."""
+    from test_disk import started
+    g, ballast = started(t)
+    if not g:
+        return
+    c = g.client()
+    c.turn("agent:main:a", "before [fake ok chunks=1]", attachments=[att(png(4, 4), "image/png")])
+    ballast.fill()
+    e = c.refused("chat.send", dict(sessionKey="agent:main:a", message="x", idempotencyKey="full",
+                                    attachments=[att(os.urandom(3000000), name="a.bin")]))
+    assert e.code == "UNAVAILABLE", e
+    assert len(files_of(g)) == 1, files_of(g)
+    ballast.free()
+
+    def room():
+        try:
+            return c.ask("chat.send", dict(sessionKey="agent:main:a", message="after [fake ok chunks=1]", idempotencyKey="full2",
+                                           attachments=[att(os.urandom(3000000), name="b.bin")]))
+        except Refused as e:
+            assert e.code == "UNAVAILABLE", e
+    until(room, "there is room again")
+    assert c.chat("full2", ("final", "error"))["state"] == "final"
+    assert len(files_of(g)) == 2
+
+
+def test_large_one_after_the_other(t):
+    """Memory of large messages is given back, and text goes on while they are written."""
+    g = t.gateway()
+    clients = [g.client() for _ in range(4)]
+    before = g.worker("hub"), g.worker("agent"), g.worker("front")
+    for i, c in enumerate(clients):
+        end = c.turn("agent:main:s%d" % i, "large %d [fake ok chunks=1]" % i, attachments=[
+            att(png(8, 8, 5000000), "image/png"), att(os.urandom(8000000), name="x.bin")])[1]
+        assert end["state"] == "final", end
+    assert (g.worker("hub"), g.worker("agent"), g.worker("front")) == before
+    assert len(files_of(g)) == 8
+    text = ask(g, "/metrics")[2].decode()
+    assert "openclaw_media_files 8\n" in text and "openclaw_media_bytes 5" in text, text[:200]
+
+
+def test_leaves_while_it_is_written(t):
+    """A client that is gone before its files are on the disk leaves none; the same key sends them again."""
+    g = t.gateway()
+    a = att(os.urandom(12000000), name="x.bin")
+    ask_for = dict(sessionKey="agent:main:a", message="again [fake ok chunks=1]", idempotencyKey="gone", attachments=[a])
+    c = g.client()
+    c.start("chat.send", ask_for)
+    c.ws.sock.close()
+    c = g.client()
+    assert c.ask("chat.send", ask_for, timeout=60)["status"] in ("started", "in_flight", "ok")
+    until(lambda: len(c.history("agent:main:a")) == 2, "one turn")
+    until(lambda: len(files_of(g)) == 1, "one file")
+    # twice at once: one turn, one file
+    ids = [c.start("chat.send", dict(ask_for, idempotencyKey="twice", sessionKey="agent:main:b")) for _ in range(2)]
+    got = [c.answer(i, 60)["payload"]["status"] for i in ids]
+    assert sorted(got) in (["in_flight", "started"], ["ok", "started"]), got
+    until(lambda: len(c.history("agent:main:b")) == 2, "one turn of the second")
+    until(lambda: len(files_of(g)) == 2, "one file of the second")
+
+
+def test_large_file_of_a_channel(t):
+    g, p = setup(t)
+    p = p["default"]
+    p.write("u1", "heavy [fake ok chunks=1]", files=[(os.urandom(9000000), "", "a.bin"), (png(5, 5, 3000000), "", "b.png")])
+    t.fake.wait("heavy", "done")
+    until(lambda: p.lines("acks.log") == ["u1"], "the message was taken")
+    assert len(files_of(g)) == 2 and t.fake.calls("heavy")[0]["prompt"].count("a.bin") == 1
+
+
+def test_hub_dies_while_it_writes(t):
+    g, p = setup(t)
+    p = p["default"]
+    data = os.urandom(20000000)
+    p.write("u1", "long way [fake ok chunks=1]", files=[(data, "", "a.bin")])
+    until(lambda: any(os.path.getsize(os.path.join(g.state_dir, "store", "media", f)) for f in files_of(g)), "it is being written")
+    old = g.worker("hub")
+    g.kill("hub")
+    g.wait_replaced("hub", old)
+    until(lambda: p.lines("acks.log") == ["u1"], "the message was taken", timeout=60)
+    t.fake.wait("long way", "done")
+    name, = files_of(g)
+    with open(os.path.join(g.state_dir, "store", "media", name), "rb") as f:
+        assert f.read() == data
+    assert len(t.fake.calls("long way")) == 1

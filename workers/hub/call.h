@@ -10,6 +10,8 @@
 #include "hub.h"
 #include "jw.h"
 
+struct attachments;
+
 /* Where an answer belongs; may be kept: a connection that left makes the answer vanish. */
 struct call_ref {
     uint64_t conn_id;
@@ -24,6 +26,8 @@ struct call {
     const struct rpc_row *row;
     struct view trace; /* traceparent, or empty */
     json_t *params;    /* an object, checked against the row; borrowed */
+    struct attachments
+        *files; /* its attachments, when they are on the disk already (attach_later.h) */
 };
 
 /* Successful answer: call_ok gives a writer positioned at the payload value; call_end sends.

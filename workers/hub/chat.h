@@ -373,6 +373,9 @@ struct chat_input {
 int chat_take(struct call *c, struct chat_input *in);
 /* The same with the attachments of the request. */
 int chat_take_with(struct call *c, struct chat_input *in);
+/* For a handler that does more than that: whether it runs again when its attachments are on the
+ * disk. */
+bool chat_later(struct call *c, int *rc);
 
 /* Same key, other request: a hash of what the answer depends on. */
 void chat_digest(const struct chat_input *in, char out[65]);

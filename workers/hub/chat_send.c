@@ -2,6 +2,7 @@
  * workers/hub/chat_send.c - a message comes in (protocol 5.2): known already, a command, for now or
  * for later. What the answer says is on disk before the answer leaves (hub.h).
  */
+#include "attach_later.h"
 #include "chat.h"
 #include "clock.h"
 #include "json.h"
@@ -250,19 +251,43 @@ int chat_take_with(struct call *c, struct chat_input *in)
 {
     struct attachments files = {0};
     struct err e = ERR_INIT;
-    int rc = attach_read(&files, json_object_get(c->params, "attachments"), &e);
+    int rc;
 
+    if (c->files) { /* on the disk by now */
+        in->files = c->files;
+        return chat_take(c, in);
+    }
+    rc = attach_read(&files, json_object_get(c->params, "attachments"), &e);
     if (rc == ERR_NOMEM)
         return refuse(c, &e);
     if (rc < 0)
         return call_error(c, RPC_INVALID_REQUEST, "%s", e.text);
     if (in->message.n == 0 && files.count == 0)
         return call_error(c, RPC_INVALID_REQUEST, "message or attachment required");
-    in->files = &files;
-    rc = chat_take(c, in);
-    in->files = NULL;
+    if (attach_is_large(&files)) {
+        if ((rc = attach_later(c, &files, &e)) < 0)
+            rc = refuse(c, &e);
+    } else {
+        in->files = &files;
+        rc = chat_take(c, in);
+        in->files = NULL;
+    }
     attach_fini(&files);
     return rc;
+}
+
+bool chat_later(struct call *c, int *rc)
+{
+    struct attachments files = {0};
+    struct err e = ERR_INIT;
+    bool later = !c->files &&
+                 attach_read(&files, json_object_get(c->params, "attachments"), &e) == 0 &&
+                 attach_is_large(&files);
+
+    if (later)
+        *rc = attach_later(c, &files, &e) < 0 ? refuse(c, &e) : 0;
+    attach_fini(&files);
+    return later;
 }
 
 /* ---- chat.send ---- */

@@ -13,8 +13,11 @@ enum {
 };
 
 /* Compile the parameters of every row. */
+struct call;
 int dispatch_open(struct hub *h, struct err *e) MUST_USE;
 void dispatch_close(struct hub *h);
+/* The handler of a call that was put off, with its parameters as they were checked. */
+int dispatch_again(struct call *c);
 /* ipc rpc */
 int dispatch_on_rpc(struct hub *h, struct link *from, struct ipc_rpc *m, struct err *e);
 

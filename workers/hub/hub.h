@@ -74,6 +74,7 @@ struct hub {
     struct inbound *inbound;
     struct medias *medias;
     struct brought *brought;
+    size_t attach_later;  /* bytes of attachments that are written in steps */
     unsigned api_waiting; /* requests whose images are on their way (api_fetch.c) */
     struct channel_probes *channel_probes;
     struct devices *devices;

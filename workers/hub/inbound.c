@@ -3,6 +3,7 @@
 #include "blocks.h"
 #include "brought.h"
 #include "chat.h"
+#include "chore.h"
 #include "clock.h"
 #include "command.h"
 #include "deliveries.h"
@@ -359,16 +360,104 @@ static int answer(struct link *to, struct view update_id, uint32_t retry_ms, str
         to, &(struct ipc_inbound_ack){.update_id = update_id, .retry_after_ms = retry_ms}, e);
 }
 
-int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, struct err *e)
+static int take_message(struct hub *h, struct link *from, const struct ipc_inbound *m,
+                        struct attachments *files, struct err *e);
+
+/* A message whose files are large: they are written in steps, then it is taken up. */
+struct later {
+    struct chore chore; /* first */
+    struct link *from;
+    uint64_t generation;
+    char *update_id, *peer, *text; /* owned */
+    struct ipc_inbound m;          /* of these */
+    struct attachments files;      /* owned */
+    struct attach_write write;
+};
+
+static bool is_there(const struct later *l)
+{
+    const struct hub *h = l->chore.hub;
+
+    for (unsigned i = 0; i < h->w.peer_count; i++)
+        if (h->w.peers[i] == l->from && link_generation(l->from) == l->generation)
+            return true;
+    return false;
+}
+
+static void later_free(struct later *l)
+{
+    attach_fini(&l->files);
+    mem_free(l->update_id);
+    mem_free(l->peer);
+    mem_free(l->text);
+    mem_free(l);
+}
+
+static int on_later_step(struct chore *c, struct err *e)
+{
+    struct later *l = (struct later *)c;
+
+    return is_there(l) ? attach_write(c->hub, &l->files, &l->write, e) : 0;
+}
+
+static void on_later_end(struct chore *c, int rc, const struct err *why)
+{
+    struct later *l = (struct later *)c;
+    struct err e = ERR_INIT;
+
+    if (rc != ERR_CLOSED && is_there(l)) {
+        if (rc < 0 && rc != ERR_LIMIT) { /* no room on the disk, say: another time */
+            log_debug("inbound.later", KV("why", why->text));
+            rc = answer(l->from, l->m.update_id, INBOUND_RETRY_MS, &e);
+        } else { /* the quota is told in words, by keep_files */
+            rc = take_message(c->hub, l->from, &l->m, &l->files, &e);
+        }
+        if (rc < 0)
+            log_warn("inbound.unanswered", KV("why", e.text));
+    }
+    attach_drop(c->hub, &l->files, &l->write);
+    later_free(l);
+}
+
+static int take_later(struct hub *h, struct link *from, const struct ipc_inbound *m,
+                      struct attachments *files, struct err *e)
+{
+    struct later *l;
+    int r = mem_new(&l, sizeof(*l), e);
+
+    if (r < 0)
+        return r;
+    l->chore = (struct chore){.step = on_later_step, .end = on_later_end};
+    l->from = from;
+    l->generation = link_generation(from);
+    l->update_id = mem_dup(m->update_id.p, m->update_id.n);
+    l->peer = mem_dup(m->peer.p, m->peer.n);
+    l->text = mem_dup(m->text.p, m->text.n);
+    if (!l->update_id || !l->peer || !l->text)
+        r = err_set(e, ERR_NOMEM, "inbound: out of memory");
+    if (r < 0 || (r = chore_add(h, &l->chore, e)) < 0) {
+        later_free(l);
+        return r;
+    }
+    l->m = (struct ipc_inbound){.update_id = view_of(l->update_id, m->update_id.n),
+                                .peer = view_of(l->peer, m->peer.n),
+                                .text = view_of(l->text, m->text.n)};
+    l->files = *files;
+    *files = (struct attachments){0};
+    return 0;
+}
+
+/* files: on the disk already; NULL: those that were brought for it. */
+static int take_message(struct hub *h, struct link *from, const struct ipc_inbound *m,
+                        struct attachments *files, struct err *e)
 {
     struct message in = {.update_id = m->update_id, .text = view_trim(m->text)};
     struct err why = ERR_INIT;
+    bool later = false;
     int r;
 
     if (!deliveries_account_of(h, from, &in.from))
         return 0; /* on its way out */
-    if (m->update_id.n == 0)
-        return err_set(e, ERR_INVALID, "inbound: update_id: empty");
     name_it(&in);
     if ((r = seen(h, &in, &why)) == 1) {
         brought_done(h, from, m->update_id);
@@ -378,9 +467,22 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
         r = err_set(&why, ERR_AGAIN, "stopping");
     if (r == 0 && !room_for(h, 2 * (m->text.n + m->peer.n)))
         r = err_set(&why, ERR_AGAIN, "the disk is full");
-    if (r == 0 && (r = brought_take(h, from, m->update_id, &in.files, &why)) == 0)
+    if (r == 0 && files)
+        in.files = *files;
+    else if (r == 0)
+        r = brought_take(h, from, m->update_id, &in.files, &why);
+    if (r == 0 && !files && attach_is_large(&in.files)) {
+        later = true;
+        r = take_later(h, from, m, &in.files, &why);
+    } else if (r == 0) {
         r = judge_all(h, &in, m->peer, &why);
-    attach_fini(&in.files);
+    }
+    if (files)
+        *files = in.files;
+    else
+        attach_fini(&in.files);
+    if (r == 0 && later)
+        return 0;
     if (r < 0)
         log_debug("inbound.later", KV("channel", in.from.channel), KV("why", why.text));
     if (r == 0)
@@ -389,6 +491,13 @@ int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, 
         return msg_send_inbound_want(from, &(struct ipc_inbound_want){.update_id = m->update_id},
                                      e);
     return answer(from, m->update_id, r < 0 ? INBOUND_RETRY_MS : 0, e);
+}
+
+int inbound_on_message(struct hub *h, struct link *from, struct ipc_inbound *m, struct err *e)
+{
+    if (m->update_id.n == 0)
+        return err_set(e, ERR_INVALID, "inbound: update_id: empty");
+    return take_message(h, from, m, NULL, e);
 }
 
 static void on_prune(void *ctx)

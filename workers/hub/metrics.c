@@ -189,6 +189,7 @@ static void put_counts(struct hub *h, struct buf *b)
     static const char *const tokens[] = {"input", "output", "cache_read", "cache_write"};
     static const char *const outcomes[] = {"ok", "transient", "permanent", "unknown", "later"};
     const struct metrics *m = h->metrics;
+    uint64_t files, bytes;
 
     head(b, "http_answers_total", "counter", "Answers of the hub to HTTP requests.");
     for (unsigned i = 2; i < COUNT_OF(statuses); i++)
@@ -224,6 +225,11 @@ static void put_counts(struct hub *h, struct buf *b)
                        (unsigned long long)m->tool[i][bad]);
     head(b, "deliveries_open", "gauge", "Outgoing messages that are not sent yet.");
     buf_printf(b, "openclaw_deliveries_open %u\n", h->deliveries ? h->deliveries->count : 0);
+    media_totals(h, &files, &bytes);
+    head(b, "media_files", "gauge", "Files of messages.");
+    buf_printf(b, "openclaw_media_files %llu\n", (unsigned long long)files);
+    head(b, "media_bytes", "gauge", "What they take on the disk.");
+    buf_printf(b, "openclaw_media_bytes %llu\n", (unsigned long long)bytes);
     head(b, "connections", "gauge", "WebSocket connections that said hello.");
     buf_printf(b, "openclaw_connections %u\n", conns_count(h));
 }

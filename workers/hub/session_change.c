@@ -293,6 +293,8 @@ int rpc_sessions_create(struct call *c)
         !view_eq(session_key_view(&owner), session_key_view(&key)))
         return call_error(c, RPC_INVALID_REQUEST, "label: another session has it already: %.*s",
                           VIEW_FMT(label));
+    if (chat_later(c, &rc))
+        return rc;
     if ((rc = create(c, &key, &e)) < 0)
         return rc == ERR_INVALID ? call_error(c, RPC_INVALID_REQUEST, "%s", e.text)
                                  : unavailable(c, &e);

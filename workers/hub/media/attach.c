@@ -12,6 +12,8 @@ static void attachment_fini(struct attachment *x)
 {
     buf_fini(&x->bytes);
     media_unmap(&x->mapped);
+    mem_free(x->type);
+    mem_free(x->name);
 }
 
 void attach_fini(struct attachments *a)
@@ -35,6 +37,14 @@ static int next(struct attachments *a, struct attachment **out, struct err *e)
     return 0;
 }
 
+/* Copies: who said it may be gone when it is written. Longer names are cut later. */
+static int said(struct attachment *x, struct view type, struct view name, struct err *e)
+{
+    x->type = mem_dup(type.p, type.n <= SNIFF_TYPE_MAX ? type.n : 0);
+    x->name = mem_dup(name.p, name.n < 4 * KIB ? name.n : 4 * KIB);
+    return x->type && x->name ? 0 : err_set(e, ERR_NOMEM, "attachment: out of memory");
+}
+
 int attach_map(struct attachments *a, int fd, struct view type, struct view name, struct err *e)
 {
     struct attachment *x = NULL;
@@ -42,8 +52,8 @@ int attach_map(struct attachments *a, int fd, struct view type, struct view name
 
     if (r < 0)
         return r;
-    x->type = type;
-    x->name = name;
+    if ((r = said(x, type, name, e)) < 0)
+        return r;
     return media_map_fd(fd, MEDIA_FILE_MAX, &x->mapped, e);
 }
 
@@ -120,11 +130,11 @@ static int read_one(struct attachments *a, const json_t *att, size_t i, struct e
         return x->bytes.failed ? err_set(e, ERR_NOMEM, "attachment: out of memory")
                                : err_set(e, ERR_INVALID, "attachment %s: invalid base64 content",
                                          label(att, i, called));
-    x->type = type;
-    x->name = json_view(att, "fileName");
+    if ((r = said(x, type, json_view(att, "fileName"), e)) < 0)
+        return r;
     x->pasted = view_eq(origin, V("paste"));
     x->filed = view_eq(origin, V("file"));
-    kind_look(buf_view(&x->bytes), type, x->name, &s);
+    kind_look(buf_view(&x->bytes), type, view_str(x->name), &s);
     if (s.kind == KIND_IMAGE && x->bytes.n > ATTACH_IMAGE_BYTES_MAX)
         return err_set(e, ERR_INVALID, "attachment %s: image exceeds size limit (%zu > %d bytes)",
                        label(att, i, called), x->bytes.n, ATTACH_IMAGE_BYTES_MAX);
@@ -181,7 +191,7 @@ void attach_digest(const struct attachments *a, struct buf *out)
 
         (void)SHA256((const unsigned char *)v.p, v.n, md);
         buf_put(out, md, sizeof(md));
-        buf_put_view(out, a->item[i].name);
+        buf_put_view(out, view_str(a->item[i].name));
         buf_put_char(out, '\0');
     }
 }
@@ -225,6 +235,49 @@ static void put_facts(const struct attachments *a, struct buf *out)
     jw_obj_end(&w);
 }
 
+size_t attach_bytes(const struct attachments *a)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < a->count; i++)
+        bytes += bytes_of(&a->item[i]).n;
+    return bytes;
+}
+
+bool attach_is_large(const struct attachments *a)
+{
+    return attach_bytes(a) > ATTACH_AT_ONCE;
+}
+
+int attach_write(struct hub *h, struct attachments *a, struct attach_write *w, struct err *e)
+{
+    struct attachment *x = &a->item[w->at];
+    int r = 0;
+
+    if (w->at == a->count)
+        return 0;
+    if (!w->open)
+        r = media_write_begin(h, bytes_of(x), view_str(x->type), view_str(x->name), &w->file, e);
+    w->open = r == 0;
+    if (r < 0 || (r = media_write_step(h, &w->file, e)) > 0)
+        return r;
+    w->open = false;
+    if (r < 0)
+        return r;
+    x->file = w->file.m;
+    return ++w->at < a->count;
+}
+
+void attach_drop(struct hub *h, struct attachments *a, struct attach_write *w)
+{
+    if (w->open)
+        media_write_stop(&w->file);
+    w->open = false;
+    for (unsigned i = 0; i < a->count; i++)
+        if (a->item[i].file.id[0])
+            media_drop(h, view_str(a->item[i].file.id));
+}
+
 int attach_keep(struct hub *h, struct attachments *a, uint32_t sid, char **facts, struct err *e)
 {
     struct buf b = BUF_INIT(FACTS_MAX);
@@ -233,7 +286,8 @@ int attach_keep(struct hub *h, struct attachments *a, uint32_t sid, char **facts
     for (unsigned i = 0; i < a->count && r == 0; i++) {
         struct attachment *x = &a->item[i];
 
-        if ((r = media_put(h, bytes_of(x), x->type, x->name, &x->file, e)) < 0)
+        if (!x->file.id[0] &&
+            (r = media_put(h, bytes_of(x), view_str(x->type), view_str(x->name), &x->file, e)) < 0)
             x->file.id[0] = '\0';
         else
             r = media_keep(h, &x->file, MEDIA_OF_SESSION, sid, e);

@@ -13,14 +13,15 @@ enum {
     ATTACH_MAX = 64,                  /* of one message; a frame of 25 MiB ends the rest */
     ATTACH_BYTES_MAX = 19464192,      /* hello policy: (26214400 - 262144) * 3 / 4 */
     ATTACH_IMAGE_BYTES_MAX = 6291456, /* likewise */
+    ATTACH_AT_ONCE = 1 << 20,         /* bytes that are written without a pause */
 };
 
 struct attachment {
-    struct buf bytes;       /* decoded, or */
-    struct view mapped;     /* a memory file */
-    struct view type, name; /* as said, in the request's document */
-    bool pasted, filed;     /* origin */
-    struct media file;      /* once it is kept */
+    struct buf bytes;   /* decoded, or */
+    struct view mapped; /* a memory file */
+    char *type, *name;  /* owned: as said */
+    bool pasted, filed; /* origin */
+    struct media file;  /* once it is kept */
 };
 struct attachments {
     struct attachment *item; /* owned */
@@ -38,6 +39,20 @@ int attach_map(struct attachments *a, int fd, struct view type, struct view name
 void attach_fini(struct attachments *a);
 /* What makes the request another one: text that stands for all of them. */
 void attach_digest(const struct attachments *a, struct buf *out);
+/* So much that the disk may take a while for it: attach_write first, in steps (media_write_step),
+ * 1: there is more. Files that are written are kept by attach_keep as they are; attach_drop removes
+ * those that nobody kept. */
+bool attach_is_large(const struct attachments *a);
+size_t attach_bytes(const struct attachments *a);
+struct attach_write {
+    unsigned at;
+    bool open;
+    struct media_write file;
+};
+int attach_write(struct hub *h, struct attachments *a, struct attach_write *w,
+                 struct err *e) MUST_USE;
+void attach_drop(struct hub *h, struct attachments *a, struct attach_write *w);
+
 /* Files, kept for that session; *facts (owned by the caller) becomes the members that its message
  * has: "media":[...],"mediaImageLayout":{...}. On failure nothing is left.  Errors: media_put's. */
 int attach_keep(struct hub *h, struct attachments *a, uint32_t sid, char **facts,

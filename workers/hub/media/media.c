@@ -293,14 +293,13 @@ void media_config(struct hub *h)
 
 /* ---- coming ---- */
 
-int media_put(struct hub *h, struct view bytes, struct view type, struct view name,
-              struct media *out, struct err *e)
+int media_write_begin(struct hub *h, struct view bytes, struct view type, struct view name,
+                      struct media_write *w, struct err *e)
 {
     struct medias *ms = h->medias;
-    struct media m = {.bytes = bytes.n};
-    struct kind s;
-    int r;
+    struct kind k;
 
+    *w = (struct media_write){.m = {.bytes = bytes.n}, .rest = bytes, .fd = -1};
     if (bytes.n > MEDIA_FILE_MAX)
         return err_set(e, ERR_LIMIT, "a file of %zu bytes: %d at most", bytes.n, MEDIA_FILE_MAX);
     if (bytes.n > ms->quota || ms->bytes > ms->quota - bytes.n || ms->files >= MEDIA_FILES_MAX)
@@ -309,22 +308,51 @@ int media_put(struct hub *h, struct view bytes, struct view type, struct view na
                        "sessions, or raise gateway.media.maxBytes",
                        (unsigned long long)ms->files, (unsigned long long)ms->bytes,
                        (unsigned long long)ms->quota);
-    kind_look(bytes, type, name, &s);
-    rand_uuid(m.id);
-    (void)snprintf(m.type, sizeof(m.type), "%s", s.type);
-    (void)snprintf(m.ext, sizeof(m.ext), "%s%.*s", s.ext.n ? "." : "", VIEW_FMT(s.ext));
-    media_name(name, m.name);
-    m.kind = s.kind;
-    m.width = s.width;
-    m.height = s.height;
-    if ((r = media_file_make(m.id, bytes, e)) < 0)
+    kind_look(bytes, type, name, &k);
+    rand_uuid(w->m.id);
+    (void)snprintf(w->m.type, sizeof(w->m.type), "%s", k.type);
+    (void)snprintf(w->m.ext, sizeof(w->m.ext), "%s%.*s", k.ext.n ? "." : "", VIEW_FMT(k.ext));
+    media_name(name, w->m.name);
+    w->m.kind = k.kind;
+    w->m.width = k.width;
+    w->m.height = k.height;
+    return media_file_begin(w->m.id, &w->fd, e);
+}
+
+int media_write_step(struct hub *h, struct media_write *w, struct err *e)
+{
+    int r = w->rest.n ? media_file_more(w->fd, &w->rest, e) : 0;
+
+    if (r == 0 && w->rest.n)
+        return 1;
+    if (r == 0 && (r = media_file_end(&w->fd, e)) == 0)
+        r = add(h->medias, view_str(w->m.id), 0, (uint64_t)clock_wall_ms(), w->m.bytes, e);
+    if (r < 0)
+        media_write_stop(w);
+    return r;
+}
+
+void media_write_stop(struct media_write *w)
+{
+    fd_close(&w->fd);
+    if (w->m.id[0])
+        media_file_remove(w->m.id);
+    w->m.id[0] = '\0';
+}
+
+int media_put(struct hub *h, struct view bytes, struct view type, struct view name,
+              struct media *out, struct err *e)
+{
+    struct media_write w;
+    int r = media_write_begin(h, bytes, type, name, &w, e);
+
+    if (r < 0)
         return r;
-    if ((r = add(ms, view_str(m.id), 0, (uint64_t)clock_wall_ms(), bytes.n, e)) < 0) {
-        media_file_remove(m.id);
-        return r;
-    }
-    *out = m;
-    return 0;
+    while ((r = media_write_step(h, &w, e)) > 0)
+        ;
+    if (r == 0)
+        *out = w.m;
+    return r;
 }
 
 /* ---- owners ---- */

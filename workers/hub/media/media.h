@@ -48,6 +48,18 @@ void media_config(struct hub *h);
 /* A new file of these bytes, on the disk when this returns. type and name: what its sender says. */
 int media_put(struct hub *h, struct view bytes, struct view type, struct view name,
               struct media *out, struct err *e) MUST_USE;
+/* The same in steps of a megabyte, each a turn of the loop of its own: a slow disk must not stop
+ * the hub. bytes are borrowed until the last step. 1: there is more, 0: as after media_put,
+ * negative: it failed and nothing is left. */
+struct media_write {
+    struct media m;
+    struct view rest;
+    int fd;
+};
+int media_write_begin(struct hub *h, struct view bytes, struct view type, struct view name,
+                      struct media_write *w, struct err *e) MUST_USE;
+int media_write_step(struct hub *h, struct media_write *w, struct err *e) MUST_USE;
+void media_write_stop(struct media_write *w);
 /* It belongs to that owner (too), with this turn's batch. Again: nothing new.
  * Errors: ERR_NOT_FOUND no such file, the store's. */
 int media_keep(struct hub *h, const struct media *m, enum media_owner of, uint64_t owner,
@@ -80,8 +92,11 @@ bool media_fact_read(const json_t *fact, struct media *out);
 
 /* -- files (media_file.c), for media.c -- */
 bool media_is_id(struct view v);
-/* A file of that name with these bytes, flushed. */
-int media_file_make(const char *id, struct view bytes, struct err *e) MUST_USE;
+/* A new file of that name; what of it was written and flushed at once: a megabyte at most; the end:
+ * its name is on the disk, too, and it is closed. */
+int media_file_begin(const char *id, int *fd, struct err *e) MUST_USE;
+int media_file_more(int fd, struct view *rest, struct err *e) MUST_USE;
+int media_file_end(int *fd, struct err *e) MUST_USE;
 void media_file_remove(const char *id);
 /* What may stand in a name that people and models see: UTF-8, no control characters, no folders. */
 void media_name(struct view said, char out[MEDIA_NAME_MAX + 1]);

@@ -47,37 +47,30 @@ static int no_room(struct err *e, size_t bytes)
                : err_sys(e, "media file");
 }
 
-static int write_all(int fd, struct view v, struct err *e)
+int media_file_begin(const char *id, int *fd, struct err *e)
 {
-    while (v.n) {
-        ssize_t n = write(fd, v.p, v.n < MIB ? v.n : MIB);
+    *fd = openat(MEDIA_FD, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return *fd < 0 ? no_room(e, 0) : 0;
+}
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return no_room(e, v.n);
-        v = view_from(v, (size_t)n);
-    }
+int media_file_more(int fd, struct view *rest, struct err *e)
+{
+    ssize_t n = write(fd, rest->p, rest->n < MIB ? rest->n : MIB);
+
+    if (n < 0 && errno == EINTR)
+        return 0;
+    if (n <= 0 || fdatasync(fd) < 0)
+        return no_room(e, rest->n);
+    *rest = view_from(*rest, (size_t)n);
     return 0;
 }
 
-int media_file_make(const char *id, struct view bytes, struct err *e)
+int media_file_end(int *fd, struct err *e)
 {
-    int r, fd = openat(MEDIA_FD, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return no_room(e, bytes.n);
-    r = write_all(fd, bytes, e);
-    if (r == 0 && fdatasync(fd) < 0)
-        r = no_room(e, bytes.n);
-    fd_close(&fd);
+    fd_close(fd);
     /* on the file systems there are a new file's own flush brings its name along; this one is for
      * the rest */
-    if (r == 0 && fdatasync(MEDIA_FD) < 0 && errno != EINVAL)
-        r = err_sys(e, "media folder");
-    if (r < 0)
-        (void)unlinkat(MEDIA_FD, id, 0);
-    return r;
+    return fdatasync(MEDIA_FD) < 0 && errno != EINVAL ? err_sys(e, "media folder") : 0;
 }
 
 void media_file_remove(const char *id)
