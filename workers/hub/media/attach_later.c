@@ -33,11 +33,8 @@ static void on_end(struct chore *c, int rc, const struct err *e)
 {
     struct later *l = (struct later *)c;
     struct hub *h = c->hub;
-    struct call call = {.hub = h,
-                        .ref = l->ref,
-                        .row = l->row,
-                        .trace = view_str(l->trace),
-                        .params = l->params};
+    struct call call = {
+        .hub = h, .ref = l->ref, .row = l->row, .trace = view_str(l->trace), .params = l->params};
 
     if (rc != ERR_CLOSED && (call.conn = conn_find(h, l->ref.front, l->ref.conn_id))) {
         call.files = &l->files;
