@@ -44,6 +44,7 @@ const NEWER = new Set([
   "EventFrame : recipientProfileId",
   "HelloOk /auth: method",
   "HelloOk : controlUiLinkReaders",
+  "HelloOk : canvasHostUrl", // of protocol 3: traces/v3-connect.jsonl
   "HelloOk /snapshot/health/eventLoop: cpuBreakdown",
   "HelloOk /snapshot/presence/*: clientId",
   "PresenceEntry : clientId",
