@@ -305,7 +305,8 @@ int channel_check(struct ctl *c, int argc, char **argv)
 
     while (argc > 2 && strcmp(argv[0], "--config-json") == 0) {
         json_decref(conf);
-        if (!json_is_object(conf = json_loads(argv[1], 0, NULL))) {
+        conf = json_loads(argv[1], 0, NULL); /* json_is_object looks at its argument twice */
+        if (!json_is_object(conf)) {
             (void)fputs("openclawctl: --config-json: not a JSON object\n", stderr);
             return 2;
         }
