@@ -1,7 +1,9 @@
 """Hooks: other programs start turns, with a token of their own."""
+import atexit
 import http.client
 import json
 import os
+import shutil
 import tempfile
 
 from client import text_of
@@ -184,6 +186,7 @@ export async function write() {
 def modules(g):
     """A folder that the transforms' user can read, outside of the test's own."""
     folder = tempfile.mkdtemp(prefix="hooks-")
+    atexit.register(shutil.rmtree, folder, True)
     os.chmod(folder, 0o755)
     with open(os.path.join(folder, "t.mjs"), "w") as f:
         f.write(TRANSFORM % (g.port if g else 1, os.path.join(folder, "written")))
