@@ -125,7 +125,8 @@ static int start_proc(struct proc *p, struct err *e)
     p->generation = conf.generation;
     p->spawned_ns = clock_mono_ns();
     p->unanswered = 0;
-    p->linked = p->suspect = false;
+    p->linked = false;
+    p->suspect = 0;
     p->conns = 0;
     if ((r = give_birth(p, program, &line, e)) < 0 ||
         (r = link_open(&p->link, f->loop, line, &conf, e)) < 0)
@@ -340,7 +341,7 @@ static void exited(struct proc *p, int status)
     /* lines end before the kernel tells of a death: then it was the hub's, and nobody broke a rule
      */
     for (unsigned i = 0; i < f->count && p->role == ROLE_HUB; i++)
-        f->proc[i].suspect = false;
+        f->proc[i].suspect = 0;
     /* an account whose program or platform is not there is not tried every few seconds for hours */
     p->fsm.gave_up = p->role == ROLE_CHANNEL && !sig && WEXITSTATUS(status) == EXIT_FAILED;
     proc_event(p, refused ? FSM_EV_REFUSED : FSM_EV_EXIT);
@@ -392,8 +393,7 @@ static void on_ping_time(void *ctx)
             proc_event(p, FSM_EV_HUNG);
             continue;
         }
-        if (p->suspect) {
-            p->suspect = false;
+        if (p->suspect && --p->suspect == 0) {
             log_warn("worker.cut_off", KV("worker", proc_name(p, name)));
             proc_event(p, FSM_EV_HUNG);
             continue;

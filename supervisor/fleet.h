@@ -20,8 +20,9 @@
 #include <sys/types.h>
 
 enum {
-    FLEET_PROCS_MAX = 320, /* 256 accounts of channels, and fronts and agents */
-    FLEET_TELL_MS = 250,   /* the hub hears of changes at most so often */
+    FLEET_PROCS_MAX = 320,   /* 256 accounts of channels, and fronts and agents */
+    FLEET_SUSPECT_PINGS = 2, /* the next may be a moment away, and the other end just dying */
+    FLEET_TELL_MS = 250,     /* the hub hears of changes at most so often */
     FLEET_START_MS =
         20 * 1000, /* from fork to READY; a sanitized build on a busy machine needs seconds */
     FLEET_PATIENCE_MS = 500,  /* a second request to stop so soon is the same one */
@@ -59,11 +60,11 @@ struct proc {
     uint64_t spawned_ns;
     uint64_t ready_us;
     unsigned restarts;
-    unsigned conns;               /* fronts: connections they hold */
-    bool awaits;                  /* STARTING, but its program's fork server is not ready */
-    bool copied;                  /* from a fork server */
-    bool linked;                  /* announced in this life */
-    bool suspect;                 /* lost a line while both ends lived */
+    unsigned conns;  /* fronts: connections they hold */
+    bool awaits;     /* STARTING, but its program's fork server is not ready */
+    bool copied;     /* from a fork server */
+    bool linked;     /* announced in this life */
+    uint8_t suspect; /* lost a line while both ends lived: pings until it goes; 0: it has not */
     uint64_t memory, memory_told; /* bytes of its own, and what the hub knows */
     unsigned over;                /* heartbeats in a row above its soft limit */
     bool by_cgroup;               /* the kernel holds it to its hard limit */

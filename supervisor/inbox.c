@@ -84,8 +84,8 @@ static int on_log(void *ctx, struct link *from, struct ipc_log *m, struct err *e
 }
 
 /* Both ends tell; when both processes are still the ones that were connected, one of them broke a
- * rule. The hub is what everybody needs, so the other one goes; a ping interval later, in case one
- * of them is just dying. */
+ * rule. The hub is what everybody needs, so the other one goes; a ping interval later at least, in
+ * case one of them is just dying. */
 static int on_link_lost(void *ctx, struct link *from, struct ipc_link_lost *m, struct err *e)
 {
     struct proc *p = ctx;
@@ -100,9 +100,9 @@ static int on_link_lost(void *ctx, struct link *from, struct ipc_link_lost *m, s
             !view_eq(m->role, view_str(role_name(q->role))) || q->fsm.state != FSM_UP)
             continue;
         if (p->role == ROLE_HUB)
-            q->suspect = true;
+            q->suspect = FLEET_SUSPECT_PINGS;
         else
-            p->suspect = true;
+            p->suspect = FLEET_SUSPECT_PINGS;
     }
     return 0;
 }

@@ -145,7 +145,7 @@ void wires_announce(struct proc *p)
                 connect_pair(p, &f->proc[i], &e) < 0) {
                 log_error("link.failed", KV("role", role_name(p->role)), KV("why", e.text));
                 /* without a line it is of no use: its successor gets one (on_ping_time) */
-                (p->role == ROLE_HUB ? &f->proc[i] : p)->suspect = true;
+                (p->role == ROLE_HUB ? &f->proc[i] : p)->suspect = FLEET_SUSPECT_PINGS;
             }
     }
     if (p->role == ROLE_FRONT)

@@ -1,6 +1,7 @@
 """Failures of the C library in a running tree. The programs of a release cannot be told to fail: that is looked at here;
 in a build with -Dfaults=true a few failures of each kind are tried (all of them: scripts/enumerate)."""
 import calendar
+import json
 import os
 import socket
 import subprocess
@@ -173,3 +174,33 @@ def cpu_of(pid):
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_hub_dies_between_flush_and_send(t):
+    """A message is on disk as being sent, and the hub dies before the channel has it: the same channel process says so, and it is sent once."""
+    if not built_with_faults(t.build):
+        print("skipped: not a build with -Dfaults=true")
+        return
+    folder, platform = os.path.join(t.folder, "g"), os.path.join(t.folder, "platform")
+    for path in (folder, platform):
+        os.makedirs(path)
+    os.chmod(t.folder, 0o711)
+    os.chmod(platform, 0o777)
+    config = config_for(t.fake.url)
+    config["channels"] = {"fake": {"accounts": {"default": {"folder": platform}}}}  # which knows no ids of ours
+    g = FaultyGateway(t.build, folder, config)
+    g.page = Page(folder)
+    t.gateways.append(g)
+    c = g.start().client()
+    texts = lambda: [json.loads(line)["text"] for line in open(os.path.join(platform, "sent.log"))]
+    c.ask("send", {"to": "42", "message": "warm up", "idempotencyKey": "w"})
+    for i in range(3):
+        hub = g.worker("hub")
+        g.page.arm("hub", "fsync", 1, action=2)
+        c.start("send", {"to": "42", "message": "in between %d" % i, "idempotencyKey": "k%d" % i})
+        until(lambda: g.worker("hub") not in (None, hub), "the hub died there")
+        g.page.disarm()
+        c = g.client_soon()
+        until(lambda: c.ask("deliveries.list", {})["open"] == 0, "nothing waits to be sent")
+        assert texts()[1:] == ["in between %d" % k for k in range(i + 1)], texts()
+        assert c.ask("deliveries.list", {"state": "unknown"})["deliveries"] == []
