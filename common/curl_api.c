@@ -40,3 +40,30 @@ int curl_api_load(const struct curl_api **out, struct err *e)
     *out = &api;
     return 0;
 }
+
+CURL *curl_api_easy(const struct curl_api *api)
+{
+    CURL *c = api->easy_init();
+    bool ok = c != NULL;
+
+#define SET(opt, value) ok = ok && api->easy_setopt(c, CURLOPT_##opt, value) == CURLE_OK
+    SET(PROTOCOLS_STR, "http,https");
+    SET(REDIR_PROTOCOLS_STR, "http,https");
+    SET(FOLLOWLOCATION, 0L);
+    SET(PROXY, ""); /* also not the environment's */
+    SET(DISALLOW_USERNAME_IN_URL, 1L);
+    SET(NETRC, (long)CURL_NETRC_IGNORED);
+    SET(SSL_VERIFYPEER, 1L);
+    SET(SSL_VERIFYHOST, 2L);
+    SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    SET(NOSIGNAL, 1L);
+    SET(TCP_NODELAY, 1L);
+    SET(TCP_KEEPALIVE, 1L);
+#undef SET
+    if (!ok && c) {
+        api->easy_cleanup(c);
+        c = NULL;
+    }
+    return c;
+}

@@ -56,5 +56,9 @@ struct curl_api {
 /* Loads on the first call.  Errors: ERR_SYS with the loader's reason. *out lives as long as the
  * process. */
 int curl_api_load(const struct curl_api **out, struct err *e) MUST_USE;
+/* A handle with what no request of ours may do without: http and https only, certificates and names
+ * verified, TLS 1.2 at least, no proxy, password or setting from anywhere but the caller, no
+ * redirect. NULL: no memory. */
+CURL *curl_api_easy(const struct curl_api *api);
 
 #endif

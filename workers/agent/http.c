@@ -409,25 +409,13 @@ void http_free(struct http **hp)
 /* What is the same for every request. Callbacks' data is set per call. */
 static CURL *new_easy(const struct curl_api *api)
 {
-    CURL *c = api->easy_init();
+    CURL *c = curl_api_easy(api);
     bool ok = c != NULL;
 
 #define SET(opt, value) ok = ok && api->easy_setopt(c, CURLOPT_##opt, value) == CURLE_OK
-    SET(PROTOCOLS_STR, "http,https");
-    SET(FOLLOWLOCATION, 0L);
-    SET(PROXY, ""); /* also not the environment's */
-    SET(DISALLOW_USERNAME_IN_URL, 1L);
-    SET(NETRC, (long)CURL_NETRC_IGNORED);
-    SET(SSL_VERIFYPEER, 1L);
-    SET(SSL_VERIFYHOST, 2L);
     /* Debian names a folder of certificates, too, and with one libcurl reads the whole bundle again
        for every connection: 28 ms of CPU each, measured. */
     SET(CAPATH, NULL);
-    SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(NOSIGNAL, 1L);
-    SET(TCP_NODELAY, 1L);
-    SET(TCP_KEEPALIVE, 1L);
     SET(BUFFERSIZE, (long)BUFFER_BYTES);
     SET(UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(POST, 1L);

@@ -339,22 +339,12 @@ static void on_time(void *ctx)
 
 static CURL *new_easy(const struct curl_api *api)
 {
-    CURL *c = api->easy_init();
+    CURL *c = curl_api_easy(api);
     bool ok = c != NULL;
 
 #define SET(opt, value) ok = ok && api->easy_setopt(c, CURLOPT_##opt, value) == CURLE_OK
-    SET(PROTOCOLS_STR, "http,https");
-    SET(REDIR_PROTOCOLS_STR, "http,https");
-    SET(PROXY, ""); /* also not the environment's */
-    SET(DISALLOW_USERNAME_IN_URL, 1L);
-    SET(NETRC, (long)CURL_NETRC_IGNORED);
-    SET(SSL_VERIFYPEER, 1L);
-    SET(SSL_VERIFYHOST, 2L);
     SET(CAINFO, NULL);
     SET(CAPATH, "/etc/ssl/certs");
-    SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(NOSIGNAL, 1L);
     SET(HTTPGET, 1L);
     SET(FOLLOWLOCATION, 1L);
     SET(MAXREDIRS, (long)GET_REDIRECTS_MAX);
