@@ -63,6 +63,30 @@ def test_invoke(t):
     assert ask(g, PATH)[0] == 405
 
 
+def test_titles_and_pages(t):
+    """A title with quotes stays one; whoever pages through a long session with tools misses nothing."""
+    g = t.gateway()
+    c = g.client()
+    title = 'Say "hi" \\ and go'
+    c.turn("agent:main:q", title + " [fake ok chunks=1]")
+    (row,) = invoke(g, "sessions_list")["sessions"]
+    assert row["displayName"].startswith(title), row
+    assert invoke(g, "sessions_list", {"search": "and go"})["count"] == 1
+    (row,) = c.ask("sessions.list", {"search": "and go"})["sessions"]
+    assert row["displayName"].startswith(title), row
+    for i in range(20):
+        c.turn("agent:main:long", "n%d [fake call tool=agents_list args={}] " % i + "x" * 5000)
+    seen, offset = [], 0
+    while True:
+        page = invoke(g, "sessions_history", {"sessionKey": "agent:main:long", "limit": 1000, "offset": offset})
+        seen = [m["content"][0]["text"].split()[0] for m in page["messages"] if m["role"] == "user"] + seen
+        if not page["hasMore"]:
+            break
+        assert page["nextOffset"] > offset, page["nextOffset"]
+        offset = page["nextOffset"]
+    assert offset and seen == ["n%d" % i for i in range(20)], (offset, seen)
+
+
 def test_invoke_policy(t):
     """Lists of tools, of an agent, of HTTP; changed while it runs."""
     conf = config_for(t.fake.url)

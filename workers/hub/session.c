@@ -134,6 +134,20 @@ static int64_t number(struct view v)
     return n;
 }
 
+struct view session_member(struct view members, struct view key)
+{
+    const char *at = members.n > key.n ? memmem(members.p, members.n, key.p, key.n) : NULL;
+    struct view v;
+    size_t n = 0;
+
+    if (!at)
+        return VIEW_EMPTY;
+    v = view_from(members, (size_t)(at - members.p) + key.n);
+    while (n < v.n && v.p[n] != '"')
+        n += v.p[n] == '\\' ? 2 : 1;
+    return view_of(v.p, n < v.n ? n : v.n);
+}
+
 /* What session_save writes first: numbers that change with each run. The rest of the text is the
  * free part. */
 static struct view split_extra(struct view extra, struct session *s)

@@ -60,6 +60,9 @@ struct view session_rest(const struct session *s, const char *key);
 int session_rest_set(struct session *s, const char *key, struct view value, struct err *e) MUST_USE;
 int session_rest_set_str(struct session *s, const char *key, struct view text,
                          struct err *e) MUST_USE;
+/* A string of ours among a row's free members, escapes and all; key: with its quotes, the colon and
+ * the quote behind it. */
+struct view session_member(struct view members, struct view key);
 /* Text of a string member of the free part into out (cut to max - 1 bytes). */
 bool session_rest_str(const struct session *s, const char *key, char *out, size_t max);
 

@@ -50,18 +50,6 @@ static bool contains(struct view in, struct view what)
     return what.n == 0;
 }
 
-static struct view title_of(const struct rec_session_put *r)
-{
-    static const char key[] = "\"displayName\":\"";
-    const char *at = r->extra.n ? memmem(r->extra.p, r->extra.n, key, sizeof(key) - 1) : NULL;
-    struct view v;
-
-    if (!at)
-        return VIEW_EMPTY;
-    v = view_from(r->extra, (size_t)(at - r->extra.p) + sizeof(key) - 1);
-    return view_of(v.p, view_find(v, '"'));
-}
-
 static bool matches(const struct list *l, const struct rec_session_put *r)
 {
     const struct live *live;
@@ -79,7 +67,7 @@ static bool matches(const struct list *l, const struct rec_session_put *r)
     if (l->label.n && !view_eq(r->label, l->label))
         return false;
     if (l->search.n && !contains(r->key, l->search) && !contains(r->label, l->search) &&
-        !contains(title_of(r), l->search))
+        !contains(session_member(r->extra, V("\"displayName\":\"")), l->search))
         return false;
     if (l->active_only && (!(live = live_find(l->hub, r->key)) || !live->active))
         return false;

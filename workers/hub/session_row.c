@@ -135,18 +135,6 @@ static void extra_split(struct view extra, struct extra *out)
     out->rest = v;
 }
 
-/* A string of ours among the members, escapes and all. */
-static struct view member(struct view members, struct view key)
-{
-    const char *at = members.n > key.n ? memmem(members.p, members.n, key.p, key.n) : NULL;
-    struct view v;
-
-    if (!at)
-        return VIEW_EMPTY;
-    v = view_from(members, (size_t)(at - members.p) + key.n);
-    return view_of(v.p, view_find(v, '"'));
-}
-
 static void put_model(struct pen *p, struct hub *h, struct view agent, struct view own)
 {
     struct chat_conf *c = &h->runs->conf;
@@ -266,7 +254,7 @@ static void put_stored(struct pen *p, struct hub *h, const struct rec_session_pu
     if (started && ended >= started)
         PUT_I64(p, "runtimeMs", ended - started);
     /* the label stands in for a title; a title in the free part is then left to a closer look */
-    if (r->label.n && member(x->rest, V("\"displayName\":\"")).n == 0) {
+    if (r->label.n && session_member(x->rest, V("\"displayName\":\"")).n == 0) {
         PUT(p, ",\"displayName\":");
         put_str(p, r->label);
     }
@@ -343,7 +331,7 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
             "\"operator\",");
     put_kind(&p, key, type);
     PUT(&p, "\"isBackground\":false,\"effectiveQueueMode\":\"");
-    put_queue_mode(&p, h, member(x.rest, V("\"queueMode\":\"")));
+    put_queue_mode(&p, h, session_member(x.rest, V("\"queueMode\":\"")));
     PUT(&p, "\",\"effectiveResponseUsage\":\"off\",\"effectiveFastMode\":false,"
             "\"effectiveFastModeSource\":\"default\",\"runtimeSelectionLocked\":false,"
             "\"agentRuntime\":{\"id\":\"openclaw\",\"source\":\"implicit\"},\"sharingRole\":"
@@ -360,7 +348,7 @@ void session_row(struct hub *h, struct jw *w, struct view key, const struct rec_
     PUT_FLAG(&p, "archived", flags & SESSION_ARCHIVED);
     PUT_FLAG(&p, "pinned", flags & SESSION_PINNED);
     PUT_FLAG(&p, "unread", flags & SESSION_UNREAD);
-    put_model(&p, h, agent, member(x.rest, V("\"modelRef\":\"")));
+    put_model(&p, h, agent, session_member(x.rest, V("\"modelRef\":\"")));
     PUT_I64(&p, "snapshotAt", clock_wall_ms());
     if (l && l->active) {
         PUT(&p, ",\"hasActiveRun\":true,\"activeRunIds\":[");

@@ -113,18 +113,6 @@ static const char *kind_of(struct hub *h, struct view key)
                                                                         : "other";
 }
 
-/* A string of ours among a row's free members, escapes and all. */
-static struct view member(struct view extra, const char *key)
-{
-    struct view k = view_str(key), v;
-    const char *at = extra.n > k.n ? memmem(extra.p, extra.n, k.p, k.n) : NULL;
-
-    if (!at)
-        return VIEW_EMPTY;
-    v = view_from(extra, (size_t)(at - extra.p) + k.n);
-    return view_of(v.p, view_find(v, '"'));
-}
-
 static void put_escaped(struct jw *w, const char *key, struct view v)
 {
     if (!v.n)
@@ -139,7 +127,7 @@ static void put_escaped(struct jw *w, const char *key, struct view v)
 
 static struct view channel_of(const struct rec_session_put *r)
 {
-    struct view last = member(r->extra, "\"lastChannel\":\"");
+    struct view last = session_member(r->extra, V("\"lastChannel\":\""));
     struct skey_target t;
 
     if (last.n)
@@ -229,7 +217,7 @@ static void put_texts(struct tool_call *c, struct jw *w, uint32_t sid)
     jw_arr_end(w);
 }
 
-static void put_row(struct tool_call *c, struct jw *w, const struct rec_session_put *r)
+static void put_row(struct tool_call *c, struct jw *w, const struct rec_session_put *r, bool texts)
 {
     struct hub *h = c->hub;
     const struct live *l = live_find(h, r->key);
@@ -245,7 +233,7 @@ static void put_row(struct tool_call *c, struct jw *w, const struct rec_session_
     jw_kstr(w, "sessionId", r->session_id);
     if (r->label.n)
         jw_kstr(w, "label", r->label);
-    put_escaped(w, "displayName", member(r->extra, "\"displayName\":\""));
+    put_escaped(w, "displayName", session_member(r->extra, V("\"displayName\":\"")));
     jw_ki64(w, "updatedAt", r->updated_at);
     if (session_load(h, r->key, &s, &e) == 0) {
         session_model(h, &s, &pick);
@@ -262,7 +250,8 @@ static void put_row(struct tool_call *c, struct jw *w, const struct rec_session_
         jw_kbool(w, "pinned", true);
     if (r->flags & SESSION_ARCHIVED)
         jw_kbool(w, "archived", true);
-    put_texts(c, w, r->sid);
+    if (texts)
+        put_texts(c, w, r->sid);
     jw_obj_end(w);
 }
 
@@ -313,13 +302,23 @@ static bool wanted(const struct list *l, const struct rec_session_put *r)
         (l->label.n && !view_eq(r->label, l->label)))
         return false;
     if (l->search.n && !holds(r->key, l->search) && !holds(r->label, l->search) &&
-        !holds(member(r->extra, "\"displayName\":\""), l->search))
+        !holds(session_member(r->extra, V("\"displayName\":\"")), l->search))
         return false;
     if (json_flag(args, "activeOnly", false) &&
         (!(live = live_find(l->c->hub, r->key)) || !live->active))
         return false;
     return kind_wanted(json_object_get(args, "kinds"), kind_of(l->c->hub, r->key)) &&
            tool_sees(l->c, r->key);
+}
+
+/* Whether it has room in what is left. */
+static bool row_fits(struct list *l, const struct rec_session_put *r, bool texts)
+{
+    struct jw one = JW_INIT(&l->row);
+
+    buf_reset(&l->row, l->row.max);
+    put_row(l->c, &one, r, texts);
+    return !l->row.failed && l->w->b->n + l->row.n <= TOOL_RESULT_MAX - ROOM_LEFT;
 }
 
 static int on_row(void *ctx, const struct rec_session_put *r)
@@ -335,11 +334,8 @@ static int on_row(void *ctx, const struct rec_session_put *r)
         return 1;
     }
     if (wanted(l, r)) {
-        struct jw one = JW_INIT(&l->row);
-
-        buf_reset(&l->row, l->row.max);
-        put_row(l->c, &one, r);
-        if (l->w->b->n + l->row.n > TOOL_RESULT_MAX - ROOM_LEFT) {
+        /* one that has no room even alone would stop whoever pages */
+        if (!row_fits(l, r, true) && (l->put || !row_fits(l, r, false))) {
             l->more = l->full = true;
             return 1;
         }
@@ -403,6 +399,7 @@ out:
 
 struct page {
     struct view msg[HISTORY_MAX];
+    uint64_t at[HISTORY_MAX]; /* how many newer ones were passed over before it */
     unsigned count, max;
     uint64_t seen;
     bool tools, more;
@@ -416,14 +413,16 @@ static int on_message(void *ctx, const struct rec_message_add *m)
         p->more = true;
         return 1;
     }
-    p->seen++;
     if (m->role == MESSAGE_USER || m->role == MESSAGE_ASSISTANT ||
-        (p->tools && m->role == MESSAGE_TOOL))
+        (p->tools && m->role == MESSAGE_TOOL)) {
+        p->at[p->count] = p->seen;
         p->msg[p->count++] = m->text;
+    }
+    p->seen++;
     return 0;
 }
 
-/* The newest of them that fit, oldest first. Returns how many do not. */
+/* The newest of them that fit, oldest first. Returns how many those are. */
 static unsigned put_page(struct jw *w, const struct page *p)
 {
     struct buf all = BUF_INIT(4 * TOOL_RESULT_MAX);
@@ -451,7 +450,7 @@ static unsigned put_page(struct jw *w, const struct page *p)
     }
     jw_arr_end(w);
     buf_fini(&all);
-    return p->count - fit;
+    return fit;
 }
 
 void tool_sessions_history(struct tool_call *c)
@@ -464,8 +463,9 @@ void tool_sessions_history(struct tool_call *c)
     struct err e = ERR_INIT;
     int64_t limit = json_i64(c->args, "limit", HISTORY_DEFAULT),
             offset = json_i64(c->args, "offset", 0);
-    unsigned dropped;
+    unsigned fit;
     uint64_t total = 0;
+    bool dropped;
     int rc;
 
     if (!tool_session(c, view_trim(json_view(c->args, "sessionKey")), &key))
@@ -492,13 +492,14 @@ void tool_sessions_history(struct tool_call *c)
     } else {
         jw_obj(&w);
         jw_kcstr(&w, "sessionKey", key.s);
-        dropped = put_page(&w, p);
-        jw_kbool(&w, "truncated", dropped > 0);
-        jw_kbool(&w, "droppedMessages", dropped > 0);
+        fit = put_page(&w, p);
+        dropped = fit < p->count;
+        jw_kbool(&w, "truncated", dropped);
+        jw_kbool(&w, "droppedMessages", dropped);
         jw_ki64(&w, "offset", offset);
-        jw_kbool(&w, "hasMore", p->more || dropped > 0);
+        jw_kbool(&w, "hasMore", p->more || dropped);
         if (p->more || dropped)
-            jw_ku64(&w, "nextOffset", (uint64_t)offset + p->seen - dropped);
+            jw_ku64(&w, "nextOffset", (uint64_t)offset + (dropped ? p->at[fit] : p->seen));
         jw_ku64(&w, "totalMessages", total);
         jw_obj_end(&w);
         tool_end(c, TOOL_DONE, buf_view(&b));
