@@ -123,6 +123,22 @@ def test_devices(t):
     assert not any(fresh in line or token in line for line in g.raw)
 
 
+def test_token_like_a_devices(t):
+    """A gateway's token of a device token's form: whoever shows it is no guesser of those."""
+    conf = config_for(t.fake.url)
+    conf["gateway"]["auth"].update(token="Zq-3_" * 8 + "Zq-", rateLimit={"exemptLoopback": False})
+    g = t.new_gateway(conf)
+    g.token = conf["gateway"]["auth"]["token"]
+    g.start()
+    one = Device(g.folder, "one")
+    token = one.connect(g, {"token": g.token}).hello["auth"]["deviceToken"]
+    assert len(token) == len(g.token)
+    for _ in range(12):
+        assert ask(g, "/v1/models")[0] == 200
+    assert ask(g, "/v1/models", token=token)[0] == 200
+    one.connect(g, {"deviceToken": token})
+
+
 def test_setup_code(t):
     """A code that was handed out outlives the hub, and so does its end."""
     g = t.gateway()

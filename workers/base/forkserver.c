@@ -164,7 +164,9 @@ static pid_t copy(void)
 
     if (prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0) == 0 && tid)
         flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-    return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, NULL);
+    /* the last two change places between architectures; without CLONE_SETTLS one of them is not
+     * read */
+    return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, tid);
 }
 
 static void become(const struct request *q, char **argv, pid_t parent)

@@ -292,6 +292,8 @@ void run_unheard(struct hub *h, const struct ipc_run_done *m);
 #define RUN_APPEND   "\"append\":["
 /* Its prompt is not the session's: no summary would make it fit. */
 bool run_given(const struct run *r);
+/* The model it asks first: its own, else the session's. */
+void run_model(const struct run *r, struct model_pick *out);
 void job_submit(struct run *r);
 void job_cancel(struct run *r);
 /* A lane of that name. */

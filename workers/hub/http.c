@@ -341,6 +341,8 @@ static bool judge(struct http_request *r, struct view credential)
     else if (welcome && credential.n && may_try(h->settings, r->local))
         v = door_try(&door, page ? r->origin : r->peer, waits, credential, &wait);
     if (v == DOOR_RIGHT) {
+        /* a secret that looks like a device's was counted as a wrong one of those */
+        throttle_ok(door.throttle, THROTTLE_DEVICE, page ? r->origin : r->peer);
         r->scopes = scope_expand(SCOPE_ADMIN);
         return true;
     }

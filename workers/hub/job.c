@@ -59,6 +59,16 @@ static const char *options_of(const struct run *r, struct view *pick)
     return end[1] == ',' ? end + 2 : end + 1;
 }
 
+void run_model(const struct run *r, struct model_pick *out)
+{
+    struct view own;
+
+    session_model(r->hub, &r->live->s, out);
+    (void)options_of(r, &own);
+    if (own.n)
+        model_split(r->hub, own, out);
+}
+
 static bool begins(const char *options, const char *with)
 {
     return strncmp(options, with, strlen(with)) == 0;
@@ -90,9 +100,7 @@ static int payload(struct run *r, int *out, struct err *e)
     bool tools, ours;
     int rc;
 
-    session_model(h, &r->live->s, &pick);
-    if (own.n)
-        model_split(h, own, &pick);
+    run_model(r, &pick);
     prompt_limit(&h->runs->prompt, pick.context_tokens, &fits);
     jw_obj(&w);
     run_trace(r, trace);

@@ -5,11 +5,13 @@
  *   byProvider[].profile, likewise          the agent's instead; "provider/model" before "provider"
  *   tools.allow, alsoAllow, deny            and the same of tools.byProvider, of the agent, and of
  *                                           the agent's byProvider
- *   a subagent's session                    what T_NOT_SUB, T_NOT_LEAF and tools.subagents.tools
- * say HTTP, tools.invoke                      T_OUTSIDE unless gateway.tools.allow;
- * gateway.tools.deny whoever is not the owner                nothing that is T_OWNER An empty or
- * absent allow list allows everything; entries are names, group:<section>, group:openclaw, and
- * patterns with *. Source: the reference's configuration of tool policies.
+ *   a subagent's session                    T_NOT_SUB, T_NOT_LEAF, tools.subagents.tools
+ *   HTTP, tools.invoke                      gateway.tools.deny; T_OUTSIDE unless
+ *                                           gateway.tools.allow names it
+ *   whoever is not the owner                nothing that is T_OWNER
+ *
+ * An empty or absent allow list allows everything; entries are names, group:<section>,
+ * group:openclaw, and patterns with *. Source: the reference's configuration of tool policies.
  */
 #ifndef TOOL_POLICY_H
 #define TOOL_POLICY_H

@@ -35,7 +35,7 @@ static bool ours(const struct run *r)
 
 static void asker_of(const struct run *r, struct model_pick *pick, struct tool_asker *a)
 {
-    session_model(r->hub, &r->live->s, pick);
+    run_model(r, pick);
     *a = (struct tool_asker){.conf = r->hub->w.conf,
                              .agent = view_str(r->live->s.agent),
                              .provider = view_str(pick->provider),
@@ -270,8 +270,13 @@ static bool prepare(struct tool_turn *t)
     id_of(r, t->at, t->call.id);
     log_debug("tool.begin", KV("run", r->run_id), KV("tool", t->call.row->name),
               KV("call", t->call.id));
-    return session_key(r->hub, view_str(r->live->s.key), VIEW_EMPTY, &t->call.session, &e) !=
-           ERR_INVALID;
+    /* also of an agent that is gone meanwhile */
+    if (session_key(r->hub, view_str(r->live->s.key), VIEW_EMPTY, &t->call.session, &e) !=
+        ERR_INVALID)
+        return true;
+    json_decref(TAKE(t->call.args));
+    end_with(t, TOOL_FAILED, view_str(e.text));
+    return false;
 }
 
 /* ---- one after the other ---- */
