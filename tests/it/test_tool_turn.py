@@ -150,6 +150,25 @@ def test_steer(t):
     assert [m["role"] for m in asked if m["role"] != "system"] == ["user", "assistant", "tool", "user"], asked
 
 
+def test_trust_after_a_kill(t):
+    """A turn that somebody else's words came into has that one's tools, also of the hub after this one."""
+    g = t.gateway()
+    c = g.client()
+    d = g.client(scopes=["operator.read", "operator.write"])
+    run = c.send("agent:main:a", "begin " + call("sessions_send", sessionKey="agent:main:slow", message="slow [fake ok gate=s at=1]"))
+    t.fake.wait("slow", "gated")
+    d.send("agent:main:a", "meddle " + call("gateway", "chunks=3 gate=m at=1", action="config.get", path="gateway"))
+    t.fake.gate("s")
+    (asked,) = t.fake.wait("meddle", "gated")
+    assert "gateway" not in [x["function"]["name"] for x in asked["asked"]["tools"]], asked
+    g.wait_replaced("hub", g.kill("hub"))
+    t.fake.gate("m")
+    e = g.client_soon()
+    until(lambda: e.ask("agent.wait", {"runId": run, "timeoutMs": 1000})["status"] != "timeout", "the end", timeout=60)
+    (said_,) = [m for m in e.history("agent:main:a") if m["role"] == "toolResult" and m["toolName"] == "gateway"]
+    assert said_["isError"] and "no such tool" in text_of(said_), said_
+
+
 def test_abort(t):
     """A turn that waits for a tool is stopped like any other; what the tool set to work goes on."""
     g = t.gateway()

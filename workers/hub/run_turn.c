@@ -376,6 +376,9 @@ static int restore(struct hub *h, const struct rec_run_put *row, json_t *p, stru
         r->row_id = id;
         r->attempt = row->attempt;
         r->segment = 1;
+        /* whoever's words came into it since */
+        r->trust = (uint8_t)json_i64(p, "trust", TRUST_NONE);
+        r->hops = (uint8_t)json_i64(p, "hops", 0);
         run_set_job(r, row->job_id);
         return restore_tools(r, p, e);
     }
