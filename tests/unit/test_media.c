@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -365,6 +366,35 @@ START_TEST(test_store)
 }
 END_TEST
 
+/* What another process may still cut off would end us in the middle of reading it. */
+START_TEST(test_map_sealed)
+{
+    static const struct {
+        int seals;
+        bool good;
+    } rows[] = {{0, false},
+                {F_SEAL_WRITE, false},
+                {F_SEAL_SHRINK, false},
+                {F_SEAL_WRITE | F_SEAL_SHRINK, true},
+                {F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, true}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        struct err e = ERR_INIT;
+        struct view v;
+
+        ck_assert_int_eq(write(fd, "hello", 5), 5);
+        ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, rows[i].seals), 0);
+        ck_assert_msg(media_map_fd(fd, 5, &v, &e) == (rows[i].good ? 0 : ERR_INVALID), "row %zu",
+                      i);
+        ck_assert(v.n == (rows[i].good ? 5 : 0));
+        media_unmap(&v);
+        ck_assert_int_eq(media_map_fd(fd, 4, &v, &e), ERR_INVALID);
+        fd_close(&fd);
+    }
+}
+END_TEST
+
 START_TEST(test_drop_and_quota)
 {
     struct media a;
@@ -521,6 +551,7 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_id, 0, (int)COUNT_OF(refs));
     tcase_add_loop_test(tc, test_attach_read, 0, (int)COUNT_OF(lists));
     tcase_add_test(tc, test_store);
+    tcase_add_test(tc, test_map_sealed);
     tcase_add_test(tc, test_drop_and_quota);
     tcase_add_test(tc, test_keep_torture);
     tcase_add_loop_test(tc, test_told, 0, (int)COUNT_OF(told));

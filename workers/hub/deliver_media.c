@@ -6,9 +6,8 @@
 #include "log.h"
 #include "media.h"
 
+#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 enum {
     NOTE_BYTES = 8 * 1024,
@@ -169,18 +168,12 @@ static bool too_large(const struct deliver_prep *p, const struct media *m, char 
 
 static int put(struct deliver_prep *p, struct fetch_file *file, struct err *e)
 {
-    struct stat st;
-    void *bytes;
-    int r;
+    struct view bytes;
+    int r = media_map_fd(file->fd, MEDIA_FILE_MAX, &bytes, e);
 
-    if (fstat(file->fd, &st) < 0)
-        return err_sys(e, "fetched file");
-    bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, file->fd, 0);
-    if (bytes == MAP_FAILED)
-        return err_sys(e, "fetched file");
-    r = media_put(p->ds->hub, view_of(bytes, (size_t)st.st_size), file->type, file->name,
-                  &p->m[p->at], e);
-    (void)munmap(bytes, (size_t)st.st_size);
+    if (r == 0)
+        r = media_put(p->ds->hub, bytes, file->type, file->name, &p->m[p->at], e);
+    media_unmap(&bytes);
     return r;
 }
 

@@ -1,7 +1,6 @@
 #include "run_sends.h"
 
 #include "chat.h"
-#include "fd.h"
 #include "fetch.h"
 #include "log.h"
 #include "media_lines.h"
@@ -9,8 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 enum { NOTE_BYTES = 16 * 1024, BLOCKS_BYTES = 64 * 1024, LABEL_MAX = 80 };
 
@@ -98,18 +95,12 @@ static void over(struct run_sends *s)
 
 static int put(struct run_sends *s, unsigned i, struct fetch_file *file, struct err *e)
 {
-    struct stat st;
-    void *bytes;
-    int r;
+    struct view bytes;
+    int r = media_map_fd(file->fd, MEDIA_FILE_MAX, &bytes, e);
 
-    if (fstat(file->fd, &st) < 0)
-        return err_sys(e, "fetched file");
-    bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, file->fd, 0);
-    if (bytes == MAP_FAILED)
-        return err_sys(e, "fetched file");
-    r = media_put(s->run->hub, view_of(bytes, (size_t)st.st_size), file->type, file->name,
-                  &s->files.m[i], e);
-    (void)munmap(bytes, (size_t)st.st_size);
+    if (r == 0)
+        r = media_put(s->run->hub, bytes, file->type, file->name, &s->files.m[i], e);
+    media_unmap(&bytes);
     if (r == 0)
         s->files.put[i] = true;
     return r;

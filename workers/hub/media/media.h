@@ -79,7 +79,7 @@ bool media_find(struct hub *h, struct view id, struct media *out);
 int media_map(struct hub *h, struct view id, struct view *out, struct err *e) MUST_USE;
 void media_unmap(struct view *bytes);
 /* The bytes of a sealed memory file, which stays the caller's: the hub may not read(2).
- * Errors: ERR_INVALID it is empty or larger than max. */
+ * Errors: ERR_INVALID it is empty, larger than max or not sealed. */
 int media_map_fd(int fd, size_t max, struct view *out, struct err *e) MUST_USE;
 /* Or a descriptor that only reads it: the caller's.  Errors: the same. */
 int media_fd(struct hub *h, struct view id, int *out, struct err *e) MUST_USE;

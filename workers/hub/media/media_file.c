@@ -112,10 +112,20 @@ int media_fd(struct hub *h, struct view id, int *out, struct err *e)
     return open_file(id, out, &bytes, e);
 }
 
+static int map(int fd, size_t bytes, struct view *out, struct err *e)
+{
+    void *p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (p == MAP_FAILED)
+        return err_sys(e, "file");
+    *out = view_of(p, bytes);
+    return 0;
+}
+
 int media_map_fd(int fd, size_t max, struct view *out, struct err *e)
 {
+    int seals = fcntl(fd, F_GET_SEALS);
     struct stat st;
-    void *p;
 
     *out = VIEW_EMPTY;
     if (fstat(fd, &st) < 0)
@@ -123,10 +133,10 @@ int media_map_fd(int fd, size_t max, struct view *out, struct err *e)
     if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size > max)
         return err_set(e, ERR_INVALID, "a file of %lld bytes: 1 to %zu are taken",
                        (long long)st.st_size, max);
-    if ((p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
-        return err_sys(e, "file");
-    *out = view_of(p, (size_t)st.st_size);
-    return 0;
+    /* whoever could cut it off could end us in the middle of reading it (SIGBUS) */
+    if (seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_SHRINK)) != (F_SEAL_WRITE | F_SEAL_SHRINK))
+        return err_set(e, ERR_INVALID, "a file that is not sealed");
+    return map(fd, (size_t)st.st_size, out, e);
 }
 
 int media_map(struct hub *h, struct view id, struct view *out, struct err *e)
@@ -138,7 +148,7 @@ int media_map(struct hub *h, struct view id, struct view *out, struct err *e)
     *out = VIEW_EMPTY;
     if ((r = open_file(id, &fd, &bytes, e)) < 0)
         return r;
-    r = media_map_fd(fd, MEDIA_FILE_MAX, out, e);
+    r = map(fd, bytes, out, e);
     fd_close(&fd);
     return r;
 }
