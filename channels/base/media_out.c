@@ -51,6 +51,28 @@ static int open_out(struct channel *c, struct err *e)
     return 0;
 }
 
+/* Out of the list. */
+static struct blob *unlink_blob(struct media_out *o, struct blob **at)
+{
+    struct blob *b = *at;
+
+    if (!(*at = b->next))
+        o->end = at;
+    o->n--;
+    return b;
+}
+
+/* The hub says one part at a time: what is here of an attempt before was never followed by it. */
+static void drop_old(struct media_out *o, const struct ipc_deliver_media *m)
+{
+    for (struct blob **at = &o->first; *at;)
+        if ((*at)->delivery_id == m->delivery_id &&
+            ((*at)->attempt != m->attempt || (*at)->part != m->part))
+            free_blob(unlink_blob(o, at));
+        else
+            at = &(*at)->next;
+}
+
 int media_on_deliver(void *ctx, struct link *from, struct ipc_deliver_media *m, struct err *e)
 {
     struct channel *c = ctx;
@@ -58,9 +80,11 @@ int media_on_deliver(void *ctx, struct link *from, struct ipc_deliver_media *m, 
     struct blob *b;
     int r;
 
-    (void)from;
+    if (from != channel_hub(c)) /* as its message: out_on_deliver */
+        return 0;
     if ((r = open_out(c, e)) < 0)
         return r;
+    drop_old(c->blobs, m);
     if (c->blobs->n >= MEDIA_OUT_MAX || m->index >= CHANNEL_MEDIA_MAX)
         return err_set(e, ERR_LIMIT, "deliver_media: more than %d files, or one of number %u",
                        (int)MEDIA_OUT_MAX, m->index);
@@ -87,17 +111,6 @@ int media_on_deliver(void *ctx, struct link *from, struct ipc_deliver_media *m, 
 static bool belongs(const struct blob *b, const struct ipc_deliver *m)
 {
     return b->delivery_id == m->delivery_id && b->attempt == m->attempt && b->part == m->part;
-}
-
-/* Out of the list. */
-static struct blob *unlink_blob(struct media_out *o, struct blob **at)
-{
-    struct blob *b = *at;
-
-    if (!(*at = b->next))
-        o->end = at;
-    o->n--;
-    return b;
 }
 
 static void put(struct media_part *p, struct blob *b)

@@ -3,11 +3,15 @@
 #include "channel_int.h"
 #include "ck.h"
 
+#include "fd.h"
 #include "json.h"
+#include "media.h"
 
 #include <endian.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- hubs: the other ends of lines ---- */
 
@@ -254,11 +258,49 @@ START_TEST(later_is_said_at_once)
 }
 END_TEST
 
+/* true: taken. */
+static bool bring(struct link *from, uint64_t id, uint32_t attempt)
+{
+    struct ipc_deliver_media m = {.delivery_id = id,
+                                  .attempt = attempt,
+                                  .type = V("text/plain"),
+                                  .name = V("a.txt"),
+                                  .url = VIEW_EMPTY,
+                                  .bytes = memfd_create("test", MFD_CLOEXEC)};
+    struct err e = ERR_INIT;
+    bool taken;
+
+    ck_assert_int_eq(write(m.bytes, "x", 1), 1);
+    ck_assert_msg(media_on_deliver(&c, from, &m, &e) == 0, "%s", e.text);
+    taken = m.bytes < 0;
+    fd_close(&m.bytes);
+    return taken;
+}
+
+/* Files whose message never came leave with the next attempt of it; those of a hub before are not
+ * taken: nobody would ever name them. */
+START_TEST(files_of_nobody_go)
+{
+    struct link *old, *hub;
+
+    begin();
+    old = new_hub();
+    for (uint32_t i = 1; i <= MEDIA_OUT_MAX + 1; i++)
+        ck_assert(bring(old, 7, i));
+    hub = new_hub();
+    media_forget(&c);
+    ck_assert(!bring(old, 7, 1));
+    ck_assert(bring(hub, 7, 1));
+    end();
+}
+END_TEST
+
 static void add_cases(TCase *tc)
 {
     tcase_add_test(tc, result_until_acknowledged);
     tcase_add_test(tc, only_the_newest_hub_gives_work);
     tcase_add_test(tc, later_is_said_at_once);
+    tcase_add_test(tc, files_of_nobody_go);
 }
 
 CK_MAIN("chan_out")

@@ -142,10 +142,15 @@ static void complete(struct deliver_prep *p)
     struct err e = ERR_INIT;
     int r = save(p, &e);
 
+    if (r == ERR_AGAIN) { /* they are here: only to be kept once there is room */
+        deliver_timer(ds, x, deliver_now(ds) + STORE_RETRY_MS);
+        return;
+    }
     deliver_prep_free(x);
-    if (r < 0) {
+    if (r < 0) { /* from the beginning, which is an attempt: servers are not asked for ever */
         log_error("delivery.not_saved", KV("delivery", x->id), KV("why", e.text));
-        deliver_timer(ds, x, deliver_now(ds) + STORE_RETRY_MS); /* from the beginning */
+        (void)deliver_apply(ds, x, DELIVER_EV_UNREADY,
+                            &(struct deliver_news){.error = view_str(e.text)});
         return;
     }
     deliver_ready(x->target);
@@ -233,8 +238,11 @@ void deliver_prepare(struct deliveries *ds, struct delivery *x)
     struct store_delivery row;
     struct err e = ERR_INIT;
 
-    if (x->prep)
+    if (x->prep) {
+        if (x->prep->at == x->prep->n)
+            complete(x->prep);
         return;
+    }
     if (mem_new(&p, sizeof(*p), &e) < 0) {
         deliver_timer(ds, x, deliver_now(ds) + STORE_RETRY_MS);
         return;

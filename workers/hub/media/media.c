@@ -25,7 +25,9 @@ enum {
     LOOK_MS = 60 * 1000, /* whether owners are gone; a second after somebody says so */
     LOOK_SOON_MS = 1000,
     LOOK_STEP = 2000,      /* entries of one look: a millisecond or two */
-    FRESH_MS = 600 * 1000, /* nobody needs longer than this from media_put to media_keep */
+    /* from media_put to media_keep: a message of 16 slow addresses may wait for its turn and theirs
+     * for hours. Whoever puts a file drops it; this is for what nobody did. */
+    FRESH_MS = 48 * 3600 * 1000,
     PATH_BYTES_MAX = 4096,
     KEY_BYTES = 128, /* records.def: meta_set */
 };
