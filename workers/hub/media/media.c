@@ -24,7 +24,7 @@ enum {
     BUCKETS = 4096,
     LOOK_MS = 60 * 1000, /* whether owners are gone; a second after somebody says so */
     LOOK_SOON_MS = 1000,
-    LOOK_STEP = 2000,      /* entries of one look: a millisecond or two */
+    LOOK_STEP = 2000, /* entries of one look: a millisecond or two */
     /* from media_put to media_keep: a message of 16 slow addresses may wait for its turn and theirs
      * for hours. Whoever puts a file drops it; this is for what nobody did. */
     FRESH_MS = 48 * 3600 * 1000,
