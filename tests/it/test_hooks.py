@@ -109,7 +109,8 @@ def test_mappings(t):
          "{{headers.x-event}} {{query.q}} {{path}} {{none}}|{{steps[0]}}", "name": "CI {{repo}}"},
         {"match": {"path": "many"}, "forEach": "items", "messageTemplate": "item {{items[0].n}} grue"},
         {"match": {"path": "bell"}, "action": "wake", "textTemplate": "ding {{who}}"},
-        {"match": {"path": "key"}, "messageTemplate": "x", "sessionKey": "hook:{{id}}"}], presets=["gmail"])
+        {"match": {"path": "key"}, "messageTemplate": "x", "sessionKey": "hook:{{id}}"},
+        {"match": {"path": "bellkey"}, "action": "wake", "textTemplate": "ding", "sessionKey": "{{key}}"}], presets=["gmail"])
     post = lambda name, body, **kw: (lambda r: (r[0], r[2]))(ask(g, "/in/" + name, "POST", body, token=TOKEN, **kw))
     s, b = post("ci?q=a%20b", {"source": "forge", "repo": "kiln", "build": {"id": 7}, "steps": [{"a": 1}, {"name": "lint"}]}, X_Event="push")
     assert s == 200, b
@@ -123,6 +124,7 @@ def test_mappings(t):
     assert json.loads(post("bell", {"who": "dong"})[1])["eventOutcome"] == "queued"
     t.fake.wait("ding dong", "done")
     assert post("key", {"id": "a"})[0] == 400  # made of the payload: not allowed
+    assert post("bellkey", {"key": "agent:main:main"})[0] == 400  # nor for what only wakes
     s, b = post("gmail", {"messages": []})
     assert s == 204, (s, b)
     assert ask(g, "/hooks/agent", "POST", {"message": "x"}, token=TOKEN)[0] == 404

@@ -55,6 +55,26 @@ bool hook_prefix_allowed(const json_t *conf, struct view key)
     return !any;
 }
 
+/* Whether a request may have had a part in its key. 0, or the status with why. */
+static unsigned key_may_come(const json_t *conf, const struct hook_ask *a, char why[256])
+{
+    if (!a->key.n || !a->key_from_payload || json_flag(conf, "allowRequestSessionKey", false))
+        return 0;
+    (void)snprintf(why, 256,
+                   "sessionKey is not taken from requests: set hooks.allowRequestSessionKey to "
+                   "allow it");
+    return 400;
+}
+
+/* 0, or the status with why. */
+static unsigned prefix_of_key(const json_t *conf, struct view key, char why[256])
+{
+    if (hook_prefix_allowed(conf, key))
+        return 0;
+    (void)snprintf(why, 256, "sessionKey has none of hooks.allowedSessionKeyPrefixes");
+    return 400;
+}
+
 /* A key may name another agent than the request does. 0, or the status with why. */
 static unsigned agent_of_key(const json_t *conf, const struct session_key *key, char why[256])
 {
@@ -74,12 +94,8 @@ static unsigned session_of(struct hub *h, const struct hook_ask *a, const char *
     char uuid[37], name[320];
     bool generated = key.n == 0;
 
-    if (a->key.n && a->key_from_payload && !json_flag(conf, "allowRequestSessionKey", false)) {
-        (void)snprintf(why, 256,
-                       "sessionKey is not taken from requests: set "
-                       "hooks.allowRequestSessionKey to allow it");
+    if (key_may_come(conf, a, why))
         return 400;
-    }
     rand_uuid(uuid);
     if (generated || key.n > 200)
         (void)snprintf(name, sizeof(name), "hook:%s", uuid);
@@ -91,10 +107,8 @@ static unsigned session_of(struct hub *h, const struct hook_ask *a, const char *
         (void)snprintf(why, 256, "sessionMode \"persistent\" needs a sessionKey");
         return 400;
     }
-    if (!hook_prefix_allowed(conf, view_str(name))) {
-        (void)snprintf(why, 256, "sessionKey has none of hooks.allowedSessionKeyPrefixes");
+    if (prefix_of_key(conf, view_str(name), why))
         return 400;
-    }
     if (session_key(h, view_str(name), view_str(agent), out, &e) < 0) {
         (void)snprintf(why, 256, "sessionKey: %.200s", e.text);
         return 400;
@@ -306,6 +320,9 @@ unsigned hook_wake(struct http_request *r, const struct hook_ask *a, char why[25
         (void)snprintf(why, 256, "agentId: there is no such agent for hooks");
         return 400;
     }
+    if (key_may_come(hook_conf(h), a, why) ||
+        (a->key.n && prefix_of_key(hook_conf(h), a->key, why)))
+        return 400;
     rand_uuid(id);
     buf_put_str(&text, "System: ");
     buf_put_view(&text, a->message);
