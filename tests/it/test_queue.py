@@ -124,6 +124,22 @@ def test_drop_summarize(t):
     assert said.index(short[0]) < said.index([u for u in rest if "number 3" in u][0])
 
 
+def test_dropped_words_are_not_trusted(t):
+    """An owner's turn that tells what somebody else's dropped message said has that one's tools."""
+    g, a = start(t, messages=queue("followup", cap=2, drop="summarize"))
+    c = g.client()
+    hold(t, a)
+    a.write("d0", "stranger [fake ok chunks=1]", to="7")
+    acked(a, "d0")
+    c.send("agent:main:main", "owner [fake ok chunks=1]")
+    a.write("d1", "another [fake ok chunks=1]", to="7")
+    acked(a, "d1")
+    t.fake.gate("g1")
+    (asked,) = t.fake.wait("owner [fake", "done")
+    assert any("- stranger" in str(m["content"]) for m in asked["asked"]["messages"]), asked
+    assert "gateway" not in [x["function"]["name"] for x in asked["asked"]["tools"]], asked
+
+
 def test_queue_survives_kills(t):
     """Order, what was dropped and what is told of it are the same after everything died."""
     g, a = start(t, messages=queue("followup", cap=2, drop="summarize"))

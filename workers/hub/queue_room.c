@@ -132,6 +132,10 @@ static int inherit(struct run *heir, struct run *gone, struct view text, struct 
     mem_free(heir->carry);
     heir->carry = carry;
     heir->carried += gone->carried + 1;
+    if (gone->trust < heir->trust)
+        heir->trust = gone->trust; /* as when they are answered together */
+    if (gone->hops > heir->hops)
+        heir->hops = gone->hops;
     return 0;
 }
 
