@@ -166,3 +166,25 @@ def test_silence(t):
     settled(c)
     until(lambda: sum(o["op"] == "react" and bool(o.get("remove")) for o in p.others) >= 1, "the reaction is taken back", timeout=60)
     assert "NO" not in "".join(p.texts()), p.texts()
+
+
+def test_before_tools(t):
+    """What the model says before it calls a tool is there, to its last word, however often it says the same."""
+    g, p, c = begin(t, client_ids=True)
+    p.write("u1", "tell me [fake call tool=agents_list args={} rounds=2 chunks=12 para=5 text=w]")
+    until(lambda: any("result:" in x for x in p.texts()), "its end", timeout=60)
+    settled(c)
+    assert words(p) == story(12) * 2, p.texts()
+
+
+def test_before_tools_killed(t):
+    """The same, when the hub dies while the model is asked again."""
+    g, p, c = begin(t, client_ids=True)
+    p.write("u1", "tell me [fake call tool=agents_list args={} rounds=2 chunks=12 para=5 at=7 gate=e text=w]")
+    for n in (1, 2):
+        t.fake.wait("tell me", "gated", n)
+        g.kill("hub")
+        t.fake.gate("e")
+    until(lambda: any("result:" in x for x in p.texts()), "its end", timeout=60)
+    settled(g.client())
+    assert words(p) == story(12) * 2, p.texts()

@@ -37,6 +37,7 @@ struct blocks {
     json_t *options; /* owned; of which origin is a member */
     const json_t *origin;
     bool on, at_end, kept; /* kept: its marks are on disk */
+    bool anyway;           /* what has no room is set aside */
     struct block_conf conf;
     uint32_t gather_min, gather_max, idle_ms; /* what is cut waits for more, so long */
     uint32_t pause_min_ms, pause_max_ms;      /* between two */
@@ -293,11 +294,11 @@ static int deliver(struct run *r, struct view text, const struct mark *m, struct
     o.thread = json_view(b->origin, "thread");
     o.reply_to = json_view(b->origin, "replyTo");
     o.session_key = view_str(r->live->s.key);
-    o.options = DELIVER_ANSWER | (b->n ? DELIVER_LATER : 0);
+    o.options = DELIVER_ANSWER | (b->n || r->spoke ? DELIVER_LATER : 0);
     o.wait_ms = pause_ms(b, now);
     deliver_vars(r, &vars);
     o.extra = vars.failed ? VIEW_EMPTY : buf_view(&vars);
-    rc = deliver_said(r->hub, &o, false, e);
+    rc = deliver_said(r->hub, &o, b->anyway, e);
     buf_fini(&vars);
     if (rc == 0)
         b->next_ms = now + o.wait_ms;
@@ -450,7 +451,7 @@ int blocks_rest(struct run *r, struct view text, struct buf *rest, bool *ret_lat
     size_t end;
     int rc = 0;
 
-    *ret_later = false;
+    *ret_later = r->spoke;
     blocks_begin(r);
     if (!(b = r->blocks)) {
         buf_put_view(rest, text);
@@ -468,12 +469,36 @@ int blocks_rest(struct run *r, struct view text, struct buf *rest, bool *ret_lat
             break;
         }
     }
-    *ret_later = b->n > 0;
+    *ret_later = b->n > 0 || r->spoke;
     if (rc == 0 && b->n)
         block_put(text, &b->said, &all, rest);
     else if (rc == 0)
         buf_put_view(rest, text);
     return rc < 0 ? rc : buf_check(rest, e);
+}
+
+int blocks_part(struct run *r, struct view text, struct err *e)
+{
+    struct buf rest = BUF_INIT(32 * MIB);
+    struct block_place to;
+    struct blocks *b;
+    bool later;
+    int rc;
+
+    blocks_begin(r); /* a new hub may hear of nothing but its end */
+    if (!(b = r->blocks) || !(b->on || b->n) || may_be_silent(text))
+        return 0;
+    b->anyway = true;
+    if ((rc = blocks_rest(r, text, &rest, &later, e)) == 0 && view_trim(buf_view(&rest)).n) {
+        b->n -= b->n == BLOCKS_MAX; /* the last one's mark takes the place of the one before */
+        to = b->said;
+        block_go(text, text.n, &to);
+        rc = say(r, text, &to, e);
+    }
+    if (rc == 0)
+        r->spoke = r->spoke || b->n;
+    buf_fini(&rest);
+    return rc;
 }
 
 int blocks_over(struct run *r, struct err *e)

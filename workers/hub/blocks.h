@@ -38,6 +38,9 @@ void blocks_text(struct run *r);
  * beginning was. Long rests are sent as blocks but for their last. */
 int blocks_rest(struct run *r, struct view text, struct buf *rest, bool *ret_later,
                 struct err *e) MUST_USE;
+/* Tools are called behind this text, and what comes then is another one: where blocks are said, all
+ * of it is. Again: nothing new. blocks_over follows when the calls are in the batch. */
+int blocks_part(struct run *r, struct view text, struct err *e) MUST_USE;
 /* Its row ends with this batch: nothing has to be remembered. */
 int blocks_over(struct run *r, struct err *e) MUST_USE;
 void blocks_free(struct run *r);

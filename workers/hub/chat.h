@@ -139,6 +139,7 @@ struct run {
     unsigned rounds;         /* answers that asked for tools */
     struct draft *draft;     /* owned; what its channel shows of it, or NULL */
     struct blocks *blocks;   /* owned; paragraphs that its channel says already, or NULL */
+    bool spoke;              /* some were said before tools were called */
     struct run_sends *sends; /* owned; files that its answer sends along, or NULL */
 };
 

@@ -1,5 +1,6 @@
 #include "tool_turn.h"
 
+#include "blocks.h"
 #include "clock.h"
 #include "json.h"
 #include "log.h"
@@ -408,11 +409,13 @@ static int keep_answer(struct run *r, struct err *e)
 
 bool tool_turn_begin(struct run *r)
 {
+    struct view text = view_from(buf_view(&r->said), r->said_seg);
     struct err e = ERR_INIT;
 
+    text.n = chat_whole(text);
     if (!r->result.calls || !ours(r) || r->rounds >= TOOL_ROUNDS_MAX)
         return false;
-    if (keep_answer(r, &e) < 0)
+    if (keep_answer(r, &e) < 0 || blocks_part(r, text, &e) < 0)
         goto out;
     r->calls = TAKE(r->result.calls);
     r->rounds++;
@@ -424,6 +427,9 @@ bool tool_turn_begin(struct run *r)
         r->result.calls = TAKE(r->calls);
         goto out;
     }
+    if (blocks_over(r, &e) < 0)
+        log_warn("tool.blocks", KV("run", r->run_id), KV("why", e.text));
+    blocks_free(r); /* what comes is another text */
     run_acked(r);
     run_tools_segment(r);
     run_limit(r);
