@@ -7,6 +7,7 @@
 #include "tg_int.h"
 
 #include "chan_fetch.h"
+#include "commands.h"
 #include "json.h"
 #include "log.h"
 #include "mem.h"
@@ -90,12 +91,37 @@ static bool command_ok(struct view name, struct view description)
     return name.n && name.n <= COMMAND_BYTES && description.n && description.n <= 256;
 }
 
+static void put_command(struct jw *w, struct view name, struct view words)
+{
+    jw_obj(w);
+    jw_kstr(w, "command", name);
+    jw_kstr(w, "description", words);
+    jw_obj_end(w);
+}
+
+static bool is_own(const struct telegram *x, struct view name)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(x->conf.commands, i, row)
+    {
+        struct view own = json_view(row, "command");
+
+        if (view_eq(own.n && own.p[0] == '/' ? view_from(own, 1) : own, name))
+            return true;
+    }
+    return false;
+}
+
+/* The owner's own commands; then the gateway's, where his do not have their names. */
 static void put_menu(const struct telegram *x, struct buf *out)
 {
     struct jw w = JW_INIT(out);
+    const struct command_row *native;
     const json_t *row;
     unsigned n = 0;
-    size_t i;
+    size_t i, count;
 
     jw_obj(&w);
     jw_key(&w, "commands");
@@ -104,15 +130,19 @@ static void put_menu(const struct telegram *x, struct buf *out)
     {
         struct view name = json_view(row, "command"), words = json_view(row, "description");
 
-        if (!command_ok(name, words) || n++ == COMMANDS_MAX) {
+        if (!command_ok(name, words) || n == COMMANDS_MAX) {
             log_warn("telegram.bad_command", KV("row", (uint64_t)i));
             continue;
         }
-        jw_obj(&w);
-        jw_kstr(&w, "command", name.p[0] == '/' ? view_from(name, 1) : name);
-        jw_kstr(&w, "description", words);
-        jw_obj_end(&w);
+        n++;
+        put_command(&w, name.p[0] == '/' ? view_from(name, 1) : name, words);
     }
+    native = commands(&count);
+    for (i = 0; i < count && !x->conf.no_native; i++)
+        if (!native[i].of.n && n < COMMANDS_MAX && !is_own(x, native[i].word)) {
+            n++;
+            put_command(&w, native[i].word, native[i].help);
+        }
     jw_arr_end(&w);
     jw_obj_end(&w);
 }
@@ -123,7 +153,7 @@ static void tell_menu(struct telegram *x)
     struct buf b = BUF_INIT(64 << 10);
     struct err e = ERR_INIT;
 
-    if (x->menu_told || !json_is_array(x->conf.commands))
+    if (x->menu_told || (x->conf.no_native && !json_is_array(x->conf.commands)))
         return;
     x->menu_told = true;
     put_menu(x, &b);

@@ -141,6 +141,7 @@ int tg_conf_read(struct telegram *x, struct err *e)
     x->conf.notify = notify_of(conf);
     x->conf.buttons = scope_of(conf);
     x->conf.commands = json_object_get(conf, "customCommands");
+    x->conf.no_native = json_is_false(json_at(conf, "commands.native"));
     if ((r = read_token(x, conf, e)) < 0 || (r = read_root(x, conf, e)) < 0)
         return r;
     return read_hook(x, conf, e);

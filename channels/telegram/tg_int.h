@@ -44,6 +44,7 @@ struct tg_conf {
     bool no_preview; /* of links */
     enum tg_scope buttons;
     const json_t *commands;
+    bool no_native; /* the menu without the gateway's own */
 };
 
 /* Something that is told when the update it is of is safe. */

@@ -261,9 +261,22 @@ def test_answer_in_the_making(t):
     assert len(p.sent()) == 1, p.texts()
 
 
+NATIVE = ["help", "status", "stop", "new", "queue", "activation", "send"]
+
+
 def test_menu(t):
-    """Commands of one's own are in the menu; those that Telegram would refuse do not spoil the others."""
-    g, p = setup(t, section={"customCommands": [{"command": "/deploy", "description": "Put it out"}, {"command": "Bad", "description": "x"},
+    """The gateway's commands are in the menu, behind those of one's own."""
+    g, p = setup(t, section={"customCommands": [{"command": "status", "description": "Mine"}]})
+    until(lambda: p.state()["commands"], "the menu")
+    (menu,) = p.state()["commands"].values()
+    assert menu[0] == {"command": "status", "description": "Mine"}, menu
+    assert [c["command"] for c in menu[1:]] == [c for c in NATIVE if c != "status"], menu
+    assert [c["name"] for c in g.client().ask("commands.list", {})["commands"]] == NATIVE
+
+
+def test_menu_of_ones_own(t):
+    """Commands of one's own alone; those that Telegram would refuse do not spoil the others."""
+    g, p = setup(t, section={"commands": {"native": False}, "customCommands": [{"command": "/deploy", "description": "Put it out"}, {"command": "Bad", "description": "x"},
                                                 {"command": "ask", "description": "Ask"}]})
     until(lambda: p.state()["commands"], "the menu")
     assert list(p.state()["commands"].values()) == [[{"command": "deploy", "description": "Put it out"}, {"command": "ask", "description": "Ask"}]]

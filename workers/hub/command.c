@@ -26,23 +26,31 @@ static bool is_trigger(const json_t *conf, struct view word)
     return false;
 }
 
+/* One that takes nothing is none with something behind it. */
+static enum command known(struct view word, bool more)
+{
+    const struct command_row *rows, *r;
+    size_t count;
+
+    if (word.n < 2 || word.p[0] != '/')
+        return COMMAND_NONE;
+    rows = commands(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (!view_ieq(view_from(word, 1), rows[i].word))
+            continue;
+        r = &rows[i];
+        for (size_t k = 0; r->of.n && k < count; k++)
+            if (view_eq(rows[k].word, rows[i].of))
+                r = &rows[k];
+        return more && !r->usage.n ? COMMAND_NONE : r->means;
+    }
+    return COMMAND_NONE;
+}
+
 enum command command_of(const json_t *conf, struct view message, struct view *args)
 {
-    static const struct {
-        const char *word;
-        enum command means;
-        bool alone; /* nothing may stand behind it */
-    } known[] = {
-        {"/new", COMMAND_NEW, false},
-        {"/reset", COMMAND_NEW, false},
-        {"/status", COMMAND_STATUS, true},
-        {"/help", COMMAND_HELP, true},
-        {"/commands", COMMAND_HELP, true},
-        {"/queue", COMMAND_QUEUE, false},
-        {"/activation", COMMAND_ACTIVATION, false},
-        {"/send", COMMAND_SEND, false},
-    };
     struct view v = view_trim(message), word = v;
+    enum command means;
 
     word.n = 0;
     while (word.n < v.n && (unsigned char)v.p[word.n] > ' ')
@@ -52,9 +60,9 @@ enum command command_of(const json_t *conf, struct view message, struct view *ar
         return COMMAND_NONE;
     while (args->n == 0 && word.n > 1 && strchr(".!?,;:", word.p[word.n - 1]))
         word.n--;
-    for (size_t i = 0; i < COUNT_OF(known); i++)
-        if (view_ieq(word, view_str(known[i].word)) && (args->n == 0 || !known[i].alone))
-            return known[i].means;
+    means = known(word, args->n > 0);
+    if (means != COMMAND_NONE)
+        return means;
     return is_trigger(conf, word) || is_trigger(conf, v) ? COMMAND_NEW : COMMAND_NONE;
 }
 
@@ -62,17 +70,56 @@ enum command command_of(const json_t *conf, struct view message, struct view *ar
 
 static void help_text(struct buf *out)
 {
-    buf_put_str(
-        out,
-        "Commands\n"
-        "/status - what this session uses and does\n"
-        "/stop - stop the running answer and drop what waits\n"
-        "/new, /reset - start this session afresh; what stands behind it is its first message\n"
-        "/queue - what messages do while an answer is under way: steer, followup, collect, "
-        "interrupt; debounce:, cap:, drop:; default\n"
-        "/activation mention|always - when this group's messages are for the agent\n"
-        "/send on|off|inherit - whether this session is answered\n"
-        "/help - this list");
+    size_t count;
+    const struct command_row *rows = commands(&count);
+
+    buf_put_str(out, "Commands");
+    for (size_t i = 0; i < count; i++) {
+        const struct command_row *r = &rows[i];
+
+        if (r->of.n)
+            continue;
+        buf_printf(out, "\n/%.*s", VIEW_FMT(r->word));
+        for (size_t k = 0; k < count; k++)
+            if (view_eq(rows[k].of, r->word))
+                buf_printf(out, ", /%.*s", VIEW_FMT(rows[k].word));
+        buf_printf(out, "%s%.*s - %.*s", r->usage.n ? " " : "", VIEW_FMT(r->usage),
+                   VIEW_FMT(r->help));
+    }
+}
+
+void command_entries(struct jw *w)
+{
+    size_t count;
+    const struct command_row *rows = commands(&count);
+    char word[64];
+
+    jw_arr(w);
+    for (size_t i = 0; i < count; i++) {
+        const struct command_row *r = &rows[i];
+
+        if (r->of.n)
+            continue;
+        jw_obj(w);
+        jw_kstr(w, "name", r->word);
+        jw_kstr(w, "nativeName", r->word);
+        jw_key(w, "textAliases");
+        jw_arr(w);
+        for (size_t k = 0; k < count; k++) {
+            if (k != i && !view_eq(rows[k].of, r->word))
+                continue;
+            (void)snprintf(word, sizeof(word), "/%.*s", VIEW_FMT(rows[k].word));
+            jw_cstr(w, word);
+        }
+        jw_arr_end(w);
+        jw_kstr(w, "description", r->help);
+        jw_kstr(w, "category", r->category);
+        jw_kcstr(w, "source", "native");
+        jw_kcstr(w, "scope", "both");
+        jw_kbool(w, "acceptsArgs", r->usage.n > 0);
+        jw_obj_end(w);
+    }
+    jw_arr_end(w);
 }
 
 static void status_text(struct hub *h, struct live *l, struct buf *out)

@@ -8,16 +8,7 @@
 #define COMMAND_H
 
 #include "chat.h"
-
-enum command {
-    COMMAND_NONE,
-    COMMAND_NEW,
-    COMMAND_STATUS,
-    COMMAND_HELP,
-    COMMAND_QUEUE,
-    COMMAND_ACTIVATION,
-    COMMAND_SEND,
-};
+#include "commands.h"
 
 /* *args: what stands behind it, trimmed. */
 enum command command_of(const json_t *conf, struct view message, struct view *args);
@@ -30,6 +21,8 @@ static inline bool command_goes_on(enum command c, struct view args)
 /* Do it and say what was done: changes l's session, not the store. COMMAND_NEW: session_reset was
  * called before. */
 void command_do(struct hub *h, enum command c, struct live *l, struct view args, struct buf *say);
+/* Array of CommandEntry (protocol): what may be said. */
+void command_entries(struct jw *w);
 /* The chat event of what the gateway says by itself. */
 void command_tell(struct run *r, struct view msg, uint64_t run_seq);
 /* The question and the answer into the transcript, the run's row, an event for who listens. */

@@ -4,6 +4,7 @@
  */
 #include "chat.h"
 #include "clock.h"
+#include "command.h"
 #include "compact.h"
 #include "jscan.h"
 #include "json.h"
@@ -228,25 +229,8 @@ static void put_metadata(struct hub *h, struct jw *w)
         jw_obj_end(w);
     }
     jw_arr_end(w);
-    jw_kraw(w, "commands",
-            V("[{\"name\":\"help\",\"nativeName\":\"help\",\"textAliases\":[\"/"
-              "help\"],\"description\":\"Show available "
-              "commands.\",\"category\":\"status\",\"source\":\"native\",\"scope\":\"both\","
-              "\"acceptsArgs\":false},"
-              "{\"name\":\"status\",\"nativeName\":\"status\",\"textAliases\":[\"/"
-              "status\"],\"description\":\"Show what this "
-              "session uses and "
-              "does.\",\"category\":\"status\",\"source\":\"native\",\"scope\":\"both\","
-              "\"acceptsArgs\":false},"
-              "{\"name\":\"stop\",\"nativeName\":\"stop\",\"textAliases\":[\"/"
-              "stop\"],\"description\":\"Stop the running "
-              "answer.\",\"category\":\"session\",\"source\":\"native\",\"scope\":\"both\","
-              "\"acceptsArgs\":false},"
-              "{\"name\":\"new\",\"nativeName\":\"new\",\"textAliases\":[\"/new\",\"/"
-              "reset\"],\"description\":\"Start this "
-              "session "
-              "afresh.\",\"category\":\"session\",\"source\":\"native\",\"scope\":\"both\","
-              "\"acceptsArgs\":false}]"));
+    jw_key(w, "commands");
+    command_entries(w);
     jw_kraw(w, "accountSelection",
             V("{\"kind\":\"automatic\",\"label\":\"Automatic account selection\"}"));
     jw_kbool(w, "runtimeSelectionLocked", false);
@@ -256,6 +240,17 @@ static void put_metadata(struct hub *h, struct jw *w)
 int rpc_chat_metadata(struct call *c)
 {
     put_metadata(c->hub, call_ok(c));
+    return call_end(c);
+}
+
+int rpc_commands_list(struct call *c)
+{
+    struct jw *w = call_ok(c);
+
+    jw_obj(w);
+    jw_key(w, "commands");
+    command_entries(w);
+    jw_obj_end(w);
     return call_end(c);
 }
 
