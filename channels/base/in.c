@@ -56,6 +56,7 @@ struct pending {
 struct in {
     struct pending *first, **end;
     unsigned count, unready; /* unready: inbound ones that are not STAGE_READY */
+    unsigned filed;          /* those with files */
     size_t bytes;
     struct loop_timer again, repeat;
     uint32_t repeat_ms;
@@ -160,6 +161,7 @@ static void taken(struct channel *c, struct pending **at)
         in->end = at;
     in->count--;
     in->unready -= p->stage != STAGE_READY;
+    in->filed -= p->media != NULL;
     in->bytes -= p->bytes;
     if (p->taken)
         p->taken(p->ctx, p->tag);
@@ -170,11 +172,14 @@ static void taken(struct channel *c, struct pending **at)
 
 /* ---- whose turn it is ---- */
 
-/* One before it in the same conversation is not with the hub yet. */
+/* One before it in the same conversation is not with the hub yet: one with files when it is safe
+ * there, for the hub writes large ones to its disk in steps and takes others up meanwhile. */
 static bool is_behind(const struct in *in, const struct pending *p)
 {
-    for (const struct pending *q = in->first; in->unready && q && q != p; q = q->next)
-        if (q->what == WHAT_INBOUND && q->stage != STAGE_READY && view_eq(q->talk, p->talk))
+    for (const struct pending *q = in->first; (in->unready || in->filed) && q && q != p;
+         q = q->next)
+        if (q->what == WHAT_INBOUND && (q->stage != STAGE_READY || q->media) &&
+            view_eq(q->talk, p->talk))
             return true;
     return false;
 }
@@ -508,6 +513,7 @@ int channel_inbound(struct channel *c, const struct channel_event *ev, channel_t
     in->end = &p->next;
     in->count++;
     in->unready += p->stage != STAGE_READY;
+    in->filed += p->media != NULL;
     in->bytes += p->bytes;
     c->inbound_at = clock_wall_ms();
     if (p->what == WHAT_NOTHING)

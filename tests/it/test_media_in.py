@@ -136,6 +136,25 @@ def test_turn(t):
     settled(p)
 
 
+def test_turn_of_large_files(t):
+    """What is written behind a file waits also while the hub writes that to the disk."""
+    g, p = setup(t, start=False, section={"dmPolicy": "allowlist", "allowFrom": ["42"]})
+    config = dict(g.config)
+    config["agents"]["defaults"]["model"]["primary"] = "mock/mock-1"
+    g.write_config(config)
+    g.start()
+    for n in range(3):
+        p.say("held%d [fake ok chunks=2 gate=g%d at=1 text=held_]" % (n, n))
+        t.fake.wait("held%d" % n, "gated")
+        photo(p, caption="large%d [fake ok text=large%d_]" % (n, n), bytes=15 * MB, kind="document")
+        p.say("behind%d [fake ok text=behind%d_]" % (n, n))
+        until(lambda: len(fetched(p)) == n + 1, "it is fetched")
+        t.fake.gate("g%d" % n)
+        first, second = answers(p, "large%d_" % n)[0], answers(p, "behind%d_" % n)[0]
+        assert first["message_id"] < second["message_id"], p.texts()
+    settled(p)
+
+
 def test_gathered(t):
     """Texts of one person are gathered for a while; a picture among them ends the wait, with all of them in order."""
     g, p = setup(t, start=False)
