@@ -2,6 +2,7 @@
  * and restarts, what a prompt says of them, passes. */
 #include "attach.h"
 #include "b64.h"
+#include "brought.h"
 #include "chat.h"
 #include "ck.h"
 #include "fd.h"
@@ -395,6 +396,40 @@ START_TEST(test_map_sealed)
 }
 END_TEST
 
+/* A channel that says files and never their messages. */
+START_TEST(test_brought_for_nobody)
+{
+    static char line; /* compared only */
+    struct link *from = (struct link *)(void *)&line;
+    struct attachments got = {0};
+    char id[24];
+    int r = 0;
+
+    memset(&h, 0, sizeof(h));
+    for (unsigned i = 0; r == 0; i++) {
+        struct ipc_inbound_media m = {
+            .type = V("text/plain"), .name = V("a"), .bytes = memfd_create("x", MFD_ALLOW_SEALING)};
+        struct err e = ERR_INIT;
+
+        ck_assert_msg(i <= BROUGHT_KNOWN, "no end");
+        ck_assert_int_eq(write(m.bytes, "x", 1), 1);
+        ck_assert_int_eq(fcntl(m.bytes, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK), 0);
+        m.update_id = view_of(id, (size_t)snprintf(id, sizeof(id), "u%u", i));
+        r = brought_on_media(&h, from, &m, &e);
+        fd_close(&m.bytes);
+        if (i == BROUGHT_OF_ONE) { /* the oldest had to go: its message is asked for again */
+            ck_assert_int_eq(brought_take(&h, from, V("u0"), &got, &e), ERR_AGAIN);
+            ck_assert_int_eq(brought_take(&h, from, V("u1"), &got, &e), 0);
+            ck_assert_uint_eq(got.count, 1);
+            attach_fini(&got);
+        }
+    }
+    ck_assert_int_eq(r, ERR_LIMIT);
+    brought_line_gone(&h, from);
+    ck_assert(h.brought == NULL);
+}
+END_TEST
+
 START_TEST(test_drop_and_quota)
 {
     struct media a;
@@ -552,6 +587,7 @@ static void add_cases(TCase *tc)
     tcase_add_loop_test(tc, test_attach_read, 0, (int)COUNT_OF(lists));
     tcase_add_test(tc, test_store);
     tcase_add_test(tc, test_map_sealed);
+    tcase_add_test(tc, test_brought_for_nobody);
     tcase_add_test(tc, test_drop_and_quota);
     tcase_add_test(tc, test_keep_torture);
     tcase_add_loop_test(tc, test_told, 0, (int)COUNT_OF(told));

@@ -60,6 +60,15 @@ static bool make_room(struct hub *h, const struct link *from, struct view update
     return true;
 }
 
+static bool knows_too_many(const struct hub *h, const struct link *from)
+{
+    unsigned n = 0;
+
+    for (const struct brought *b = h->brought; b; b = b->next)
+        n += b->from == from;
+    return n >= BROUGHT_KNOWN;
+}
+
 static bool has_room(struct hub *h, const struct link *from, struct view update_id)
 {
     unsigned all = 0, own = 0;
@@ -95,6 +104,8 @@ int brought_on_media(struct hub *h, struct link *from, struct ipc_inbound_media 
     if (r < 0)
         return r;
     forget(h, from, m->update_id, m->index, false);
+    if (knows_too_many(h, from))
+        return err_set(e, ERR_LIMIT, "inbound_media: files of messages that never come");
     if ((r = mem_new(&b, sizeof(*b), e)) < 0)
         return r;
     b->from = from;

@@ -14,9 +14,11 @@ enum {
     BROUGHT_MAX = 128,      /* descriptors, of 512 that the sandbox leaves */
     BROUGHT_OF_ONE = 64,    /* of one account */
     BROUGHT_INDEX_MAX = 64, /* of one message: as ATTACH_MAX */
+    BROUGHT_KNOWN = 8192,   /* of one account, those without a descriptor, too: 512 messages wait */
 };
 
-/* Errors: ERR_INVALID what came is no sealed memory file, or none that a message may have. */
+/* Errors: ERR_INVALID what came is no sealed memory file, or none that a message may have;
+ * ERR_LIMIT more than a channel keeps. */
 int brought_on_media(struct hub *h, struct link *from, struct ipc_inbound_media *m, struct err *e);
 /* The line ended. */
 void brought_line_gone(struct hub *h, const struct link *from);
