@@ -10,6 +10,7 @@ from client import text_of
 from gateway import until
 from test_delivery import FAST, drained, listed, pid_of, send, setup
 from test_fetch import world
+from test_media import files_of
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fake"))
 from files import Files, body, fnv  # noqa: E402
@@ -241,6 +242,16 @@ def test_pages(t):
     # the next turn is told of it as text
     _, end = c.turn("agent:main:pics", "and now?")
     assert end["state"] == "final", end
+    # a copy of the conversation keeps them when the first one goes
+    last = c.history("agent:main:pics")[-1]["__openclaw"]["id"]
+    fork = c.ask("sessions.fork", {"sessionKey": "agent:main:pics", "entryId": last})["sessionKey"]
+    before = len(files_of(g))
+    c.turn("agent:main:marker", "MEDIA:%s/f/m.png?size=500" % web.url)
+    c.ask("sessions.delete", {"key": "agent:main:pics"})
+    c.ask("sessions.delete", {"key": "agent:main:marker"})
+    until(lambda: len(files_of(g)) <= before, "the marker's file is gone")
+    status, got = g.http(image["url"], headers={"Authorization": "Bearer " + g.token})
+    assert c.history(fork)[1]["content"] == blocks and status == 200 and got == body("a.png", 500), status
 
 
 def test_answer_survives(t):

@@ -94,7 +94,7 @@ static int put_row(struct hub *h, uint32_t sid, const struct copied *r, struct v
                                                 .text = buf_view(&b)}};
 
         if ((rc = hub_put(h, &rec, e)) == 0)
-            rc = told_each(text_was, on_file, &(struct owner){h, sid}, e);
+            rc = told_each(h, text_was, on_file, &(struct owner){h, sid}, e);
     }
     buf_fini(&b);
     return rc;

@@ -24,19 +24,54 @@ static json_t *facts_of(struct view msg)
     return list;
 }
 
-int told_each(struct view msg, told_on_file *on, void *ctx, struct err *e)
+/* The file that a block of an answer shows (run_sends.c): .../outgoing/<session>/<id>/full */
+static bool shown_by(struct hub *h, const json_t *block, struct media *out)
 {
-    json_t *list = facts_of(msg), *fact;
+    static const struct view begin = {"/api/chat/media/outgoing/", 25};
+    const json_t *inner = json_object_get(block, "attachment");
+    struct view url = json_view(inner ? inner : block, "url"), id;
+
+    if (!view_starts(url, begin))
+        return false;
+    url = view_from(url, begin.n);
+    url = view_from(url, view_find(url, '/') + 1);
+    id = media_id_of(view_of(url.p, view_find(url, '/')));
+    return id.n && media_find(h, id, out);
+}
+
+static json_t *blocks_of(struct view msg)
+{
+    static const char quick[] = "\"/api/chat/media/outgoing/";
+    const struct jscan_member *m;
+    struct err e = ERR_INIT;
+    json_t *list = NULL;
+    struct jscan js;
+
+    if (!memmem(msg.p, msg.n, quick, sizeof(quick) - 1) || jscan(msg, &js, &e) < 0 ||
+        !(m = jscan_get(&js, V("content"))) || json_parse(m->value, &list, &e) < 0)
+        return NULL;
+    return list;
+}
+
+int told_each(struct hub *h, struct view msg, told_on_file *on, void *ctx, struct err *e)
+{
+    json_t *list = facts_of(msg), *blocks = blocks_of(msg), *x;
     struct media m;
     size_t i;
     int r = 0;
 
-    json_array_foreach(list, i, fact)
+    json_array_foreach(list, i, x)
     {
-        if (r == 0 && media_fact_read(fact, &m))
+        if (r == 0 && media_fact_read(x, &m))
+            r = on(ctx, &m, e);
+    }
+    json_array_foreach(blocks, i, x)
+    {
+        if (r == 0 && shown_by(h, x, &m))
             r = on(ctx, &m, e);
     }
     json_decref(list);
+    json_decref(blocks);
     return r;
 }
 

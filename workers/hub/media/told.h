@@ -24,8 +24,8 @@ bool told_parts(struct view msg, struct view content, struct buf *out, uint64_t 
 /* ,"media":{...} for the messages of a prompt from piece from on. */
 int told_files(struct hub *h, const struct prompt *p, unsigned from, struct buf *out,
                struct err *e) MUST_USE;
-/* Files that a stored message names, as facts: how many. */
+/* Files that a stored message names: those that came with it, and those that an answer shows. */
 typedef int told_on_file(void *ctx, const struct media *m, struct err *e);
-int told_each(struct view msg, told_on_file *on, void *ctx, struct err *e) MUST_USE;
+int told_each(struct hub *h, struct view msg, told_on_file *on, void *ctx, struct err *e) MUST_USE;
 
 #endif
