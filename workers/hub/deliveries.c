@@ -457,6 +457,17 @@ int deliver_enter(struct deliveries *ds, const struct store_delivery *row, struc
     return 0;
 }
 
+/* It was not accepted after all; its files go with it. */
+static void take_back(struct hub *h, uint64_t id)
+{
+    struct store_rec undo = {.type = REC_delivery_del, .delivery_del = {.id = id}};
+    struct err e = ERR_INIT;
+
+    if (hub_put(h, &undo, &e) < 0)
+        log_error("delivery.undo", KV("why", e.text));
+    media_look(h);
+}
+
 static int put_new(struct deliveries *ds, const struct deliver_order *o, struct store_rec *rec,
                    struct err *e)
 {
@@ -494,8 +505,9 @@ static int put_new(struct deliveries *ds, const struct deliver_order *o, struct 
                                                .extra = o->extra,
                                                .media = o->media,
                                                .body = buf_view(&body)}};
-    if (r == 0 && (r = hub_put(ds->hub, rec, e)) == 0)
-        r = deliver_keep_files(ds->hub, rec->delivery_add.id, o->files, o->file_n, e);
+    if (r == 0 && (r = hub_put(ds->hub, rec, e)) == 0 &&
+        (r = deliver_keep_files(ds->hub, rec->delivery_add.id, o->files, o->file_n, e)) < 0)
+        take_back(ds->hub, rec->delivery_add.id);
     buf_fini(&body);
     return r;
 }
@@ -504,21 +516,18 @@ int deliveries_add(struct hub *h, const struct deliver_order *o, uint64_t *ret_i
 {
     struct deliveries *ds = h->deliveries;
     struct store_delivery row;
-    struct store_rec rec, undo = {.type = REC_delivery_del};
+    struct store_rec rec;
     struct delivery *x;
-    struct err ignored = ERR_INIT;
     int r;
 
     if (ds->count >= ds->count_max)
         return err_set(e, ERR_LIMIT, "%u messages wait to be sent already", ds->count);
     if ((r = put_new(ds, o, &rec, e)) < 0)
         return r;
-    undo.delivery_del.id = *ret_id = rec.delivery_add.id;
+    *ret_id = rec.delivery_add.id;
     if ((r = store_delivery_get(h->store, *ret_id, &row, e)) < 0 ||
         (r = deliver_enter(ds, &row, &x, e)) < 0) {
-        if (hub_put(h, &undo, &ignored) < 0)
-            log_error("delivery.undo", KV("why", ignored.text));
-        media_look(h);
+        take_back(h, *ret_id);
         return r;
     }
     x->due_ms += o->wait_ms;
