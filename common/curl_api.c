@@ -1,5 +1,7 @@
 #include "curl_api.h"
 
+#include "mem.h"
+
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -33,7 +35,9 @@ int curl_api_load(const struct curl_api **out, struct err *e)
         /* POSIX: a data pointer from dlsym holds a function's address */
         memcpy((char *)&found + i * sizeof(sym), &sym, sizeof(sym));
     }
-    if (found.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    /* requests are told keys, and libcurl frees what it built of them as it is */
+    if (found.global_init_mem(CURL_GLOBAL_DEFAULT, mem_wiping_malloc, mem_wiping_free,
+                              mem_wiping_realloc, mem_wiping_strdup, mem_wiping_calloc) != CURLE_OK)
         return err_set(e, ERR_SYS, "libcurl does not start");
     api = found;
     loaded = true;

@@ -17,7 +17,7 @@
 
 /* Every function we use: member of struct curl_api and symbol curl_<name>. */
 #define CURL_FUNCTIONS(X)                                                                          \
-    X(global_init)                                                                                 \
+    X(global_init_mem)                                                                             \
     X(easy_init)                                                                                   \
     X(easy_setopt)                                                                                 \
     X(easy_getinfo)                                                                                \

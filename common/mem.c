@@ -1,5 +1,6 @@
 #include "mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,4 +70,49 @@ int mem_new_(void **out, size_t n, struct err *e)
         return err_set(e, ERR_NOMEM, "out of memory (%zu bytes)", n);
     *out = p;
     return 0;
+}
+
+/* ---- for libraries that are told secrets ---- */
+
+void *mem_wiping_malloc(size_t n)
+{
+    return malloc(n ? n : 1);
+}
+
+void *mem_wiping_calloc(size_t n, size_t size)
+{
+    return calloc(n, size);
+}
+
+void mem_wiping_free(void *p)
+{
+    if (p)
+        mem_wipe(p, malloc_usable_size(p));
+    free(p);
+}
+
+/* realloc(3) would leave a copy where it moved away from. */
+void *mem_wiping_realloc(void *p, size_t n)
+{
+    size_t have = p ? malloc_usable_size(p) : 0;
+    void *to;
+
+    if (p && n <= have && n > have / 2)
+        return p;
+    to = mem_wiping_malloc(n);
+    if (to && p) {
+        memcpy(to, p, have < n ? have : n);
+        mem_wiping_free(p);
+    }
+    return to;
+}
+
+char *mem_wiping_strdup(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *to = mem_wiping_malloc(n);
+
+    if (to)
+        memcpy(to, s, n);
+    return to;
 }

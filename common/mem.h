@@ -35,6 +35,14 @@ void mem_wipe(void *p, size_t n);
 #define mem_new(out, n, e) mem_new_((void **)(out), (n), (e))
 int mem_new_(void **out, size_t n, struct err *e) MUST_USE;
 
+/* For libraries that take an allocator and are told secrets: as malloc(3) and its kin, without the
+ * test hook, but what is given back is wiped. */
+void *mem_wiping_malloc(size_t n) MUST_USE;
+void *mem_wiping_calloc(size_t n, size_t size) MUST_USE;
+void *mem_wiping_realloc(void *p, size_t n) MUST_USE;
+char *mem_wiping_strdup(const char *s) MUST_USE;
+void mem_wiping_free(void *p);
+
 /* Test hook: the n-th allocation from now fails, and every one after it when `forever`; 0 switches
  * it off. */
 void mem_fail_after(uint64_t n, int forever);
