@@ -119,6 +119,12 @@ static struct view read_proc(pid_t pid, const char *name, char text[TEXT_MAX])
     return n > 0 ? view_of(text, (size_t)n) : VIEW_EMPTY;
 }
 
+#ifdef OPENCLAW_SANITIZED
+enum { SERVERS_FILTER = 0 }; /* workers/base/forkserver.c */
+#else
+enum { SERVERS_FILTER = 1 };
+#endif
+
 /* How many filters we run under ourselves. */
 static unsigned own_filters(void)
 {
@@ -232,7 +238,7 @@ void confine_look(struct confine_view *v, const struct confine *c, enum role rol
     *v = (struct confine_view){.wanted = wanted(c, role)};
     if (status.n) {
         v->looked = true;
-        look_status(v, c, role, status, own_filters() + copied);
+        look_status(v, c, role, status, own_filters() + (copied && SERVERS_FILTER));
         look_limits(v, pid);
         look_namespaces(v, role, pid);
     }

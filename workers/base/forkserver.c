@@ -123,6 +123,9 @@ static void filter(void)
     };
     struct sock_fprog prog = {.len = sizeof(code) / sizeof(*code), .filter = code};
 
+#ifdef OPENCLAW_SANITIZED
+    return; /* the leak sanitizer traces a process at its end: it would never end */
+#endif
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 && errno != ENOSYS &&
         errno != EINVAL)
         _exit(1);
