@@ -555,7 +555,7 @@ def test_outage(t, name):
     c = g.client()
     connected(c)
     p.down(True)
-    until(lambda: not any(a["connected"] for a in status_of(c).values()), "it is noticed", timeout=60)
+    until(lambda: not any(a["connected"] for a in status_of(c).values()), "it is noticed", timeout=180)  # a webhook is looked after once a minute
     for i in range(5):
         c.start("send", {"to": "42", "message": "held %d." % i, "idempotencyKey": "h%d" % i})
     p.write("u1", "are you there?", to="43")
