@@ -89,6 +89,8 @@ void hub_request(struct conn *c, struct view id, enum rpc_index row, struct view
     r->repeat = repeat;
     c->req_n++;
     if (f->hub && send_request(c, r, method, trace, params, &e) < 0) {
+        if (repeat && e.code == ERR_CLOSED)
+            return; /* it is gone, and on_lost follows: the next one gets it */
         log_warn("rpc.unsent", KV("conn", c->id), KV("why", e.text));
         give_up(c, r, busy);
     }
