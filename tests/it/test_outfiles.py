@@ -8,6 +8,7 @@ import uuid
 
 from client import text_of
 from gateway import until
+from test_channels import connected
 from test_delivery import FAST, drained, listed, pid_of, send, setup
 from test_fetch import world
 from test_media import files_of
@@ -71,6 +72,7 @@ def test_parts(t):
     """Albums as large as the platform takes them; what stands alone stands alone; texts first."""
     g, p = setup(t, {"default": {"clientIds": True, "album": 3, "textLimit": 40}})
     p, c = p["default"], g.client()
+    connected(c)  # its limits are known from then on
     send(c, "one two three four five six seven eight nine ten eleven",
          mediaUrls=[data(n) for n in ("1.png", "2.jpg", "3.png", "4.png", "5.pdf", "6.png", "7.gif")])
     drained(c)
