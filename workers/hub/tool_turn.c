@@ -91,6 +91,30 @@ static const json_t *call_at(const struct tool_turn *t, size_t i)
 
 /* ---- what clients see ---- */
 
+/* The item that stands for the call under way. */
+static void put_item(struct jw *w, const struct tool_turn *t, const char *phase, const char *status)
+{
+    const json_t *call = call_at(t, t->at);
+    struct view id = json_view(call, "id"), name = json_view(call, "name");
+
+    jw_obj(w);
+    jw_key(w, "itemId");
+    jw_str_open(w);
+    buf_put_str(w->b, "tool:");
+    jw_escape(w->b, id);
+    jw_str_close(w);
+    jw_kstr(w, "toolCallId", id);
+    jw_kstr(w, "name", name);
+    jw_kcstr(w, "kind", "tool");
+    jw_kcstr(w, "phase", phase);
+    jw_kstr(w, "title", name);
+    jw_kcstr(w, "status", status);
+    jw_ki64(w, "startedAt", t->from_ms);
+    if (strcmp(phase, "end") == 0)
+        jw_ki64(w, "endedAt", clock_wall_ms());
+    jw_obj_end(w);
+}
+
 static void show_start(struct tool_turn *t)
 {
     const json_t *call = call_at(t, t->at);
@@ -100,20 +124,7 @@ static void show_start(struct tool_turn *t)
     struct jw w = JW_INIT(&b);
 
     t->from_ms = clock_wall_ms();
-    jw_obj(&w);
-    jw_key(&w, "itemId");
-    jw_str_open(&w);
-    buf_put_str(&b, "tool:");
-    jw_escape(&b, id);
-    jw_str_close(&w);
-    jw_kstr(&w, "toolCallId", id);
-    jw_kstr(&w, "name", name);
-    jw_kcstr(&w, "kind", "tool");
-    jw_kcstr(&w, "phase", "start");
-    jw_kstr(&w, "title", name);
-    jw_kcstr(&w, "status", "running");
-    jw_ki64(&w, "startedAt", t->from_ms);
-    jw_obj_end(&w);
+    put_item(&w, t, "start", "running");
     chat_agent_event(t->run, "item", buf_view(&b));
     buf_reset(&b, b.max);
     w = (struct jw)JW_INIT(&b);
@@ -155,21 +166,7 @@ static void show_end(struct tool_turn *t, struct view text)
         chat_tool_event(t->run, buf_view(&b));
     buf_reset(&b, b.max);
     w = (struct jw)JW_INIT(&b);
-    jw_obj(&w);
-    jw_key(&w, "itemId");
-    jw_str_open(&w);
-    buf_put_str(&b, "tool:");
-    jw_escape(&b, id);
-    jw_str_close(&w);
-    jw_kstr(&w, "toolCallId", id);
-    jw_kstr(&w, "name", name);
-    jw_kcstr(&w, "kind", "tool");
-    jw_kcstr(&w, "phase", "end");
-    jw_kstr(&w, "title", name);
-    jw_kcstr(&w, "status", t->end == TOOL_DONE ? "completed" : "failed");
-    jw_ki64(&w, "startedAt", t->from_ms);
-    jw_ki64(&w, "endedAt", clock_wall_ms());
-    jw_obj_end(&w);
+    put_item(&w, t, "end", t->end == TOOL_DONE ? "completed" : "failed");
     chat_agent_event(t->run, "item", buf_view(&b));
     buf_fini(&b);
 }
